@@ -1,0 +1,146 @@
+"""The symbols of a model and their bounds: from the graph's inputs, config.json and `--dim`."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kaoken.errors import UsageError
+from kaoken.ir.dims import Dim, Symbol, dim, floordiv, maximum, minimum, mod
+
+DEFAULT_BATCH = 8
+_CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_sequence_length", "seq_length")
+
+
+@dataclass
+class DimensionTable:
+    """Symbols by name as they are met. `overrides` comes from `--dim`, `context` is the model's longest sequence."""
+
+    overrides: dict[str, str] = field(default_factory=dict)
+    context: int | None = None
+    symbols: dict[str, Symbol] = field(default_factory=dict)
+    unbounded: list[str] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+
+    def parse(self, text: str) -> Dim:
+        """An extent as exporters write it: a name, a number or an expression such as `past + seq`. Raises UsageError if malformed."""
+        try:
+            tree = ast.parse(text.strip(), mode="eval")
+            return self._convert(tree.body)
+        except (SyntaxError, ValueError, RecursionError):
+            return self._symbol(re.sub(r"\W", "_", text.strip()) or "unnamed")
+
+    def _convert(self, node: ast.expr) -> Dim:
+        if isinstance(node, ast.Constant) and isinstance(node.value, int):
+            return dim(node.value)
+        if isinstance(node, ast.Name):
+            return self._symbol(node.id)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return -self._convert(node.operand)
+        if isinstance(node, ast.BinOp):
+            left, right = self._convert(node.left), self._convert(node.right)
+            if isinstance(node.op, ast.Add):
+                return left + right
+            if isinstance(node.op, ast.Sub):
+                return left - right
+            if isinstance(node.op, ast.Mult):
+                return left * right
+            if isinstance(node.op, (ast.FloorDiv, ast.Div)):
+                return floordiv(left, right)
+            if isinstance(node.op, ast.Mod):
+                return mod(left, right)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 2:
+            function = {"Max": maximum, "max": maximum, "Min": minimum, "min": minimum}.get(node.func.id)
+            if function:
+                return function(*(self._convert(a) for a in node.args))
+        raise ValueError(f"cannot read {ast.dump(node)}")
+
+    def _symbol(self, name: str) -> Dim:
+        if name in self.symbols:
+            return dim(self.symbols[name])
+        if name in self.overrides:
+            self.used.add(name)
+            value = self.overrides[name]
+            bounds = parse_bounds(value)
+            if bounds is None:
+                return self.parse(value)
+            if bounds[0] == bounds[1]:
+                return dim(bounds[0])
+            symbol = Symbol(name, *bounds)
+        else:
+            symbol = Symbol(name, *self._default_bounds(name))
+        self.symbols[name] = symbol
+        return dim(symbol)
+
+    def _default_bounds(self, name: str) -> tuple[int, int | None]:
+        lowered = name.lower()
+        if "batch" in lowered:
+            return 1, DEFAULT_BATCH
+        if self.context is not None and "past" in lowered:
+            return 0, self.context
+        if self.context is not None and ("seq" in lowered or "length" in lowered):
+            return 1, self.context
+        self.unbounded.append(name)
+        return (0 if "past" in lowered else 1), None
+
+    def check(self) -> None:
+        """Raises UsageError naming every symbol without bounds and every `--dim` that names no symbol."""
+        missing = [name for name in self.unbounded if name in self.symbols and name not in self.overrides]
+        if missing:
+            example = " ".join(f"--dim {name}=1..128" for name in missing)
+            raise UsageError(
+                f"no bounds are known for the dimension{'s' if len(missing) > 1 else ''} {', '.join(missing)}; give them: {example}"
+            )
+        unknown = sorted(self.overrides.keys() - self.used)
+        if unknown:
+            known = ", ".join(self.symbols) or "none"
+            raise UsageError(f"--dim names {', '.join(unknown)}, which the model does not have; its dimensions are: {known}")
+
+
+def parse_bounds(text: str) -> tuple[int, int] | None:
+    """`4` or `1..128` as inclusive bounds, None if it is an expression. Raises UsageError for empty ranges."""
+    match = re.fullmatch(r"\s*(\d+)\s*(?:\.\.\s*(\d+)\s*)?", text)
+    if not match:
+        return None
+    low = int(match[1])
+    high = int(match[2]) if match[2] else low
+    if high < low or high > 2**40:
+        raise UsageError(f"bounds {text} are empty or too large; write low..high, such as 1..128")
+    return low, high
+
+
+def parse_overrides(items: list[str]) -> dict[str, str]:
+    """`--dim NAME=VALUE` options as a table. Raises UsageError for anything else."""
+    table: dict[str, str] = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals or not name.strip().isidentifier() or not value.strip():
+            raise UsageError(f"--dim {item} is not of the form NAME=LOW..HIGH (or NAME=4, or NAME=past+seq)")
+        table[name.strip()] = value.strip()
+    return table
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """config.json beside the model, or an empty table. Raises UsageError if it is damaged."""
+    file = (path if path.is_dir() else path.parent) / "config.json"
+    if not file.is_file():
+        return {}
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{file} is no valid JSON ({error}); mend or remove it") from None
+    return config if isinstance(config, dict) else {}
+
+
+def context_length(config: Mapping[str, Any]) -> int | None:
+    """The longest sequence the model was made for."""
+    for key in _CONTEXT_KEYS:
+        value = config.get(key)
+        if isinstance(value, int) and value > 0:
+            return value
+    return None

@@ -1,0 +1,194 @@
+"""ONNX to IR: nodes are read in order, each by the reader of its operator and opset; every problem is collected, then told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from kaoken.errors import UnsupportedModelError
+from kaoken.frontend import movement, neural, pointwise, reduction, shape  # noqa: F401  (they fill the table of readers)
+from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
+from kaoken.frontend.mapped_file import MappedModel, find_model_file, load_model, tensor_dtype
+from kaoken.frontend.registry import READERS, OnnxNode, Unsupported, reader_for
+from kaoken.ir.builder import Builder
+from kaoken.ir.dims import Dim, dim
+from kaoken.ir.dtypes import C_TYPES
+from kaoken.ir.graph import Graph, Value
+from kaoken.ops.registry import ShapeError
+
+MIN_OPSET = 7
+
+
+def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: str | None = None) -> Graph:
+    """Read an ONNX file, or the folder an exporter wrote, into a graph.
+
+    `overrides` are bounds for dimensions (see `dimensions.parse_overrides`). Raises UsageError for missing files and unknown or
+    unbounded dimensions, UnsupportedModelError, which lists every offending node, for what cannot be compiled.
+    """
+    model = load_model(path)
+    config = read_config(path)
+    if model.proto.functions:
+        model.proto = _inline_functions(model.proto)
+    table = DimensionTable(overrides=dict(overrides or {}), context=context_length(config))
+    graph = _Importer(model, table).run()
+    graph.name = name or graph.name
+    graph.symbols = dict(table.symbols)
+    graph.metadata |= {"config": config, "source": find_model_file(path), "model_bytes": model.bytes_on_disk}
+    graph.metadata["onnx_nodes"] = len(model.proto.graph.node)
+    table.check()
+    return graph
+
+
+def _inline_functions(proto: onnx.ModelProto) -> onnx.ModelProto:
+    from onnx import inliner
+
+    return inliner.inline_local_functions(proto)
+
+
+class _Importer:
+    def __init__(self, model: MappedModel, table: DimensionTable):
+        self.model = model
+        self.proto = model.proto
+        self.table = table
+        self.graph = Graph(self.proto.graph.name or "model")
+        self.builder = Builder(self.graph)
+        self.values: dict[str, Value] = {}
+        self.broken: set[str] = set()
+        self.problems: list[str] = []
+        self.version = self._opset()
+
+    def _opset(self) -> int:
+        for entry in self.proto.opset_import:
+            if entry.domain in ("", "ai.onnx"):
+                if entry.version < MIN_OPSET:
+                    raise UnsupportedModelError(
+                        f"opset {entry.version} is too old; export the model with opset {MIN_OPSET} or later"
+                    )
+                return entry.version
+        raise UnsupportedModelError("the model names no ai.onnx opset; export it again")
+
+    def run(self) -> Graph:
+        self._initializers()
+        self._inputs()
+        for n, node in enumerate(self.proto.graph.node):
+            self._node(node, node.name or f"{node.op_type}_{n}")
+        self._outputs()
+        if self.problems:
+            count = len(self.problems)
+            listing = "\n".join(f"  {p}" for p in self.problems)
+            raise UnsupportedModelError(f"{count} problem{'s' if count > 1 else ''} in {self.model.path}:\n{listing}")
+        return self.graph
+
+    def _initializers(self) -> None:
+        for tensor in self.proto.graph.initializer:
+            try:
+                array = self.model.arrays.get(tensor.name)
+                if array is None:
+                    array = np.asarray(onnx.numpy_helper.to_array(tensor), order="C")
+            except (ValueError, TypeError) as error:
+                self.problems.append(f"initializer {tensor.name}: {error}")
+                self.broken.add(tensor.name)
+                continue
+            self.values[tensor.name] = self.builder.constant(array, tensor.name)
+        for sparse in self.proto.graph.sparse_initializer:
+            self.problems.append(f"initializer {sparse.values.name}: sparse tensors are not supported")
+
+    def _inputs(self) -> None:
+        for info in self.proto.graph.input:
+            if info.name in self.values:
+                continue
+            tensor = info.type.tensor_type
+            try:
+                dtype = str(tensor_dtype(tensor.elem_type))
+            except ValueError as error:
+                dtype = ""
+                self.problems.append(f"input {info.name}: {error}")
+            if not info.type.HasField("tensor_type") or not tensor.HasField("shape") or dtype not in C_TYPES:
+                self.problems.append(f"input {info.name}: only tensors of known rank and plain element types are supported")
+                self.broken.add(info.name)
+                continue
+            value = Value(info.name, tuple(self._extent(info.name, n, d) for n, d in enumerate(tensor.shape.dim)), dtype)
+            self.values[info.name] = value
+            self.graph.inputs.append(value)
+        self._unify_mask_length()
+
+    def _extent(self, name: str, axis: int, extent: Any) -> Dim:
+        if extent.HasField("dim_value"):
+            if extent.dim_value < 0:
+                self.problems.append(f"input {name}: negative extent {extent.dim_value}")
+            return dim(max(0, extent.dim_value))
+        return self.table.parse(extent.dim_param or f"{name}_{axis}")
+
+    def _unify_mask_length(self) -> None:
+        """dynamo gives attention_mask's length a free symbol; with a cache it is past + sequence."""
+        by_name = {value.name: value for value in self.graph.inputs}
+        mask, ids = by_name.get("attention_mask"), by_name.get("input_ids")
+        past = next((v for v in self.graph.inputs if v.name.startswith("past_key_values.") and v.rank == 4), None)
+        if mask is None or ids is None or past is None or mask.rank != 2 or ids.rank != 2:
+            return
+        symbols = mask.shape[1].symbols()
+        elsewhere = {s for v in self.graph.inputs if v is not mask for d in v.shape for s in d.symbols()}
+        free = [s for s in symbols if s not in elsewhere and mask.shape[1] == dim(s)]
+        if free and free[0].name not in self.table.overrides:
+            mask.shape = (mask.shape[0], past.shape[2] + ids.shape[1])
+            del self.table.symbols[free[0].name]
+
+    def _node(self, proto: onnx.NodeProto, name: str) -> None:
+        if any(i in self.broken for i in proto.input):
+            self.broken.update(o for o in proto.output if o)
+            if proto.domain not in ("", "ai.onnx") or proto.op_type not in READERS:
+                self.problems.append(f"{name}: {self._unknown(proto)}")
+            return
+        missing = [i for i in proto.input if i and i not in self.values]
+        if missing:
+            self._fail(
+                proto, name, f"reads {', '.join(missing)}, which nothing before it computes (a cycle, or nodes out of order)"
+            )
+            return
+        reader = reader_for(proto.op_type, self.version) if proto.domain in ("", "ai.onnx") else None
+        if reader is None:
+            self._fail(proto, name, self._unknown(proto))
+            return
+        before = len(self.graph.nodes)
+        self.builder.origin = (name,)
+        try:
+            attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
+            attributes = {k: v.decode("utf-8") if isinstance(v, bytes) else v for k, v in attributes.items()}
+            inputs = [self.values[i] if i else None for i in proto.input]
+            outputs = len([o for o in proto.output if o])
+            given = OnnxNode(proto.op_type, self.version, inputs, attributes, outputs, self.builder, list(proto.output))
+            results = reader(given)
+        except (Unsupported, ShapeError, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
+            self._fail(proto, name, f"{proto.op_type}: {error or type(error).__name__}")
+            return
+        fresh = {v for made in self.graph.nodes[before:] for v in made.outputs}
+        listed = results if isinstance(results, list) else [results]
+        for output, value in zip(proto.output, listed, strict=False):
+            if output and value is not None:
+                if value in fresh or (value.producer is None and value.name.startswith(("known_", "constant_"))):
+                    value.name = output
+                self.values[output] = value
+
+    def _unknown(self, proto: onnx.NodeProto) -> str:
+        known = reader_for(proto.op_type, 10**6) is not None and proto.domain in ("", "ai.onnx")
+        if known:
+            return f"operator {proto.op_type} of opset {self.version} is not supported; export the model with a newer opset"
+        domain = f"{proto.domain}." if proto.domain not in ("", "ai.onnx") else ""
+        return f"operator {domain}{proto.op_type} is not supported"
+
+    def _fail(self, proto: onnx.NodeProto, name: str, message: str) -> None:
+        self.problems.append(f"{name}: {message}")
+        self.broken.update(o for o in proto.output if o)
+
+    def _outputs(self) -> None:
+        for info in self.proto.graph.output:
+            if info.name in self.values:
+                self.graph.outputs.append((info.name, self.values[info.name]))
+            elif info.name not in self.broken:
+                self.problems.append(f"output {info.name}: nothing computes it")
+        if not self.proto.graph.output:
+            self.problems.append("the model has no outputs")

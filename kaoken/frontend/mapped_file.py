@@ -1,0 +1,222 @@
+"""Reading an ONNX file without loading its weights: the file is memory-mapped and large tensors stay where they lie.
+
+`onnx.load` of a model of n bytes costs 2n bytes of memory. Here the protocol-buffer wire format is walked once
+(https://protobuf.dev/programming-guides/encoding/), the payload of every large initializer is noted as an offset and left out, and
+only the small rest is parsed by `onnx`.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+
+from kaoken.errors import UnsupportedModelError, UsageError
+
+_MODEL_GRAPH, _GRAPH_INITIALIZER, _TENSOR_RAW_DATA = 7, 5, 9
+_LARGE = 1024
+
+
+@dataclass
+class MappedModel:
+    """A parsed model whose large initializers are read from `arrays` instead of the message."""
+
+    proto: onnx.ModelProto
+    path: Path
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    bytes_on_disk: int = 0
+
+
+class _Damaged(Exception):
+    """The wire format breaks off or contradicts itself."""
+
+
+def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < end and shift < 70:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+    raise _Damaged(f"at byte {at}")
+
+
+def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
+    """(number, wire type, start of the field, start and end of its payload) of each field of a message."""
+    while at < end:
+        start = at
+        key, at = _varint(data, at, end)
+        wire = key & 7
+        if wire == 0:
+            payload = at
+            _, at = _varint(data, at, end)
+        elif wire == 2:
+            length, at = _varint(data, at, end)
+            payload, at = at, at + length
+        elif wire in (1, 5):
+            payload, at = at, at + (8 if wire == 1 else 4)
+        else:
+            raise _Damaged(f"at byte {start}")
+        if at > end:
+            raise _Damaged(f"at byte {start}: a field of {at - payload} bytes runs past the end")
+        yield key >> 3, wire, start, payload, at
+
+
+def _tag(number: int, payload: bytes) -> bytes:
+    def varint(value: int) -> bytes:
+        out = bytearray()
+        while value >= 0x80:
+            out.append(value & 0x7F | 0x80)
+            value >>= 7
+        out.append(value)
+        return bytes(out)
+
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def _without_large_data(data: mmap.mmap, start: int, end: int) -> tuple[bytes, tuple[int, int] | None]:
+    """A tensor message without its raw data, and where that lies, if it is large."""
+    kept, place = [], None
+    for number, wire, field_start, payload, field_end in _fields(data, start, end):
+        if number == _TENSOR_RAW_DATA and wire == 2 and field_end - payload >= _LARGE:
+            place = (payload, field_end - payload)
+        else:
+            kept.append(data[field_start:field_end])
+    return b"".join(kept), place
+
+
+def _strip(data: mmap.mmap) -> tuple[bytes, list[tuple[int, int] | None]]:
+    """The model message without large initializer payloads, and the place of each initializer's payload."""
+    model, places = [], []
+    for number, wire, start, payload, end in _fields(data, 0, len(data)):
+        if number != _MODEL_GRAPH or wire != 2:
+            model.append(data[start:end])
+            continue
+        graph = []
+        for inner, inner_wire, inner_start, inner_payload, inner_end in _fields(data, payload, end):
+            if inner == _GRAPH_INITIALIZER and inner_wire == 2:
+                message, place = _without_large_data(data, inner_payload, inner_end)
+                graph.append(_tag(_GRAPH_INITIALIZER, message))
+                places.append(place)
+            else:
+                graph.append(data[inner_start:inner_end])
+        model.append(_tag(_MODEL_GRAPH, b"".join(graph)))
+    return b"".join(model), places
+
+
+def find_model_file(path: Path) -> Path:
+    """The ONNX file that `path` means: itself, or the one in the folder Optimum wrote. Raises UsageError if there is none or too many."""
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UsageError(f"{path} does not exist; give an .onnx file or a folder that an exporter wrote")
+    preferred = path / "model.onnx"
+    if preferred.is_file():
+        return preferred
+    found = sorted(path.glob("*.onnx"))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"{path} holds no .onnx file; export one with `python -m kaoken export NAME -o {path}`")
+    names = ", ".join(f.name for f in found)
+    raise UsageError(f"{path} holds several models ({names}); give the file to compile")
+
+
+def load_model(path: Path) -> MappedModel:
+    """Map and parse a model. Raises UsageError for a missing file, UnsupportedModelError for a damaged one or missing external data."""
+    file = find_model_file(path)
+    size = file.stat().st_size
+    if size == 0:
+        raise UnsupportedModelError(f"{file} is empty; export the model again")
+    with file.open("rb") as handle:
+        data = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        message, places = _strip(data)
+        proto = onnx.ModelProto()
+        proto.ParseFromString(message)
+    except (_Damaged, DecodeError) as error:
+        raise UnsupportedModelError(
+            f"{file} is no valid ONNX file ({error}); it may be truncated: copy or export it again"
+        ) from None
+    if not proto.HasField("graph") or (not proto.graph.node and not proto.graph.output):
+        raise UnsupportedModelError(f"{file} holds no ONNX graph; export the model again")
+    model = MappedModel(proto, file, bytes_on_disk=size)
+    problems: list[str] = []
+    external: dict[Path, mmap.mmap] = {}
+    for tensor, place in zip(proto.graph.initializer, places, strict=True):
+        try:
+            array = _mapped_array(tensor, place, data, file, external)
+        except ValueError as error:
+            problems.append(f"initializer {tensor.name or '(unnamed)'}: {error}")
+            continue
+        if array is not None:
+            model.arrays[tensor.name] = array
+    model.bytes_on_disk += sum(len(m) for m in external.values())
+    if problems:
+        raise UnsupportedModelError(f"{file} cannot be read:\n" + "\n".join(f"  {p}" for p in problems))
+    return model
+
+
+def tensor_dtype(data_type: int) -> np.dtype:
+    """The NumPy type of an ONNX element type. Raises ValueError for an unknown one."""
+    try:
+        return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(data_type))
+    except (KeyError, TypeError):
+        raise ValueError(f"element type {data_type} is unknown") from None
+
+
+def _mapped_array(
+    tensor: onnx.TensorProto,
+    place: tuple[int, int] | None,
+    data: mmap.mmap,
+    file: Path,
+    external: dict[Path, mmap.mmap],
+) -> np.ndarray | None:
+    """The elements as a view of the mapped file; None when the (small) message holds them itself."""
+    source = data
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        source, place = _external_place(tensor, file, external)
+    if place is None:
+        array = onnx.numpy_helper.to_array(tensor)
+        return np.asarray(array, order="C")
+    dtype = tensor_dtype(tensor.data_type)
+    offset, length = place
+    count = 1
+    for extent in tensor.dims:
+        if extent < 0:
+            raise ValueError(f"negative extent {extent}")
+        count *= extent
+    if count * dtype.itemsize != length:
+        raise ValueError(f"{length} bytes of data do not fill {list(tensor.dims)} of {dtype}")
+    return np.frombuffer(source, dtype, count, offset).reshape(tuple(tensor.dims))
+
+
+def _external_place(tensor: onnx.TensorProto, file: Path, external: dict[Path, mmap.mmap]) -> tuple[mmap.mmap, tuple[int, int]]:
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location = entries.get("location", "")
+    path = (file.parent / location).resolve()
+    if not location or not path.is_relative_to(file.parent.resolve()):
+        raise ValueError(f"external data at {location!r} lies outside the model's folder")
+    if path not in external:
+        if not path.is_file():
+            raise ValueError(f"external data file {location} is missing; put it beside {file.name}")
+        if path.stat().st_size == 0:
+            raise ValueError(f"external data file {location} is empty")
+        with path.open("rb") as handle:
+            external[path] = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+    size = len(external[path])
+    try:
+        offset = int(entries.get("offset", 0))
+        length = int(entries.get("length", size - offset))
+    except ValueError:
+        raise ValueError("external data offset or length is no number") from None
+    if offset < 0 or length < 0 or offset + length > size:
+        raise ValueError(f"external data file {location} is too short: {offset + length} bytes needed, {size} there")
+    return external[path], (offset, length)

@@ -1,0 +1,193 @@
+"""ONNX operators that move elements: reshape, transpose, slices, joins, gathers, pads."""
+
+from __future__ import annotations
+
+from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
+from kaoken.ir.dims import Dim, dim, floordiv, is_nonnegative, maximum, minimum, product
+from kaoken.ir.graph import Value
+from kaoken.ops.movement import infer_minus_one
+from kaoken.ops.registry import normalize_axis
+
+
+def reshape_to(node: OnnxNode, x: Value, shape: list[Dim]) -> Value:
+    """Reshape, or the value itself when nothing changes."""
+    return x if tuple(shape) == x.shape else node.add("reshape", x, shape=tuple(shape))
+
+
+@onnx_op("Reshape")
+def reshape(node: OnnxNode) -> Value:
+    x = node.input(0)
+    target = node.dims(1)
+    if not node.attribute("allowzero", 0):
+        target = [x.shape[n] if d == 0 and n < x.rank else d for n, d in enumerate(target)]
+    return reshape_to(node, x, infer_minus_one(target, product(x.shape)))
+
+
+@onnx_op("Flatten")
+def flatten(node: OnnxNode) -> Value:
+    x = node.input(0)
+    at = int(node.attribute("axis", 1))
+    at = at + x.rank if at < 0 else at
+    return reshape_to(node, x, [product(x.shape[:at]), product(x.shape[at:])])
+
+
+def _axes(node: OnnxNode) -> list[int] | None:
+    """Axes from the second input (opset 13) or the attribute (before)."""
+    if node.optional(1) is not None:
+        return node.integers(1)
+    axes = node.attribute("axes")
+    return None if axes is None else [int(a) for a in axes]
+
+
+@onnx_op("Squeeze")
+def squeeze(node: OnnxNode) -> Value:
+    x = node.input(0)
+    axes = _axes(node)
+    drop = {n for n, d in enumerate(x.shape) if d == 1} if axes is None else {normalize_axis(a, x.rank) for a in axes}
+    for n in drop:
+        if x.shape[n] != 1:
+            raise Unsupported(f"cannot squeeze axis {n} of extent {x.shape[n]}")
+    return reshape_to(node, x, [d for n, d in enumerate(x.shape) if n not in drop])
+
+
+@onnx_op("Unsqueeze")
+def unsqueeze(node: OnnxNode) -> Value:
+    x = node.input(0)
+    axes = _axes(node) or []
+    rank = x.rank + len(axes)
+    new = {normalize_axis(a, rank) for a in axes}
+    kept = iter(x.shape)
+    return reshape_to(node, x, [dim(1) if n in new else next(kept) for n in range(rank)])
+
+
+@onnx_op("Transpose")
+def transpose(node: OnnxNode) -> Value:
+    x = node.input(0)
+    perm = [int(p) for p in node.attribute("perm", range(x.rank - 1, -1, -1))]
+    return x if perm == list(range(x.rank)) else node.add("transpose", x, perm=tuple(perm))
+
+
+@onnx_op("Expand")
+def expand(node: OnnxNode) -> Value:
+    x = node.input(0)
+    result = node.add("expand", x, shape=tuple(node.dims(1)))
+    return x if result.shape == x.shape else result
+
+
+@onnx_op("Tile")
+def tile(node: OnnxNode) -> Value:
+    x = node.input(0)
+    repeats = node.dims(1)
+    spread: list[Dim] = []
+    for repeat, extent in zip(repeats, x.shape, strict=True):
+        spread += [repeat, extent]
+    split = reshape_to(node, x, [d for extent in x.shape for d in (dim(1), extent)])
+    wide = node.add("expand", split, shape=tuple(spread))
+    return reshape_to(node, wide, [r * d for r, d in zip(repeats, x.shape, strict=True)])
+
+
+@onnx_op("Concat")
+def concat(node: OnnxNode) -> Value:
+    parts = [v for v in node.inputs if v is not None]
+    axis = normalize_axis(int(node.attribute("axis")), parts[0].rank)
+    filled = [v for v in parts if v.shape[axis] != 0] or parts[:1]
+    return filled[0] if len(filled) == 1 else node.add("concat", *filled, axis=axis)
+
+
+def slice_axis(extent: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, Dim]:
+    """ONNX Slice on one axis: (first index, length), clamped as the standard says."""
+    low, high = (dim(0), extent) if step > 0 else (dim(-1), extent - 1)
+
+    def clamp(position: Dim) -> Dim:
+        if position.constant is not None and abs(position.constant) >= 2**31 - 1:
+            return high if position.constant > 0 else low
+        if is_nonnegative(-position - 1):
+            position = position + extent
+        elif not is_nonnegative(position):
+            raise Unsupported(f"slice bound {position} may be negative or not; its sign must be known when compiling")
+        return maximum(low, minimum(high, position))
+
+    first, last = clamp(start), clamp(end)
+    if step > 0:
+        span = last - first
+        length = span if step == 1 else floordiv(span + step - 1, dim(step))
+    else:
+        length = floordiv(first - last - step - 1, dim(-step))
+    return first, maximum(dim(0), length)
+
+
+@onnx_op("Slice", since=10)
+def slice_(node: OnnxNode) -> Value:
+    x = node.input(0)
+    starts, ends = node.dims(1), node.dims(2)
+    axes = node.integers(3) if node.optional(3) is not None else list(range(len(starts)))
+    steps = node.integers(4) if node.optional(4) is not None else [1] * len(starts)
+    first, length, stride = [dim(0)] * x.rank, list(x.shape), [1] * x.rank
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        at = normalize_axis(axis, x.rank)
+        if step == 0:
+            raise Unsupported("a slice step of 0")
+        first[at], length[at] = slice_axis(x.shape[at], start, end, step)
+        stride[at] = step
+    if length == list(x.shape) and stride == [1] * x.rank:
+        return x
+    return node.add("slice", x, starts=tuple(first), steps=tuple(stride), lengths=tuple(length))
+
+
+@onnx_op("Split")
+def split(node: OnnxNode) -> list[Value | None]:
+    x = node.input(0)
+    axis = normalize_axis(int(node.attribute("axis", 0)), x.rank)
+    extent = x.shape[axis]
+    if node.optional(1) is not None:
+        sizes = node.dims(1)
+    elif "split" in node.attributes:
+        sizes = [dim(int(s)) for s in node.attributes["split"]]
+    else:
+        count = int(node.attribute("num_outputs", node.output_count))
+        size = floordiv(extent + count - 1, dim(count))
+        sizes = [size] * (count - 1)
+        sizes.append(extent - size * (count - 1))
+    results: list[Value | None] = []
+    start = dim(0)
+    for size in sizes:
+        starts = tuple(start if n == axis else dim(0) for n in range(x.rank))
+        lengths = tuple(size if n == axis else d for n, d in enumerate(x.shape))
+        results.append(node.add("slice", x, starts=starts, steps=(1,) * x.rank, lengths=lengths))
+        start = start + size
+    return results
+
+
+@onnx_op("Gather")
+def gather(node: OnnxNode) -> Value:
+    return node.add("gather", node.input(0), node.input(1), axis=int(node.attribute("axis", 0)))
+
+
+@onnx_op("GatherElements")
+def gather_elements(node: OnnxNode) -> Value:
+    return node.add("gather_elements", node.input(0), node.input(1), axis=int(node.attribute("axis", 0)))
+
+
+@onnx_op("GatherND")
+def gather_nd(node: OnnxNode) -> Value:
+    return node.add("gather_nd", node.input(0), node.input(1), batch_dims=int(node.attribute("batch_dims", 0)))
+
+
+@onnx_op("Pad", since=11)
+def pad(node: OnnxNode) -> Value:
+    x = node.input(0)
+    mode = node.attribute("mode", "constant")
+    if mode != "constant":
+        raise Unsupported(f"Pad mode {mode!r} is not supported; only 'constant' is")
+    widths = node.dims(1)
+    axes = node.integers(3) if node.optional(3) is not None else list(range(x.rank))
+    before, after = [dim(0)] * x.rank, [dim(0)] * x.rank
+    for n, axis in enumerate(axes):
+        at = normalize_axis(axis, x.rank)
+        before[at], after[at] = widths[n], widths[len(axes) + n]
+    if all(d == 0 for d in before + after):
+        return x
+    return node.add("pad", x, node.optional(2), before=tuple(before), after=tuple(after))
+
+
+__all__ = ["reshape_to", "slice_axis"]

@@ -1,0 +1,74 @@
+"""ONNX reductions, softmax, running sums and arg-extremes."""
+
+from __future__ import annotations
+
+from kaoken.frontend.movement import reshape_to
+from kaoken.frontend.registry import OnnxNode, onnx_op
+from kaoken.ir.dims import product
+from kaoken.ir.graph import Value
+from kaoken.ops.registry import normalize_axis
+
+_REDUCTIONS = {
+    "ReduceSum": "reduce_sum",
+    "ReduceMean": "reduce_mean",
+    "ReduceMax": "reduce_max",
+    "ReduceMin": "reduce_min",
+    "ReduceProd": "reduce_prod",
+    "ReduceSumSquare": "reduce_sum_square",
+    "ReduceL1": "reduce_l1",
+    "ReduceL2": "reduce_l2",
+    "ReduceLogSum": "reduce_log_sum",
+    "ReduceLogSumExp": "reduce_log_sum_exp",
+}
+
+
+@onnx_op(*_REDUCTIONS)
+def reduction(node: OnnxNode) -> Value:
+    x = node.input(0)
+    axes = node.attribute("axes")
+    if node.optional(1) is not None:
+        axes = node.integers(1)
+    if not axes:
+        if node.attribute("noop_with_empty_axes", 0):
+            return x
+        axes = range(x.rank)
+    chosen = tuple(sorted(normalize_axis(int(a), x.rank) for a in axes))
+    return node.add(_REDUCTIONS[node.op], x, axes=chosen, keepdims=bool(node.attribute("keepdims", 1)))
+
+
+@onnx_op("Softmax", "LogSoftmax", since=13)
+def softmax(node: OnnxNode) -> Value:
+    x = node.input(0)
+    axis = normalize_axis(int(node.attribute("axis", -1)), x.rank)
+    return node.add("softmax" if node.op == "Softmax" else "log_softmax", x, axis=axis)
+
+
+@onnx_op("Softmax", "LogSoftmax", since=1)
+def softmax_flattened(node: OnnxNode) -> Value:
+    """Before opset 13 everything from `axis` on is one row."""
+    x = node.input(0)
+    axis = normalize_axis(int(node.attribute("axis", 1)), x.rank)
+    flat = reshape_to(node, x, [product(x.shape[:axis]), product(x.shape[axis:])])
+    result = node.add("softmax" if node.op == "Softmax" else "log_softmax", flat, axis=1)
+    return reshape_to(node, result, list(x.shape))
+
+
+@onnx_op("CumSum")
+def cumsum(node: OnnxNode) -> Value:
+    x = node.input(0)
+    axis = normalize_axis(node.integers(1)[0], x.rank)
+    exclusive, reverse = bool(node.attribute("exclusive", 0)), bool(node.attribute("reverse", 0))
+    return node.add("cumsum", x, axis=axis, exclusive=exclusive, reverse=reverse)
+
+
+@onnx_op("ArgMax", "ArgMin")
+def arg_extreme(node: OnnxNode) -> Value:
+    x = node.input(0)
+    axis = normalize_axis(int(node.attribute("axis", 0)), x.rank)
+    return node.add(
+        node.op.lower(),
+        x,
+        axis=axis,
+        keepdims=bool(node.attribute("keepdims", 1)),
+        last=bool(node.attribute("select_last_index", 0)),
+    )

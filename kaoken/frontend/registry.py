@@ -1,0 +1,101 @@
+"""The table of ONNX operators the frontend reads, each by opset range, and what their readers are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kaoken.ir.builder import Builder, literal_elements
+from kaoken.ir.dims import Dim, dim
+from kaoken.ir.expr import Expr, Int, literal
+from kaoken.ir.graph import Value
+
+
+class Unsupported(Exception):
+    """An operator, attribute or operand that cannot be compiled; the message says what and what to do."""
+
+
+@dataclass
+class OnnxNode:
+    """One ONNX node as its reader sees it."""
+
+    op: str
+    version: int
+    inputs: list[Value | None]
+    attributes: dict[str, Any]
+    output_count: int
+    builder: Builder
+    names: list[str]
+
+    def input(self, index: int) -> Value:
+        """A required input. Raises Unsupported when it is missing."""
+        value = self.optional(index)
+        if value is None:
+            raise Unsupported(f"input {index} is missing")
+        return value
+
+    def optional(self, index: int) -> Value | None:
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        return self.attributes.get(name, default)
+
+    def add(self, op: str, *inputs: Value | None, **attrs: Any) -> Value:
+        return self.builder.add(op, inputs, **attrs)
+
+    def scalar(self, value: float, like: Value) -> Value:
+        """A rank-0 constant of the type of `like`."""
+        return self.builder.constant(np.asarray(value).astype(like.dtype))
+
+    def integers(self, index: int) -> list[int]:
+        """The elements of an integer input that must be constant. Raises Unsupported when they come from data."""
+        elements = literal_elements(self.input(index))
+        if elements is None:
+            raise Unsupported(f"input {index} ({self.input(index).name}) must be constant")
+        return [int(e) for e in elements.reshape(-1)]
+
+    def dims(self, index: int) -> list[Dim]:
+        """The elements of an integer input as expressions of the dims. Raises Unsupported when they come from data."""
+        value = self.input(index)
+        if value.known is None and value.data is not None:
+            return [dim(int(e)) for e in value.data.reshape(-1)]
+        if value.known is None:
+            raise Unsupported(f"input {index} ({value.name}) is computed from data; sizes must follow from the inputs' shapes")
+        return [_element_dim(e) for e in value.known.reshape(-1)]
+
+
+def _element_dim(element: Expr) -> Dim:
+    if isinstance(element, Int):
+        return element.value
+    value = literal(element)
+    if value is None or int(value) != value:
+        raise Unsupported("a size is no integer")
+    return dim(int(value))
+
+
+Reader = Callable[[OnnxNode], "Value | list[Value | None]"]
+READERS: dict[str, list[tuple[int, Reader]]] = {}
+
+
+def onnx_op(*names: str, since: int = 1) -> Callable[[Reader], Reader]:
+    """Register a reader for operators from opset `since` on, until the next registered version."""
+
+    def register(reader: Reader) -> Reader:
+        for name in names:
+            READERS.setdefault(name, []).append((since, reader))
+            READERS[name].sort(key=lambda item: item[0])
+        return reader
+
+    return register
+
+
+def reader_for(name: str, version: int) -> Reader | None:
+    """The reader of an operator at an opset version, or None."""
+    best = None
+    for since, reader in READERS.get(name, []):
+        if since <= version:
+            best = reader
+    return best

@@ -1,0 +1,1 @@
+"""The intermediate representation: dimensions, expressions, values, nodes and graphs."""

@@ -1,0 +1,398 @@
+"""Integer expressions over bounded symbols: the language of dimensions, strides and indices.
+
+An expression is a polynomial with integer coefficients over *atoms*. An atom is a `Symbol` (a dimension of the model such as
+`batch`, or a loop axis) or one of the functions floor division, modulo, maximum and minimum. Polynomials are kept in one canonical
+form, so that equal expressions compare equal, and simplifications that need bounds (is `(b*S + s) // S` just `b`?) are decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Union
+
+INT64_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A named integer. `lower` and `upper` are inclusive; a loop axis has a symbolic `upper` (its extent minus one)."""
+
+    name: str
+    lower: int = 0
+    upper: Union[int, "Dim", None] = None
+    is_axis: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """An integer function that is no polynomial: `floordiv`, `mod`, `max` or `min` of two expressions."""
+
+    function: str
+    left: "Dim"
+    right: "Dim"
+
+
+Atom = Union[Symbol, Call]
+Monomial = tuple[tuple[Atom, int], ...]
+
+
+def _atom_key(atom: Atom) -> tuple[int, str]:
+    return (0, atom.name) if isinstance(atom, Symbol) else (1, f"{atom.function}({atom.left},{atom.right})")
+
+
+def _monomial_key(monomial: Monomial) -> tuple[int, list[tuple[tuple[int, str], int]]]:
+    return (-sum(power for _, power in monomial), [(_atom_key(atom), power) for atom, power in monomial])
+
+
+class Dim:
+    """An immutable integer expression. Build with `dim(...)` and the operators + - * // %; compare with `==`."""
+
+    __slots__ = ("_hash", "terms")
+
+    def __init__(self, terms: Mapping[Monomial, int]):
+        kept = [(m, c) for m, c in terms.items() if c]
+        kept.sort(key=lambda term: _monomial_key(term[0]))
+        self.terms: tuple[tuple[Monomial, int], ...] = tuple(kept)
+        self._hash = hash(self.terms)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, int):
+            return self.terms == ((((), other),) if other else ())
+        return isinstance(other, Dim) and self._hash == other._hash and self.terms == other.terms
+
+    @property
+    def constant(self) -> int | None:
+        """The value when the expression is a plain integer, else None."""
+        if not self.terms:
+            return 0
+        if len(self.terms) == 1 and not self.terms[0][0]:
+            return self.terms[0][1]
+        return None
+
+    def __int__(self) -> int:
+        value = self.constant
+        if value is None:
+            raise TypeError(f"dimension {self} is not a constant")
+        return value
+
+    def __add__(self, other: "Dim | int") -> "Dim":
+        terms = dict(self.terms)
+        for monomial, coefficient in dim(other).terms:
+            terms[monomial] = terms.get(monomial, 0) + coefficient
+        return Dim(terms)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> "Dim":
+        return Dim({m: -c for m, c in self.terms})
+
+    def __sub__(self, other: "Dim | int") -> "Dim":
+        return self + (-dim(other))
+
+    def __rsub__(self, other: "Dim | int") -> "Dim":
+        return dim(other) - self
+
+    def __mul__(self, other: "Dim | int") -> "Dim":
+        terms: dict[Monomial, int] = {}
+        for left, left_coefficient in self.terms:
+            for right, right_coefficient in dim(other).terms:
+                powers: dict[Atom, int] = dict(left)
+                for atom, power in right:
+                    powers[atom] = powers.get(atom, 0) + power
+                monomial = tuple(sorted(powers.items(), key=lambda item: _atom_key(item[0])))
+                terms[monomial] = terms.get(monomial, 0) + left_coefficient * right_coefficient
+        return Dim(terms)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: "Dim | int") -> "Dim":
+        return floordiv(self, dim(other))
+
+    def __mod__(self, other: "Dim | int") -> "Dim":
+        return mod(self, dim(other))
+
+    def __repr__(self) -> str:
+        return to_text(self)
+
+    def symbols(self) -> set[Symbol]:
+        """Every symbol in the expression, also inside functions (bounds of axes are not followed)."""
+        found: set[Symbol] = set()
+        for monomial, _ in self.terms:
+            for atom, _ in monomial:
+                if isinstance(atom, Symbol):
+                    found.add(atom)
+                else:
+                    found |= atom.left.symbols() | atom.right.symbols()
+        return found
+
+
+def dim(value: "Dim | Symbol | int") -> Dim:
+    """Make an expression of an integer or a symbol."""
+    if isinstance(value, Dim):
+        return value
+    if isinstance(value, Symbol):
+        return Dim({((value, 1),): 1})
+    return Dim({(): int(value)})
+
+
+def product(dims: Iterable[Dim | int]) -> Dim:
+    result = dim(1)
+    for item in dims:
+        result = result * item
+    return result
+
+
+def substitute(expression: Dim, values: Mapping[Symbol, Dim | int]) -> Dim:
+    """Replace symbols by expressions, everywhere, and simplify."""
+    if not values or not (expression.symbols() & values.keys()):
+        return expression
+    result = dim(0)
+    for monomial, coefficient in expression.terms:
+        term = dim(coefficient)
+        for atom, power in monomial:
+            if isinstance(atom, Symbol):
+                base = dim(values.get(atom, atom))
+            else:
+                base = FUNCTIONS[atom.function](substitute(atom.left, values), substitute(atom.right, values))
+            for _ in range(power):
+                term = term * base
+        result = result + term
+    return result
+
+
+def _call(function: str, left: Dim, right: Dim) -> Dim:
+    return Dim({((Call(function, left, right), 1),): 1})
+
+
+def _divide_terms(value: Dim, divisor: Dim) -> tuple[Dim, Dim]:
+    """Split `value` into (quotient, rest): the terms that `divisor`, when it is one monomial, divides exactly, and the others."""
+    if len(divisor.terms) != 1:
+        if value == divisor:
+            return dim(1), dim(0)
+        quotient = exact_division(value, divisor)
+        return (quotient, dim(0)) if quotient is not None else (dim(0), value)
+    (monomial, coefficient) = divisor.terms[0]
+    quotient, rest = {}, {}
+    for term, c in value.terms:
+        powers = dict(term)
+        if c % coefficient == 0 and all(powers.get(atom, 0) >= power for atom, power in monomial):
+            for atom, power in monomial:
+                powers[atom] -= power
+            key = tuple((a, p) for a, p in sorted(powers.items(), key=lambda item: _atom_key(item[0])) if p)
+            quotient[key] = quotient.get(key, 0) + c // coefficient
+        else:
+            rest[term] = c
+    return Dim(quotient), Dim(rest)
+
+
+def exact_division(value: Dim, divisor: Dim) -> Dim | None:
+    """The polynomial quotient if `divisor` divides `value` without rest, else None (long division by the leading term)."""
+    if not divisor.terms:
+        return None
+    lead = Dim(dict(divisor.terms[:1]))
+    quotient, rest = dim(0), value
+    for _ in range(32):
+        if not rest.terms:
+            return quotient
+        part, _ = _divide_terms(Dim(dict(rest.terms[:1])), lead)
+        if not part.terms:
+            return None
+        quotient, rest = quotient + part, rest - part * divisor
+    return None
+
+
+def floordiv(value: Dim, divisor: Dim) -> Dim:
+    """Floor division. The divisor is taken to be positive, as strides and extents are."""
+    if divisor == 1:
+        return value
+    if value.constant is not None and divisor.constant:
+        return dim(value.constant // divisor.constant)
+    quotient, rest = _divide_terms(value, divisor)
+    if is_nonnegative(rest) and is_nonnegative(divisor - 1 - rest):
+        return quotient
+    if quotient.terms and len(divisor.terms) == 1:
+        return quotient + _call("floordiv", rest, divisor)
+    return _call("floordiv", value, divisor)
+
+
+def mod(value: Dim, divisor: Dim) -> Dim:
+    """The rest of floor division, in 0..divisor-1."""
+    if divisor == 1:
+        return dim(0)
+    if value.constant is not None and divisor.constant:
+        return dim(value.constant % divisor.constant)
+    _, rest = _divide_terms(value, divisor)
+    if is_nonnegative(rest) and is_nonnegative(divisor - 1 - rest):
+        return rest
+    return _call("mod", rest if len(divisor.terms) == 1 else value, divisor)
+
+
+def maximum(left: Dim, right: Dim) -> Dim:
+    if left == right or is_nonnegative(left - right):
+        return left
+    if is_nonnegative(right - left):
+        return right
+    return _call("max", *sorted((left, right), key=to_text))
+
+
+def minimum(left: Dim, right: Dim) -> Dim:
+    if left == right or is_nonnegative(right - left):
+        return left
+    if is_nonnegative(left - right):
+        return right
+    return _call("min", *sorted((left, right), key=to_text))
+
+
+FUNCTIONS: dict[str, Callable[[Dim, Dim], Dim]] = {
+    "floordiv": floordiv,
+    "mod": mod,
+    "max": maximum,
+    "min": minimum,
+}
+
+
+@lru_cache(maxsize=65536)
+def bounds(expression: Dim) -> tuple[int | None, int | None]:
+    """Inclusive numeric bounds (None: unbounded), by interval arithmetic term by term: sound, not always tight."""
+    low: int | None = 0
+    high: int | None = 0
+    for monomial, coefficient in expression.terms:
+        term_low: int | None = 1
+        term_high: int | None = 1
+        for atom, power in monomial:
+            for _ in range(power):
+                term_low, term_high = _times((term_low, term_high), _atom_bounds(atom))
+        if coefficient < 0:
+            term_low, term_high = term_high, term_low
+        low = None if low is None or term_low is None else low + coefficient * term_low
+        high = None if high is None or term_high is None else high + coefficient * term_high
+    return low, high
+
+
+def _times(a: tuple[int | None, int | None], b: tuple[int | None, int | None]) -> tuple[int | None, int | None]:
+    if a[0] is not None and b[0] is not None and a[0] >= 0 and b[0] >= 0:
+        return a[0] * b[0], None if a[1] is None or b[1] is None else a[1] * b[1]
+    if None in a or None in b:
+        return None, None
+    corners = [x * y for x in a for y in b if x is not None and y is not None]
+    return min(corners), max(corners)
+
+
+def _atom_bounds(atom: Atom) -> tuple[int | None, int | None]:
+    if isinstance(atom, Symbol):
+        upper = atom.upper
+        return atom.lower, bounds(upper)[1] if isinstance(upper, Dim) else upper
+    (left_low, left_high), (right_low, right_high) = bounds(atom.left), bounds(atom.right)
+    if atom.function == "mod":
+        return 0, None if right_high is None else right_high - 1
+    if atom.function == "max":
+        lows = [x for x in (left_low, right_low) if x is not None]
+        return max(lows) if lows else None, None if left_high is None or right_high is None else max(left_high, right_high)
+    if atom.function == "min":
+        highs = [x for x in (left_high, right_high) if x is not None]
+        return None if left_low is None or right_low is None else min(left_low, right_low), min(highs) if highs else None
+    low = 0 if left_low is not None and left_low >= 0 else None
+    if left_low is not None and right_low and right_high:
+        low = min(left_low // right_low, left_low // right_high)
+    return low, left_high // right_low if left_high is not None and right_low and left_high >= 0 else None
+
+
+@lru_cache(maxsize=65536)
+def is_nonnegative(expression: Dim) -> bool:
+    """Whether the expression is provably >= 0 for every value its symbols may take."""
+    if not expression.terms:
+        return True
+    low, _ = bounds(expression)
+    if low is not None and low >= 0:
+        return True
+    replaced = _at_extreme_axes(expression)
+    if replaced is not expression:
+        return is_nonnegative(replaced)
+    shift = {s: dim(Symbol(s.name + "'")) + s.lower for s in expression.symbols() if s.lower and not s.name.endswith("'")}
+    shifted = substitute(expression, shift) if shift else expression
+    low, _ = bounds(shifted)
+    return low is not None and low >= 0
+
+
+def _at_extreme_axes(expression: Dim) -> Dim:
+    """Replace loop axes in negative terms by their largest value and in positive terms by their smallest: a lower bound."""
+    result, changed = dim(0), False
+    for monomial, coefficient in expression.terms:
+        term = dim(coefficient)
+        for atom, power in monomial:
+            base = dim(atom) if isinstance(atom, Symbol) else Dim({((atom, 1),): 1})
+            if isinstance(atom, Symbol) and isinstance(atom.upper, Dim):
+                base, changed = (atom.upper if coefficient < 0 else dim(atom.lower)), True
+            for _ in range(power):
+                term = term * base
+        result = result + term
+    return result if changed else expression
+
+
+def evaluate(expression: Dim | int, values: Mapping[str, int]) -> int:
+    """The integer value at `values` (symbol name -> integer). Raises KeyError naming a missing symbol."""
+    if isinstance(expression, int):
+        return expression
+    total = 0
+    for monomial, coefficient in expression.terms:
+        term = coefficient
+        for atom, power in monomial:
+            if isinstance(atom, Symbol):
+                base = values[atom.name]
+            else:
+                left, right = evaluate(atom.left, values), evaluate(atom.right, values)
+                base = {
+                    "floordiv": lambda a, b: a // b,
+                    "mod": lambda a, b: a % b,
+                    "max": max,
+                    "min": min,
+                }[atom.function](left, right)
+            term *= base**power
+        total += term
+    return total
+
+
+def to_text(expression: Dim, call: Callable[[Call], str] | None = None) -> str:
+    """Infix text such as `batch*seq + 1`; valid Python and, with `call` printing the functions, valid C."""
+    if not expression.terms:
+        return "0"
+    render = call or (lambda c: _python_call(c))
+    parts: list[str] = []
+    for monomial, coefficient in expression.terms:
+        factors = [name for atom, power in monomial for name in [atom.name if isinstance(atom, Symbol) else render(atom)] * power]
+        magnitude = abs(coefficient)
+        if magnitude != 1 or not factors:
+            factors.append(str(magnitude))
+        text = "*".join(factors)
+        if parts:
+            parts.append((" - " if coefficient < 0 else " + ") + text)
+        else:
+            parts.append(("-" if coefficient < 0 else "") + text)
+    return "".join(parts)
+
+
+def _python_call(atom: Call) -> str:
+    left, right = to_text(atom.left), to_text(atom.right)
+    if atom.function in ("max", "min"):
+        return f"{atom.function}({left}, {right})"
+    return f"(({left}) {'//' if atom.function == 'floordiv' else '%'} ({right}))"
+
+
+def to_c(expression: Dim | int) -> str:
+    """C text with int64 semantics. Division and modulo are floored, through the runtime's `kk_floordiv` and `kk_mod`."""
+
+    def call(atom: Call) -> str:
+        low, _ = bounds(atom.left)
+        left, right = to_text(atom.left, call), to_text(atom.right, call)
+        if atom.function in ("max", "min"):
+            return f"kk_{atom.function}_i64({left}, {right})"
+        if low is not None and low >= 0:
+            return f"(({left}) {'/' if atom.function == 'floordiv' else '%'} ({right}))"
+        return f"kk_{atom.function}_i64({left}, {right})"
+
+    return to_text(dim(expression), call)

@@ -1,0 +1,104 @@
+"""The scalar functions of the expression language: what each computes, as NumPy, and the type it gives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kaoken.ir.dtypes import DType
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """One function: arity, NumPy meaning, whether the result is bool or of the first argument's type, infix spelling for text."""
+
+    name: str
+    arity: int
+    numpy: Callable[..., Any]
+    gives_bool: bool = False
+    infix: str = ""
+    commutative: bool = False
+
+    def result_dtype(self, arguments: tuple[DType, ...]) -> DType:
+        """The result's type. Raises TypeError when the arguments' types differ: casts are explicit."""
+        if len(arguments) != self.arity:
+            raise TypeError(f"{self.name} takes {self.arity} arguments, not {len(arguments)}")
+        if len(set(arguments)) > 1:
+            raise TypeError(f"{self.name} of different types: {', '.join(arguments)}")
+        return "bool" if self.gives_bool else arguments[0]
+
+
+def _truncated_divide(a: Any, b: Any) -> Any:
+    """C's division for integers (towards zero; 0 where the divisor is 0), IEEE division for floats."""
+    if np.issubdtype(np.asarray(a).dtype, np.integer):
+        b_safe = np.where(b == 0, 1, b)
+        quotient = np.floor_divide(a, b_safe)
+        inexact = (np.remainder(a, b_safe) != 0) & ((a < 0) != (b < 0))
+        return np.where(b == 0, 0, quotient + inexact).astype(np.asarray(a).dtype)
+    return np.divide(a, b)
+
+
+def _safe(function: Callable[..., Any]) -> Callable[..., Any]:
+    def integer_division(a: Any, b: Any) -> Any:
+        return np.where(b == 0, 0, function(a, np.where(b == 0, 1, b))).astype(np.asarray(a).dtype)
+
+    return integer_division
+
+
+def _wide(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Evaluate in float64 and round once to the argument's type."""
+    return lambda x: function(np.asarray(x, np.float64)).astype(np.asarray(x).dtype)
+
+
+def _floor_mod(a: Any, b: Any) -> Any:
+    if np.issubdtype(np.asarray(a).dtype, np.integer):
+        return _safe(np.remainder)(a, b)
+    return np.remainder(a, b)
+
+
+_TABLE = [
+    Scalar("add", 2, np.add, infix="+", commutative=True),
+    Scalar("sub", 2, np.subtract, infix="-"),
+    Scalar("mul", 2, np.multiply, infix="*", commutative=True),
+    Scalar("div", 2, _truncated_divide, infix="/"),
+    Scalar("floordiv", 2, _safe(np.floor_divide), infix="//"),
+    Scalar("mod", 2, _floor_mod, infix="%"),
+    Scalar("fmod", 2, np.fmod),
+    Scalar("pow", 2, np.power),
+    Scalar("max", 2, np.maximum, commutative=True),
+    Scalar("min", 2, np.minimum, commutative=True),
+    Scalar("neg", 1, np.negative),
+    Scalar("abs", 1, np.abs),
+    Scalar("sign", 1, np.sign),
+    Scalar("floor", 1, np.floor),
+    Scalar("ceil", 1, np.ceil),
+    Scalar("round", 1, np.rint),
+    Scalar("sqrt", 1, np.sqrt),
+    Scalar("exp", 1, _wide(np.exp)),
+    Scalar("log", 1, _wide(np.log)),
+    Scalar("tanh", 1, _wide(np.tanh)),
+    Scalar("erf", 1, _wide(_erf)),
+    Scalar("sin", 1, _wide(np.sin)),
+    Scalar("cos", 1, _wide(np.cos)),
+    Scalar("sigmoid", 1, _wide(lambda x: 1 / (1 + np.exp(-x)))),
+    Scalar("lt", 2, np.less, True, "<"),
+    Scalar("le", 2, np.less_equal, True, "<="),
+    Scalar("gt", 2, np.greater, True, ">"),
+    Scalar("ge", 2, np.greater_equal, True, ">="),
+    Scalar("eq", 2, np.equal, True, "==", commutative=True),
+    Scalar("ne", 2, np.not_equal, True, "!=", commutative=True),
+    Scalar("and", 2, np.logical_and, True, "&&", commutative=True),
+    Scalar("or", 2, np.logical_or, True, "||", commutative=True),
+    Scalar("xor", 2, np.logical_xor, True, commutative=True),
+    Scalar("not", 1, np.logical_not, True),
+    Scalar("isnan", 1, np.isnan, True),
+    Scalar("isinf", 1, np.isinf, True),
+]
+
+SCALARS: dict[str, Scalar] = {scalar.name: scalar for scalar in _TABLE}

@@ -1,0 +1,94 @@
+"""Schedules: how a hot kernel is to be computed, as small frozen values that passes choose and templates obey.
+
+A schedule never changes a result: every choice below gives the same bits. `str()` of each is one readable line
+for IR dumps, the report and the comments in the generated C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PANEL = 16
+"""Columns of a weight panel: the logical lanes of the vector vocabulary, the same on every target."""
+
+LEVELS = ("avx512", "avx2", "neon", "plain")
+"""Instruction set levels in the order in which the C preprocessor asks for them; the last one is the rest."""
+
+
+@dataclass(frozen=True, order=True)
+class Tile:
+    """A register tile: `rows` rows of x times `panels` panels of 16 columns, accumulated in registers."""
+
+    rows: int
+    panels: int
+
+    def __str__(self) -> str:
+        return f"{self.rows}x{PANEL * self.panels}"
+
+
+@dataclass(frozen=True)
+class TileSet:
+    """The tiles of one level: `panels[r - 1]` is the width used when one tile holds all r rows there are.
+
+    More rows than `len(panels)` are cut into the fewest tiles of nearly equal height, all `panels[-1]` wide.
+    """
+
+    level: str
+    panels: tuple[int, ...]
+
+    @property
+    def main(self) -> Tile:
+        """The tile of many rows."""
+        return Tile(len(self.panels), self.panels[-1])
+
+    def tiles(self) -> frozenset[Tile]:
+        """Every microkernel that the set may call, remainders in columns included."""
+        found = set()
+        for rows, panels in enumerate(self.panels, start=1):
+            widths = {panels} | ({self.main.panels} if 2 * rows >= self.main.rows else set())
+            for width in widths:
+                found |= {Tile(rows, width)} | ({Tile(rows, 2)} if width > 2 else set())
+        return frozenset(found)
+
+    def __str__(self) -> str:
+        return f"{self.level} {self.main}"
+
+
+@dataclass(frozen=True)
+class LinearSchedule:
+    """How y = x W is computed from packed panels.
+
+    tiles: one set a level, in the order of LEVELS.
+    k_block: rows of a panel that one call of a tile takes; partial sums wait in scratch in between.
+    row_block: rows of x for which the weights are read once.
+    partition: what the threads share, "columns" or "rows"; never the sum over k.
+    """
+
+    tiles: tuple[TileSet, ...]
+    k_block: int
+    row_block: int
+    partition: str
+
+    def __str__(self) -> str:
+        tiles = ", ".join(str(tile_set) for tile_set in self.tiles)
+        return f"tiles {tiles}; k-block {self.k_block}; row block {self.row_block}; {self.partition} over threads"
+
+
+@dataclass(frozen=True)
+class AttentionSchedule:
+    """How streaming attention is computed.
+
+    tiles: one set a level, in the order of LEVELS.
+    query_block: query rows of a head that one task takes.
+    key_block: keys a step of the online softmax, a multiple of 16 at absolute positions. Unlike all other choices it
+        is part of the result's bits, so it is the same on every target.
+    """
+
+    tiles: tuple[TileSet, ...]
+    query_block: int
+    key_block: int
+
+    def __str__(self) -> str:
+        tiles = ", ".join(str(tile_set) for tile_set in self.tiles)
+        blocks = f"blocks of {self.query_block} queries x {self.key_block} keys"
+        return f"tiles {tiles}; {blocks}; batch, heads and query blocks over threads"

@@ -1,0 +1,23 @@
+"""The operations of the IR; importing the package fills the table."""
+
+from kaoken.ops import attention, contraction, linear, movement, normalization, pointwise, reduction
+from kaoken.ops.compose import composed, expand, formula_of, instantiate, read
+from kaoken.ops.registry import OPS, Op, ShapeError
+
+__all__ = [
+    "OPS",
+    "Op",
+    "ShapeError",
+    "attention",
+    "composed",
+    "contraction",
+    "expand",
+    "formula_of",
+    "instantiate",
+    "linear",
+    "movement",
+    "normalization",
+    "pointwise",
+    "read",
+    "reduction",
+]

@@ -1,0 +1,160 @@
+"""Composition: what an element of a value is, in terms of other values, by substituting formulas into reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from kaoken.ir.dims import Symbol, substitute
+from kaoken.ir.expr import (
+    Expr,
+    Formula,
+    Int,
+    Read,
+    Reduce,
+    Select,
+    apply,
+    axes_for,
+    bind,
+    const,
+    integer,
+    literal,
+    rewrite,
+    select,
+)
+from kaoken.ir.graph import Node, Value
+from kaoken.ops.registry import OPS
+
+
+def formula_of(node: Node, output: int = 0) -> Formula:
+    """The formula of a node's output."""
+    return OPS[node.op].formula(node, output)
+
+
+def read(value: Value, indices: Sequence[Expr]) -> Expr:
+    """One element of `value`, seen through movement: the read is of the tensor whose element it really is."""
+    at = tuple(indices)
+    if value.known is not None:
+        return _read_known(value, at)
+    if value.data is not None and value.data.size == 1:
+        return const(value.data.reshape(-1)[0], value.dtype)
+    producer = value.producer
+    if producer is not None and OPS[producer.op].kind == "movement":
+        return expand(value, at)
+    return Read(value, at)
+
+
+def _read_known(value: Value, at: tuple[Expr, ...]) -> Expr:
+    assert value.known is not None
+    position = [literal(i) for i in at]
+    if all(p is not None for p in position):
+        return value.known[tuple(int(p) for p in position if p is not None)]
+    flat = value.known.reshape(-1)
+    if len(set(flat)) == 1:
+        return flat[0]
+    index: Expr = integer(0)
+    for extent, i in zip(value.known.shape, at, strict=True):
+        index = apply("add", apply("mul", index, integer(extent)), i)
+    if value.dtype == "int64" and all(isinstance(item, Int) for item in flat):
+        first, step = flat[0].value, flat[1].value - flat[0].value
+        if all(item.value == first + step * n for n, item in enumerate(flat)):
+            return apply("add", Int(first), apply("mul", Int(step), index))
+    result: Expr = flat[-1]
+    for n in range(len(flat) - 2, -1, -1):
+        result = select(apply("eq", index, integer(n)), flat[n], result)
+    return result
+
+
+def expand(value: Value, indices: Sequence[Expr]) -> Expr:
+    """One element of `value` by its producer's formula, one step."""
+    producer = value.producer
+    if producer is None:
+        return Read(value, tuple(indices))
+    formula = formula_of(producer, producer.outputs.index(value))
+    return instantiate(formula, indices)
+
+
+def instantiate(formula: Formula, indices: Sequence[Expr]) -> Expr:
+    """The formula's body at the given indices, its reads seen through movement."""
+    body = bind(formula.body, dict(zip(formula.axes, indices, strict=True)))
+    return see_through(body)
+
+
+def see_through(expression: Expr) -> Expr:
+    """Replace reads of moved tensors by reads of what was moved, and reads of known elements by the elements."""
+
+    def leaf(node: Expr) -> Expr | None:
+        if isinstance(node, Read):
+            resolved = read(node.value, node.indices)
+            return None if resolved == node else resolved
+        return None
+
+    return rewrite(expression, leaf)
+
+
+def composed(value: Value, stop: Callable[[Node], bool], indices: Sequence[Expr] | None = None) -> Formula:
+    """The value as a formula over the outputs of nodes where `stop` holds, graph inputs and constants."""
+    axes = axes_for(value.shape)
+    at = tuple(Int(_as_dim(a)) for a in axes) if indices is None else tuple(indices)
+
+    def leaf(node: Expr) -> Expr | None:
+        if isinstance(node, Read):
+            producer = node.value.producer
+            if producer is not None and not stop(producer):
+                return rewrite(expand(node.value, node.indices), leaf)
+            resolved = read(node.value, node.indices)
+            return None if resolved == node else rewrite(resolved, leaf)
+        return None
+
+    start = Read(value, at)
+    return Formula(axes, rewrite(start, leaf))
+
+
+def rename_axes(formula: Formula, axes: Sequence[Symbol]) -> Formula:
+    """The same formula over other axes of equal extents."""
+    mapping = {old: Int(_as_dim(new)) for old, new in zip(formula.axes, axes, strict=True)}
+    return Formula(tuple(axes), bind(formula.body, mapping))
+
+
+def unique_reduction_axes(expression: Expr, prefix: str = "k") -> Expr:
+    """Give every reduction axis its own name, in order of appearance."""
+    counter = 0
+
+    def visit(node: Expr) -> Expr:
+        nonlocal counter
+        if isinstance(node, Reduce):
+            mapping: dict[Symbol, Expr] = {}
+            axes = []
+            for symbol in node.axes:
+                upper = symbol.upper
+                assert upper is not None and not isinstance(upper, int)
+                resolved = substitute(upper, {s: e.value for s, e in mapping.items() if isinstance(e, Int)})
+                fresh = Symbol(f"{prefix}{counter}", 0, resolved, True)
+                counter += 1
+                mapping[symbol] = Int(_as_dim(fresh))
+                axes.append(fresh)
+            return Reduce(node.kind, tuple(axes), visit(bind(node.body, mapping)))
+        return _rebuild(node, visit)
+
+    return visit(expression)
+
+
+def _rebuild(node: Expr, visit: Callable[[Expr], Expr]) -> Expr:
+    from dataclasses import replace
+
+    from kaoken.ir.expr import Apply, Cast
+
+    if isinstance(node, Read):
+        return Read(node.value, tuple(visit(i) for i in node.indices))
+    if isinstance(node, Apply):
+        return replace(node, arguments=tuple(visit(a) for a in node.arguments))
+    if isinstance(node, Select):
+        return Select(visit(node.condition), visit(node.then), visit(node.otherwise))
+    if isinstance(node, Cast):
+        return replace(node, argument=visit(node.argument))
+    return node
+
+
+def _as_dim(symbol: Symbol):  # type: ignore[no-untyped-def]
+    from kaoken.ir.dims import dim
+
+    return dim(symbol)
