@@ -1,0 +1,1 @@
+"""Compiles what a tokenizer does into tables that the C runtime reads in place."""

@@ -1,0 +1,86 @@
+/* UTF-8, one character at a time. */
+#ifndef KK_UNICODE_H
+#define KK_UNICODE_H
+
+#include "kk_prefix.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define KK_REPLACEMENT_CHARACTER 0xFFFDu
+
+/* What can follow: how many more bytes a character has after this first byte (0 for ASCII), and the least and the
+   greatest second byte (table 3-7 of the Unicode standard). A byte that begins no character gives -1. */
+static inline int kk_utf8_following(unsigned first, unsigned *least, unsigned *greatest)
+{
+    *least = 0x80;
+    *greatest = 0xBF;
+    if (first < 0x80)
+        return 0;
+    if (first < 0xC2 || first > 0xF4)
+        return -1;
+    if (first < 0xE0)
+        return 1;
+    if (first < 0xF0) {
+        if (first == 0xE0)
+            *least = 0xA0;
+        if (first == 0xED)
+            *greatest = 0x9F;
+        return 2;
+    }
+    if (first == 0xF0)
+        *least = 0x90;
+    if (first == 0xF4)
+        *greatest = 0x8F;
+    return 3;
+}
+
+/* Reads the character at text, which ends at end (text < end). Returns its length in bytes; what is no character
+   is one byte long and reads as U+FFFD. */
+static inline size_t kk_utf8_read(const unsigned char *text, const unsigned char *end, uint32_t *code_point)
+{
+    unsigned least, greatest;
+    int following = kk_utf8_following(text[0], &least, &greatest);
+    *code_point = text[0];
+    if (following == 0)
+        return 1;
+    if (following < 0 || end - text <= following || text[1] < least || text[1] > greatest) {
+        *code_point = KK_REPLACEMENT_CHARACTER;
+        return 1;
+    }
+    uint32_t value = text[0] & (0x3Fu >> following);
+    for (int i = 1; i <= following; i++) {
+        if ((text[i] & 0xC0) != 0x80) {
+            *code_point = KK_REPLACEMENT_CHARACTER;
+            return 1;
+        }
+        value = value << 6 | (text[i] & 0x3Fu);
+    }
+    *code_point = value;
+    return (size_t)following + 1;
+}
+
+/* Where the character that ends at text begins; it is not before begin (begin < text). */
+static inline const unsigned char *kk_utf8_previous(const unsigned char *begin, const unsigned char *text)
+{
+    const unsigned char *at = text - 1;
+    while (at > begin && text - at < 4 && (*at & 0xC0) == 0x80)
+        at--;
+    return at;
+}
+
+/* Whether the bytes are UTF-8 throughout. */
+static inline int kk_utf8_valid(const unsigned char *text, size_t bytes)
+{
+    const unsigned char *end = text + bytes;
+    while (text < end) {
+        uint32_t code_point;
+        size_t length = kk_utf8_read(text, end, &code_point);
+        if (length == 1 && code_point == KK_REPLACEMENT_CHARACTER)
+            return 0;
+        text += length;
+    }
+    return 1;
+}
+
+#endif
