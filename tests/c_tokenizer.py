@@ -6,13 +6,10 @@ import ctypes
 from collections.abc import Sequence
 from ctypes import byref, c_int, c_int64, c_size_t, c_uint32, c_void_p
 from functools import cache
-from pathlib import Path
 
 from c_build import RUNTIME, build_shared
 
-SOURCES = [
-    RUNTIME / f"{name}.c" for name in ("kk_tokenizer", "kk_tokenizer_encode", "kk_tokenizer_decode", "kk_bpe")
-]
+SOURCES = [RUNTIME / f"{name}.c" for name in ("kk_tokenizer", "kk_tokenizer_encode", "kk_tokenizer_decode", "kk_bpe")]
 
 OK, ARGUMENT, RANGE, CAPACITY, TEXT = 0, 1, 2, 6, 7
 
@@ -104,11 +101,7 @@ class CTokenizer:
         length = c_size_t()
         parts = []
         for token in ids:
-            check(
-                self.library.kk_decoder_push(
-                    byref(decoder), c_int64(token), text, c_size_t(capacity), byref(length)
-                )
-            )
+            check(self.library.kk_decoder_push(byref(decoder), c_int64(token), text, c_size_t(capacity), byref(length)))
             parts.append(text.raw[: length.value].decode())
         check(self.library.kk_decoder_flush(byref(decoder), text, c_size_t(capacity), byref(length)))
         return [*parts, text.raw[: length.value].decode()]

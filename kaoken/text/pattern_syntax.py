@@ -6,6 +6,7 @@ What a table-driven matcher can do in one pass is read: literals, classes, group
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -210,9 +211,7 @@ class _Parser:
         end = self.pattern.find("}", self.position)
         inside = self.pattern[self.position + 1 : end] if end > 0 else "?"
         low, comma, high = inside.partition(",")
-        if not all(part.isascii() and (part.isdecimal() or not part) for part in (low, high)) or not (
-            low or high
-        ):
+        if not all(part.isascii() and (part.isdecimal() or not part) for part in (low, high)) or not (low or high):
             raise self.unsupported("a { that is no quantifier")
         least, most = int(low or 0), int(high) if high else None if comma else int(low)
         if max(least, most or 0) > REPEAT_LIMIT or (most is not None and most < least):
@@ -249,9 +248,8 @@ class _Parser:
         character = self.next_character()
         if character in "pP":
             return self.property(negative=character == "P")
-        named = {"s": unicode16.white_space, "d": lambda: unicode16.category("Nd"), "w": _onig_word}
-        if character.lower() in named:
-            members = named[character.lower()]()
+        if character in "sSdDwW":
+            members = _SHORTHANDS[character.lower()]()
             return ~members if character.isupper() else members
         if character in _CONTROL_ESCAPES:
             return code_points((_CONTROL_ESCAPES[character],) * 2)
@@ -331,3 +329,10 @@ def _onig_word() -> CodePointSet:
     members[[0x200C, 0x200D]] = False
     members[[0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE]] = True
     return members
+
+
+_SHORTHANDS: dict[str, Callable[[], CodePointSet]] = {
+    "s": unicode16.white_space,
+    "d": lambda: unicode16.category("Nd"),
+    "w": _onig_word,
+}

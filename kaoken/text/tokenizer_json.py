@@ -92,9 +92,7 @@ def read_tokenizer(path: Path) -> Tokenizer:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be read ({error.strerror}); give the path of a tokenizer.json"
-        ) from error
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); give the path of a tokenizer.json") from error
     except (ValueError, RecursionError) as error:
         raise UnsupportedModelError(f"{path}: not a JSON document ({error})") from error
     reader = _Reader(document)
@@ -186,9 +184,7 @@ class _Reader:
                 if step.get("add_prefix_space", True):
                     stages.append(PrefixSpace())
                 if step.get("use_regex", True):
-                    stages.append(
-                        Split(parse_pattern(GPT2_PATTERN), "Isolated", False, "ByteLevel's pattern")
-                    )
+                    stages.append(Split(parse_pattern(GPT2_PATTERN), "Isolated", False, "ByteLevel's pattern"))
             elif kind == "Digits":
                 behavior = "Isolated" if step.get("individual_digits") else "Contiguous"
                 stages.append(Split(Character(unicode16.category("N")), behavior, False, "Digits"))
@@ -213,9 +209,7 @@ class _Reader:
             text = pattern.get(kind)
             if isinstance(text, str) and text:
                 try:
-                    stages.append(
-                        Split(parse(text), behavior, bool(step.get("invert")), f"the pattern {text!r}")
-                    )
+                    stages.append(Split(parse(text), behavior, bool(step.get("invert")), f"the pattern {text!r}"))
                 except UnsupportedModelError as error:
                     self.refuse(str(error))
                 return
@@ -231,9 +225,7 @@ class _Reader:
             return {}
         bad = [token for token, token_id in vocabulary.items() if not self.is_id(token_id)]
         if bad:
-            self.refuse(
-                f"{len(bad)} ids of vocab are not between 0 and {TOKEN_LIMIT} (the first is {bad[0]!r}'s)"
-            )
+            self.refuse(f"{len(bad)} ids of vocab are not between 0 and {TOKEN_LIMIT} (the first is {bad[0]!r}'s)")
             return {}
         if len(set(vocabulary.values())) != len(vocabulary):
             self.refuse("two tokens of vocab share an id")
@@ -249,9 +241,7 @@ class _Reader:
                 pair: Any = line.split(" ")
             else:
                 pair = line
-            if not (
-                isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)
-            ):
+            if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair)):
                 self.refuse(f"the merge {line!r} is not a pair of tokens")
                 break
             left, right = pair
@@ -272,10 +262,7 @@ class _Reader:
                 continue
             if not content:
                 continue
-            options = {
-                name: bool(entry.get(name))
-                for name in ("single_word", "lstrip", "rstrip", "normalized", "special")
-            }
+            options = {name: bool(entry.get(name)) for name in ("single_word", "lstrip", "rstrip", "normalized", "special")}
             token = AddedToken(entry["id"], content, **options)
             # A token of the model keeps its id; a new one gets the next free id, as the tokenizers package does.
             taken = [len(vocabulary), *(other.id + 1 for other in added)]

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 
@@ -92,9 +93,7 @@ def pair_hash(left: int, right: int) -> int:
     return value ^ value >> 15
 
 
-def _hash_table(
-    entries: Iterable[tuple[int, tuple[int, ...]]], count: int, width: int
-) -> npt.NDArray[np.uint32]:
+def _hash_table(entries: Iterable[tuple[int, tuple[int, ...]]], count: int, width: int) -> npt.NDArray[np.uint32]:
     """Slots of `width` numbers, filled by linear probing from each entry's hash; at least a third stays empty.
 
     An empty slot holds NONE in its last number.
@@ -149,9 +148,7 @@ class _Writer:
             body += bytes(-(start + len(body)) % 8)
             directory += [start + len(body), self.arrays[name].size]
             body += self.arrays[name].astype(dtype).tobytes()
-        after = struct.pack(
-            f"<{2 + len(numbers) + len(directory)}I", start + len(body), *numbers, len(_ARRAYS), *directory
-        )
+        after = struct.pack(f"<{2 + len(numbers) + len(directory)}I", start + len(body), *numbers, len(_ARRAYS), *directory)
         checked = after + bytes(body)
         return struct.pack("<4I", MAGIC, VERSION, KIND_BYTE_LEVEL_BPE, zlib.crc32(checked)) + checked
 
@@ -181,7 +178,9 @@ class _Writer:
 
     def words(self) -> None:
         """Pieces that encode as one token: found by one look-up instead of by merging."""
-        ranks = {(left, right): (rank, result) for rank, (left, right, result) in self.merge_order()}
+        ranks: dict[tuple[int | None, int | None], tuple[int, int]] = {
+            (left, right): (rank, result) for rank, (left, right, result) in enumerate(self.tokenizer.merges)
+        }
         vocabulary = self.tokenizer.vocabulary
         byte_ids = [vocabulary.get(character) for character in byte_alphabet()]
         words = []
@@ -189,23 +188,15 @@ class _Writer:
             piece = self.piece_bytes(token)
             if not piece:
                 continue
-            if self.tokenizer.ignore_merges or _merged([byte_ids[byte] for byte in piece], ranks) == [
-                token_id
-            ]:
+            if self.tokenizer.ignore_merges or _merged([byte_ids[byte] for byte in piece], ranks) == [token_id]:
                 words.append((byte_hash(piece), (byte_hash(piece), token_id)))
         self.arrays["words"] = _hash_table(words, len(words), 2)
         self.arrays["byte_ids"] = np.array([NONE if i is None else i for i in byte_ids], dtype=np.uint32)
 
-    def merge_order(self) -> list[tuple[int, tuple[int, int, int]]]:
-        return list(enumerate(self.tokenizer.merges))
-
     def merges(self) -> None:
         # A pair listed twice has its last rank.
-        last = {(left, right): (rank, result) for rank, (left, right, result) in self.merge_order()}
-        entries = [
-            (pair_hash(left, right), (left, right, rank, result))
-            for (left, right), (rank, result) in last.items()
-        ]
+        last = {(left, right): (rank, result) for rank, (left, right, result) in enumerate(self.tokenizer.merges)}
+        entries = [(pair_hash(left, right), (left, right, rank, result)) for (left, right), (rank, result) in last.items()]
         self.arrays["merges"] = _hash_table(entries, len(entries), 4)
 
     def class_table(self, classes: npt.NDArray[np.uint8]) -> int:
@@ -263,7 +254,8 @@ class _Writer:
                     ends.append(NONE)
                 at = children[at][byte]
             ends[at] = number
-        nodes, edges = [], []
+        nodes: list[int] = []
+        edges: list[int] = []
         for node, end in zip(children, ends, strict=True):
             nodes += [len(edges) // 2, len(node), end]
             for byte, child in sorted(node.items()):
@@ -275,21 +267,15 @@ class _Writer:
 
 
 def _added_flags(token: AddedToken) -> int:
-    return (
-        _ADDED_SINGLE_WORD * token.single_word + _ADDED_LSTRIP * token.lstrip + _ADDED_RSTRIP * token.rstrip
-    )
+    return _ADDED_SINGLE_WORD * token.single_word + _ADDED_LSTRIP * token.lstrip + _ADDED_RSTRIP * token.rstrip
 
 
-def _merged(
-    ids: list[int | None], ranks: dict[tuple[int | None, int | None], tuple[int, int]]
-) -> list[int | None]:
+def _merged(symbols: list[int | None], ranks: Mapping[tuple[int | None, int | None], tuple[int, int]]) -> list[int | None]:
     """Byte-pair encoding of one piece (R. Sennrich et al., 2016): the pair of lowest rank first, leftmost first."""
-    while len(ids) > 1:
-        found = [
-            (ranks[pair][0], at) for at, pair in enumerate(zip(ids, ids[1:], strict=False)) if pair in ranks
-        ]
+    while len(symbols) > 1:
+        found = [(ranks[pair][0], at) for at, pair in enumerate(pairwise(symbols)) if pair in ranks]
         if not found:
             break
         _, at = min(found)
-        ids[at : at + 2] = [ranks[ids[at], ids[at + 1]][1]]
-    return ids
+        symbols[at : at + 2] = [ranks[symbols[at], symbols[at + 1]][1]]
+    return symbols

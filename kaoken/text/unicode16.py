@@ -12,12 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
-from kaoken.errors import UnsupportedModelError
+from kaoken.errors import KaokenError, UnsupportedModelError
 
 CODE_POINTS = 0x110000
 
 CodePointSet = npt.NDArray[np.bool_]
 """One boolean a code point, [0x110000]."""
+
+NEW_IN_16 = "\U000105c0"
+"""A letter (Todhri) that Unicode 16.0 added."""
 
 # How many code points in turn are assigned, then unassigned, and so on from U+0000 (DerivedAge.txt of Unicode
 # 16.0; surrogates and private use count as assigned). A published version never changes.
@@ -62,9 +65,8 @@ _ASSIGNED_RUNS = """
 # General categories that a later version changed for a character that 16.0 already had.
 _RECATEGORISED = {0x0295: "Ll"}
 
-GENERAL_CATEGORIES = frozenset(
-    "L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp C Cc Cf Cs Co Cn".split()
-)
+_SUBCATEGORIES = {"L": "ultmo", "M": "nce", "N": "dlo", "P": "cdseifo", "S": "mcko", "Z": "slp", "C": "cfson"}
+GENERAL_CATEGORIES = frozenset(_SUBCATEGORIES) | {a + b for a, letters in _SUBCATEGORIES.items() for b in letters}
 
 
 @functools.cache
@@ -82,7 +84,12 @@ def _every_code_point() -> str:
 
 
 def _newest(pattern: str) -> CodePointSet:
-    """The members of a one-character pattern by the installed `regex` package."""
+    """The members of a one-character pattern by the installed `regex` package.
+
+    Raises KaokenError when that package is older than Unicode 16.0.
+    """
+    if not regex.match(r"\p{Lo}", NEW_IN_16):
+        raise KaokenError("the installed regex package is older than Unicode 16.0; run: pip install 'regex>=2024.9.11'")
     members = np.zeros(CODE_POINTS, dtype=np.bool_)
     for match in regex.finditer(f"(?:{pattern})+", _every_code_point()):
         members[match.start() : match.end()] = True
