@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from kaoken.errors import UnsupportedModelError
-from kaoken.frontend import movement, neural, pointwise, reduction, shape  # noqa: F401  (they fill the table of readers)
+from kaoken.frontend import attention, movement, neural, pointwise, reduction, shape  # noqa: F401  (they fill the table of readers)
 from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
 from kaoken.frontend.mapped_file import MappedModel, find_model_file, load_model, tensor_dtype
 from kaoken.frontend.registry import READERS, OnnxNode, Unsupported, reader_for
