@@ -1,0 +1,33 @@
+## One register tile. rows, panels: its size.
+<%
+R = range(rows)
+P = range(panels)
+width = 16 * panels
+unused = (["x_stride", "sum_stride"] if rows == 1 else []) + (["panel_stride", "ahead_stride"] if panels == 1 else [])
+def column(p, variable, unit=16):
+    """Address offset of panel p: nothing for the first."""
+    return "" if p == 0 else f" + {variable}" if p * unit == 1 else f" + {p * unit} * {variable}"
+%>
+/* sum[${rows}][${width}] (+)= x[${rows}][depth] w[depth][${width}]; the ${panels} panel${"s" if panels > 1 else ""} of w lie panel_stride apart. */
+static void tile_${rows}x${width}(TILE_ARGUMENTS)
+{
+% if unused:
+    (void)${", (void)".join(unused)};
+% endif
+% for r in R:
+    kk_f32 ${", ".join(f"s{r}{p} = first(sum{column(r, 'sum_stride', 1)}{f' + {16 * p}' if p else ''}, resume)" for p in P)};
+% endfor
+    for (int64_t k = 0; k < depth; k++, w += w_stride, ahead += 4 * (uintptr_t)w_stride) {
+        const kk_f32 ${", ".join(f"w{p} = kk_load(w{column(p, 'panel_stride', 1)})" for p in P)};
+% for p in P:
+        kk_prefetch((const void *)(ahead${column(p, "ahead_stride", 1)}));
+% endfor
+% for r in R:
+        const kk_f32 x${r} = kk_set1(x[${f"{r} * x_stride + " if r > 1 else "x_stride + " if r else ""}k]);
+        ${" ".join(f"s{r}{p} = kk_fma(x{r}, w{p}, s{r}{p});" for p in P)}
+% endfor
+    }
+% for r in R:
+    ${" ".join(f"kk_store(sum{column(r, 'sum_stride', 1)}{f' + {16 * p}' if p else ''}, s{r}{p});" for p in P)}
+% endfor
+}

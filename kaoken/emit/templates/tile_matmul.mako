@@ -1,0 +1,113 @@
+## The register tiles of a file, the tables that pick one, and the loops around them.
+## levels: list of (condition, tiles, table rows, [(name, widths)]); condition: the preprocessor line that begins the level
+/* ---- Register tiles -------------------------------------------------------------------------------------------
+ * A tile multiplies a few rows by a few panels (16 columns each) with every sum in a register: k ascending, one
+ * accumulator an output, so that a row's result is the same whichever tile computes it.
+ *   x      [rows][depth], rows x_stride floats apart
+ *   w      panel p is [depth][16]: w + p * panel_stride + k * w_stride
+ *   sum    [rows][16 * panels], rows sum_stride floats apart; resume: continue these sums, else start from 0
+ *   ahead  address to prefetch while at it, moving like w; of panel p at ahead + p * ahead_stride (bytes) */
+#define TILE_ARGUMENTS int64_t depth, const float *x, int64_t x_stride, const float *w, int64_t w_stride, int64_t panel_stride, float *sum, int64_t sum_stride, int resume, uintptr_t ahead, uintptr_t ahead_stride
+typedef void tile_function(TILE_ARGUMENTS);
+
+KK_INLINE kk_f32 first(const float *sum, int resume) { return resume ? kk_load(sum) : kk_zero(); }
+% for condition, tiles, table, widths in levels:
+
+${condition}
+${tiles}
+/* tiles[rows][panels]; where a level has no tile one panel wide, the wider one takes that panel twice. */
+static tile_function *const tiles[][5] = {
+    {0, 0, 0, 0, 0},
+% for row in table:
+    {${", ".join(row)}},
+% endfor
+};
+% for name, numbers, most in widths:
+
+/* Panels of the tile that holds all rows there are, by their number; entry 0 is the most rows of a tile. */
+static const unsigned char ${name}[] = {${most}, ${", ".join(map(str, numbers))}};
+% endfor
+% endfor
+#endif
+% if matmul:
+
+/* Distance, in bytes, at which a tile prefetches the weights that it is streaming. */
+#define STREAM_AHEAD 2048
+
+/* One y = x W: its sizes and schedule. */
+typedef struct matmul_plan {
+    int64_t k, n;               /* x is [rows][k], W is [k][n], packed as [(n + 15) / 16][k][16] */
+    int64_t k_block, row_block; /* k that one call of a tile takes; rows for which W is read once */
+    int by_rows;                /* threads share the rows, else the columns */
+    const unsigned char *tiles; /* tile heights and widths, as above */
+} matmul_plan;
+
+/* Where the results of a matmul go; each kernel's finish reads the members that it needs. */
+typedef struct matmul_output {
+    const float *bias, *residual;
+    int64_t residual_stride;
+    float *y;
+    int64_t y_stride;
+    int64_t seq;
+    const kk_cache *cache;
+} matmul_output;
+
+/* Takes the sums [rows][16 * panels], sum_stride floats from row to row, that belong at y[row...][16 * panel...]. */
+typedef void matmul_finish(const matmul_output *out, int64_t row, int64_t rows, int64_t panel, int64_t panels, const float *sum, int64_t sum_stride);
+
+/* This thread's share of y[rows][n] = finish(x[rows][k] W).
+ *   x       [rows][k], x_stride floats from row to row
+ *   weight  [(n + 15) / 16][k][16], 64-byte aligned
+ * Needs scratch: 64 floats for each row that waits for its next k-block (row_block of them, or one tile's). */
+static void matmul(kk_thread *t, const matmul_plan *plan, int64_t rows, const float *x, int64_t x_stride, const float *weight, matmul_finish *finish, const matmul_output *out)
+{
+    const int64_t k = plan->k, all_panels = (plan->n + 15) / 16, panel_stride = 16 * k;
+    const int64_t tile_rows = plan->tiles[0];
+    float *const sums = (float *)t->scratch;
+    int64_t row_begin = 0, row_end = rows, panel_begin = 0, panel_end = all_panels;
+    if (plan->by_rows) {
+        row_begin = rows * t->index / t->count;
+        row_end = rows * (t->index + 1) / t->count;
+    } else {
+        panel_begin = all_panels * t->index / t->count;
+        panel_end = all_panels * (t->index + 1) / t->count;
+    }
+    const int64_t blocks = (row_end - row_begin + plan->row_block - 1) / plan->row_block;
+    for (int64_t block = 0; block < blocks; block++) {
+        /* 1. A block of rows, cut into tiles of nearly equal height. */
+        const int64_t from = row_begin + (row_end - row_begin) * block / blocks;
+        const int64_t count = row_begin + (row_end - row_begin) * (block + 1) / blocks - from;
+        const int64_t tile_count = (count + tile_rows - 1) / tile_rows;
+        const int64_t panels = plan->tiles[tile_count == 1 ? count : tile_rows];
+        const int64_t sum_stride = panels > 2 ? 16 * panels : 32;
+        /* A single tile reads each weight once whatever the block: then the whole depth is one. */
+        const int64_t k_block = tile_count == 1 ? k : plan->k_block;
+        for (int64_t panel = panel_begin, step; panel < panel_end; panel += step) {
+            /* 2. As many panels as a tile is wide; what is left over in twos and ones. */
+            const int64_t left = panel_end - panel;
+            step = left >= panels ? panels : left >= 2 ? 2 : 1;
+            const int64_t stride = step == 1 ? 0 : panel_stride;
+            for (int64_t k0 = 0; k0 < k; k0 += k_block) {
+                const int64_t depth = k - k0 < k_block ? k - k0 : k_block;
+                const float *w = weight + panel * panel_stride + 16 * k0;
+                const int last = k0 + depth == k;
+                const float *next = !last ? w + 16 * depth : left > step ? weight + (panel + step) * panel_stride : w;
+                for (int64_t tile = 0; tile < tile_count; tile++) {
+                    /* 3. The first tile streams these weights in, later ones fetch the next block's while they compute. */
+                    const int64_t r0 = count * tile / tile_count, r1 = count * (tile + 1) / tile_count;
+                    const int64_t fetched = tile - 1;
+                    uintptr_t ahead = (uintptr_t)w + STREAM_AHEAD, ahead_stride = 4 * (uintptr_t)stride;
+                    if (tile > 0) {
+                        ahead = (uintptr_t)(fetched < step ? next + fetched * panel_stride : w);
+                        ahead_stride = 0;
+                    }
+                    float *sum = sums + (plan->k_block < k ? r0 * sum_stride : 0);
+                    tiles[r1 - r0][step](depth, x + (from + r0) * x_stride + k0, x_stride, w, 16, stride, sum, sum_stride, k0 > 0, ahead, ahead_stride);
+                    if (last)
+                        finish(out, from + r0, r1 - r0, panel, step, sum, sum_stride);
+                }
+            }
+        }
+    }
+}
+% endif
