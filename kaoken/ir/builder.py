@@ -14,7 +14,10 @@ from kaoken.ir.expr import Const, Expr, Int, const, integer, literal
 from kaoken.ir.graph import Graph, Node, Shape, Value, constant, new_node
 
 KNOWN_LIMIT = 1024
-"""Tensors of up to this many elements are followed element by element."""
+"""Vectors of up to this many elements are followed element by element."""
+
+KNOWN_MATRIX_LIMIT = 32
+"""Higher ranks hold masks rather than shapes, whose formula says more than their elements: only tiny ones are followed."""
 
 
 class Builder:
@@ -76,7 +79,7 @@ def known_elements(node: Node, output: int) -> np.ndarray | None:
     if any(e is None for e in extents) or not _could_be_known(node):
         return None
     shape = tuple(int(e) for e in extents if e is not None)
-    if int(np.prod(shape, dtype=np.int64)) > KNOWN_LIMIT:
+    if int(np.prod(shape, dtype=np.int64)) > (KNOWN_LIMIT if len(shape) <= 1 else KNOWN_MATRIX_LIMIT):
         return None
     from kaoken.ops import formula_of, instantiate
 

@@ -53,6 +53,8 @@ class Dim:
 
     def __init__(self, terms: Mapping[Monomial, int]):
         kept = [(m, c) for m, c in terms.items() if c]
+        if any(isinstance(atom, Call) and atom.function == "mod" for m, _ in kept for atom, _ in m):
+            kept = list(_join_quotients(dict(kept)).items())
         kept.sort(key=lambda term: _monomial_key(term[0]))
         self.terms: tuple[tuple[Monomial, int], ...] = tuple(kept)
         self._hash = hash(self.terms)
@@ -131,11 +133,27 @@ class Dim:
         return found
 
 
+def _join_quotients(terms: dict[Monomial, int]) -> dict[Monomial, int]:
+    """`(a // n) * n + a % n` is a, also with a common factor."""
+    for monomial, coefficient in terms.items():
+        for place, (atom, power) in enumerate(monomial):
+            if not isinstance(atom, Call) or atom.function != "mod" or power != 1:
+                continue
+            factor = Dim({monomial[:place] + monomial[place + 1 :]: coefficient})
+            partner = factor * atom.right * _call("floordiv", atom.left, atom.right)
+            if partner.terms and all(terms.get(m) == c for m, c in partner.terms):
+                rest = {m: c for m, c in terms.items() if m != monomial and m not in dict(partner.terms)}
+                return dict((Dim(rest) + factor * atom.left).terms)
+    return terms
+
+
 def dim(value: "Dim | Symbol | int") -> Dim:
-    """Make an expression of an integer or a symbol."""
+    """Make an expression of an integer or a symbol; a loop axis of extent 1 is 0."""
     if isinstance(value, Dim):
         return value
     if isinstance(value, Symbol):
+        if value.is_axis and value.upper == 0:
+            return Dim({})
         return Dim({((value, 1),): 1})
     return Dim({(): int(value)})
 
@@ -172,10 +190,7 @@ def _call(function: str, left: Dim, right: Dim) -> Dim:
 def _divide_terms(value: Dim, divisor: Dim) -> tuple[Dim, Dim]:
     """Split `value` into (quotient, rest): the terms that `divisor`, when it is one monomial, divides exactly, and the others."""
     if len(divisor.terms) != 1:
-        if value == divisor:
-            return dim(1), dim(0)
-        quotient = exact_division(value, divisor)
-        return (quotient, dim(0)) if quotient is not None else (dim(0), value)
+        return _long_division(value, divisor)
     (monomial, coefficient) = divisor.terms[0]
     quotient, rest = {}, {}
     for term, c in value.terms:
@@ -188,6 +203,18 @@ def _divide_terms(value: Dim, divisor: Dim) -> tuple[Dim, Dim]:
         else:
             rest[term] = c
     return Dim(quotient), Dim(rest)
+
+
+def _long_division(value: Dim, divisor: Dim) -> tuple[Dim, Dim]:
+    """Polynomial division by the divisor's leading term; the rest is what that term no longer divides."""
+    lead = Dim(dict(divisor.terms[:1]))
+    quotient, rest = dim(0), value
+    for _ in range(32):
+        part, _ = _divide_terms(rest, lead)
+        if not part.terms:
+            return quotient, rest
+        quotient, rest = quotient + part, rest - part * divisor
+    return dim(0), value
 
 
 def exact_division(value: Dim, divisor: Dim) -> Dim | None:
@@ -215,7 +242,7 @@ def floordiv(value: Dim, divisor: Dim) -> Dim:
     quotient, rest = _divide_terms(value, divisor)
     if is_nonnegative(rest) and is_nonnegative(divisor - 1 - rest):
         return quotient
-    if quotient.terms and len(divisor.terms) == 1:
+    if quotient.terms:
         return quotient + _call("floordiv", rest, divisor)
     return _call("floordiv", value, divisor)
 
@@ -229,7 +256,7 @@ def mod(value: Dim, divisor: Dim) -> Dim:
     _, rest = _divide_terms(value, divisor)
     if is_nonnegative(rest) and is_nonnegative(divisor - 1 - rest):
         return rest
-    return _call("mod", rest if len(divisor.terms) == 1 else value, divisor)
+    return _call("mod", rest, divisor)
 
 
 def maximum(left: Dim, right: Dim) -> Dim:

@@ -159,6 +159,10 @@ def shape_text(shape: Shape) -> str:
 
 
 def _attr_text(value: Any) -> str:
+    from kaoken.ir.expr import Formula, to_text
+
+    if isinstance(value, Formula):
+        return f"[{', '.join(a.name for a in value.axes)}] -> {to_text(value.body)}"
     if isinstance(value, float):
         return f"{value:.9g}"
     if isinstance(value, (list, tuple)):

@@ -1,6 +1,6 @@
 """The operations of the IR; importing the package fills the table."""
 
-from kaoken.ops import attention, contraction, linear, movement, normalization, pointwise, reduction
+from kaoken.ops import attention, contraction, linear, mapping, movement, normalization, pointwise, reduction
 from kaoken.ops.compose import composed, expand, formula_of, instantiate, read
 from kaoken.ops.registry import OPS, Op, ShapeError
 
@@ -15,6 +15,7 @@ __all__ = [
     "formula_of",
     "instantiate",
     "linear",
+    "mapping",
     "movement",
     "normalization",
     "pointwise",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from kaoken.ir.dims import Symbol, substitute
 from kaoken.ir.expr import (
     Expr,
@@ -58,6 +60,10 @@ def _read_known(value: Value, at: tuple[Expr, ...]) -> Expr:
         first, step = flat[0].value, flat[1].value - flat[0].value
         if all(item.value == first + step * n for n, item in enumerate(flat)):
             return apply("add", Int(first), apply("mul", Int(step), index))
+    if len(flat) > 8 and all(literal(item) is not None for item in flat):
+        if value.data is None:
+            value.data = np.array([literal(item) for item in flat], value.dtype).reshape(value.known.shape)
+        return Read(value, at)
     result: Expr = flat[-1]
     for n in range(len(flat) - 2, -1, -1):
         result = select(apply("eq", index, integer(n)), flat[n], result)

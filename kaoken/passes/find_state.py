@@ -1,0 +1,63 @@
+"""State: a graph input `past` whose only use is to be continued, `present = concat(past, new)`, both input and output."""
+
+from __future__ import annotations
+
+import re
+
+from kaoken.ir.graph import Graph, Node, State, Value
+from kaoken.passes.explain import explanation
+from kaoken.passes.rewriter import Rewriter
+
+
+def find_state(graph: Graph) -> None:
+    """Turn each concat of a past input and new positions, that is a graph output, into `append`, and note the pair as state."""
+    outputs = {value: name for name, value in graph.outputs}
+    inputs = set(graph.inputs)
+    rewriter = Rewriter(graph)
+    pairs: list[tuple[Value, Value]] = []
+    for node in rewriter:
+        if node.op != "concat" or node.output not in outputs or len(node.inputs) != 2:
+            continue
+        past, new = node.inputs
+        assert past is not None and new is not None
+        if past not in inputs or past.rank != 4 or node.attrs["axis"] != 2:
+            explanation(graph).miss("state", node, f"{past.name} is no input [batch, heads, past, size] continued on axis 2")
+            continue
+        if not _only_continued(rewriter, past, node):
+            explanation(graph).miss("state", node, f"{past.name} is read by other nodes too")
+            continue
+        made = rewriter.add("append", [past, new], {}, node.origin, [node.output.name])
+        rewriter.replace(node.output, made.output)
+        pairs.append((past, made.output))
+    kinds = _kinds(graph)
+    for n, (past, present) in enumerate(pairs):
+        if present in kinds:
+            graph.states.append(State(_state_name(past, n), past, present, kinds[present], _layer(past, n)))
+            explanation(graph).hit("state")
+    if len(graph.states) != len(pairs):
+        graph.states = []
+
+
+def _only_continued(rewriter: Rewriter, past: Value, node: Node) -> bool:
+    return all(user is node for user in rewriter.uses.get(past, []))
+
+
+def _kinds(graph: Graph) -> dict[Value, str]:
+    """Whether a value serves attention as keys or as values."""
+    kinds: dict[Value, str] = {}
+    for node in graph.nodes:
+        if node.op == "attention":
+            for slot, kind in ((1, "keys"), (2, "values")):
+                value = node.inputs[slot]
+                if value is not None:
+                    kinds[value] = kind
+    return kinds
+
+
+def _state_name(past: Value, position: int) -> str:
+    return past.name or f"state_{position}"
+
+
+def _layer(past: Value, position: int) -> int:
+    match = re.search(r"\.(\d+)\.", past.name)
+    return int(match[1]) if match else position // 2

@@ -1,0 +1,159 @@
+"""Loop nests: chains of movement and pointwise work that no scheduled kernel took become `map` nodes, one loop nest each."""
+
+from __future__ import annotations
+
+from kaoken.ir.dims import dim
+from kaoken.ir.expr import Expr, Formula, Int, Read, axes_for, reads, rewrite, size
+from kaoken.ir.graph import Graph, Node, Value, new_node
+from kaoken.ops import OPS, expand
+from kaoken.ops.compose import read, see_through, unique_reduction_axes
+
+LARGEST_FORMULA = 200
+"""A result whose composed formula would have more nodes than this is stored instead of being computed in its readers."""
+
+KERNELS = ("linear", "attention", "norm", "append")
+
+
+def fuse_loops(graph: Graph) -> None:
+    """Decide which results are stored, and give each a formula over stored results, inputs and constants."""
+    graph.sort()
+    uses = graph.uses()
+    stored = _stored(graph, uses)
+    nodes: list[Node] = []
+    replaced: dict[Value, Value] = {}
+    for node in graph.nodes:
+        if (
+            node.op in KERNELS
+            or (node.op == "reshape" and _is_alias(node, stored))
+            or (node.op == "view" and node.output in stored and _reads_strided(node, uses))
+        ):
+            nodes.append(node)
+        else:
+            for n, value in enumerate(node.outputs):
+                if value in stored:
+                    made = _loop(node, n, value, stored)
+                    nodes.append(made)
+                    replaced[value] = made.output
+    graph.nodes = nodes
+    for known in _known_operands(graph):
+        made = _from_known(known)
+        graph.nodes.insert(0, made)
+        replaced[known] = made.output
+    graph.replace(replaced)
+    graph.outputs = [(name, _stored_output(graph, value)) for name, value in graph.outputs]
+    graph.sort()
+    graph.remove_dead()
+
+
+def _stored(graph: Graph, uses: dict[Value, list[Node]]) -> set[Value]:
+    """Results that need memory: what kernels write and read, outputs, reductions, and what is too much to compute twice."""
+    stored: set[Value] = set(graph.output_values())
+    for node in graph.nodes:
+        kind = OPS[node.op].kind
+        if node.op in KERNELS:
+            stored.update(node.outputs)
+            stored.update(v for v in node.inputs if v is not None)
+            if node.op == "append" and node.inputs[1] is not None and node.inputs[1].producer is not None:
+                if OPS[node.inputs[1].producer.op].kind in ("movement", "pointwise"):
+                    stored.discard(node.inputs[1])
+        elif kind in ("reduction", "contraction"):
+            stored.update(node.outputs)
+    weight: dict[Value, int] = {}
+    for node in graph.nodes:
+        if node.op in KERNELS:
+            continue
+        for n, value in enumerate(node.outputs):
+            cost = _composed_size(node, n, stored, weight)
+            shared = OPS[node.op].kind != "movement" and len(uses.get(value, [])) > 1 and cost > 12
+            if cost > LARGEST_FORMULA or shared:
+                stored.add(value)
+                cost = 1
+            weight[value] = cost
+    return stored
+
+
+def _composed_size(node: Node, output: int, stored: set[Value], weight: dict[Value, int]) -> int:
+    axes = axes_for(node.outputs[output].shape)
+    body = expand(node.outputs[output], tuple(Int(dim(a)) for a in axes))
+    return size(body) + sum(weight.get(r.value, 1) for r in reads(body) if r.value not in stored)
+
+
+def _is_alias(node: Node, stored: set[Value]) -> bool:
+    source = node.inputs[0]
+    return source is not None and source in stored and node.output in stored
+
+
+def _reads_strided(node: Node, uses: dict[Value, list[Node]]) -> bool:
+    """Whether every reader of a view reads rows at a stride, as norm does."""
+    return bool(uses.get(node.output)) and all(user.op == "norm" for user in uses[node.output])
+
+
+def _loop(node: Node, output: int, value: Value, stored: set[Value]) -> Node:
+    axes = axes_for(value.shape)
+    at = tuple(Int(dim(a)) for a in axes)
+
+    def leaf(item: Expr) -> Expr | None:
+        if not isinstance(item, Read) or (item.value in stored and item.value is not value):
+            return None
+        if item.value.producer is not None:
+            return rewrite(expand(item.value, item.indices), leaf)
+        resolved = read(item.value, item.indices)
+        return None if resolved == item else rewrite(resolved, leaf)
+
+    body = expand(value, at)
+    body = rewrite(body, leaf)
+    body = unique_reduction_axes(body)
+    inputs = list(dict.fromkeys(r.value for r in reads(body)))
+    attrs = {"formula": Formula(axes, body), "dtype": value.dtype}
+    origin = _origin(node, value, stored)
+    made = new_node("map", inputs, [(value.name, value.shape, value.dtype)], attrs, origin)
+    made.output.packing = value.packing
+    return made
+
+
+def _origin(node: Node, value: Value, stored: set[Value]) -> tuple[str, ...]:
+    names: list[str] = []
+    stack, seen = [node], set()
+    while stack:
+        current = stack.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        names = [*current.origin, *names]
+        stack += [v.producer for v in current.inputs if v is not None and v not in stored and v.producer is not None]
+    return tuple(dict.fromkeys(names))
+
+
+def _known_operands(graph: Graph) -> list[Value]:
+    found: dict[Value, None] = {}
+    for node in graph.nodes:
+        for value in node.inputs:
+            if value is not None and value.producer is None and value.known is not None and value.data is None:
+                found.setdefault(value)
+    for _, value in graph.outputs:
+        if value.producer is None and value.known is not None and value.data is None:
+            found.setdefault(value)
+    return list(found)
+
+
+def _from_known(value: Value) -> Node:
+    """A known tensor that a kernel or an output needs in memory."""
+    axes = axes_for(value.shape)
+    body = see_through(read(value, tuple(Int(dim(a)) for a in axes)))
+    attrs = {"formula": Formula(axes, body), "dtype": value.dtype}
+    return new_node("map", [], [(value.name, value.shape, value.dtype)], attrs)
+
+
+def _stored_output(graph: Graph, value: Value) -> Value:
+    """An output that is a constant or an input is copied."""
+    if value.producer is not None:
+        return value
+    axes = axes_for(value.shape)
+    body: Expr = Read(value, tuple(Int(dim(a)) for a in axes))
+    attrs = {"formula": Formula(axes, body), "dtype": value.dtype}
+    made = new_node("map", [value], [(value.name, value.shape, value.dtype)], attrs)
+    graph.nodes.append(made)
+    return made.output
+
+
+__all__ = ["KERNELS", "LARGEST_FORMULA", "fuse_loops"]

@@ -1,0 +1,54 @@
+"""The compiler's middle, in order. A stranger reads this list first; each line says why it stands where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kaoken.ir.graph import Graph
+from kaoken.ir.verify import verify
+from kaoken.passes.common_subexpressions import share_common_subexpressions
+from kaoken.passes.find_state import find_state
+from kaoken.passes.fuse_activation import fuse_activation
+from kaoken.passes.fuse_attention import fuse_attention
+from kaoken.passes.fuse_epilogue import fuse_epilogue
+from kaoken.passes.fuse_linear import fuse_linear, lift_reshapes
+from kaoken.passes.fuse_loops import fuse_loops
+from kaoken.passes.fuse_norm import fuse_norm
+from kaoken.passes.last_position import keep_last_positions
+from kaoken.passes.pack_caches import pack_caches
+from kaoken.passes.simplify import fold_known, simplify
+
+Pass = Callable[[Graph], None]
+
+PASSES: list[tuple[str, Pass]] = [
+    ("fold-known", fold_known),  # shape arithmetic leaves before anything is matched
+    ("simplify", simplify),  # so that patterns meet no idle casts and reshapes
+    ("share-common-subexpressions", share_common_subexpressions),  # twelve equal masks become one
+    ("fuse-linear", fuse_linear),  # before activations, whose operand is then a tensor of their own shape
+    ("lift-reshapes", lift_reshapes),  # Gemm takes matrices only: the reshapes around it meet and
+    ("simplify-linear", simplify),  # go
+    ("fuse-norm", fuse_norm),
+    ("fuse-activation", fuse_activation),
+    ("fuse-attention", fuse_attention),  # after linear: its operands end in projections
+    ("simplify-attention", simplify),  # head split meets head merge and both go
+    ("lift-reshapes-again", lift_reshapes),  # the output projection's
+    ("simplify-again", simplify),
+    ("fuse-epilogue", fuse_epilogue),  # once nothing stands between a product and its residual
+    ("find-state", find_state),  # needs attention, to tell keys from values
+    ("pack-caches", pack_caches),  # after state: keys and values are written where they stay
+    ("keep-last-positions", keep_last_positions),  # needs state: only generation asks for few logits
+    ("fuse-loops", fuse_loops),  # what no scheduled kernel took becomes loop nests
+]
+
+
+def run_passes(graph: Graph, dump: Callable[[str, Graph], None] | None = None) -> Graph:
+    """Run every pass in order, verifying the graph after each; `dump(name, graph)` is called after import and after each pass."""
+    verify(graph)
+    if dump:
+        dump("import", graph)
+    for name, run in PASSES:
+        run(graph)
+        verify(graph, name)
+        if dump:
+            dump(name, graph)
+    return graph
