@@ -84,7 +84,8 @@ class AttentionSpec:
     """softmax(scale q K + bias, over the keys that the masks show) V, with grouped heads, from a key/value cache.
 
     scale: multiplies the scores; 1.0 emits no multiplication.
-    causal: the query at position p sees keys up to p. mask: a padding mask is an argument. bias: an additive one is.
+    causal: the query at position p sees keys up to p. mask: a padding mask of mask_type is an argument, a key
+    is seen where its element satisfies mask_test. bias: an additive one is.
     empty_row: what a query gets that sees no key: "zero", "mean" or "nan" (see EMPTY_ROWS).
     """
 
@@ -100,6 +101,8 @@ class AttentionSpec:
     bias: bool
     empty_row: str
     schedule: AttentionSchedule
+    mask_type: str = "int64_t"
+    mask_test: str = "!= 0"
 
     def __post_init__(self) -> None:
         if self.heads % self.kv_heads:

@@ -6,7 +6,7 @@ full, ragged = value_dim // 16, value_dim % 16 != 0
 query_rows, value_width, edge_slot = geometry.query_rows, geometry.value_width, geometry.edge_slot
 slot = f"(d < {16 * full} ? d : {edge_slot})" if ragged and full % 2 else "d"
 key_block, query_block = spec.schedule.key_block, spec.schedule.query_block
-mask_argument = ", const int64_t *mask, int64_t mask_stride" if spec.mask else ""
+mask_argument = ", const %s *mask, int64_t mask_stride" % spec.mask_type if spec.mask else ""
 bias_argument = ", const float *bias, int64_t bias_batch, int64_t bias_head, int64_t bias_row" if spec.bias else ""
 %>
 /* One task of ${spec.name}: some query rows of one key/value head, one row at a time from the outside:
@@ -18,13 +18,13 @@ bias_argument = ", const float *bias, int64_t bias_batch, int64_t bias_head, int
  *   position  of row 0; row r sees keys up to position + step * r (step 0: the rows are heads of one position)
 % endif
 % if spec.mask:
- *   mask      [total]; keys where it is 0 are not seen; NULL: all are
+ *   mask      [total]; keys where it is ${spec.mask_test} are seen; NULL: all are
 % endif
 % if spec.bias:
  *   bias      [rows][total], bias_step floats from row to row, added to the scores
 % endif
  *   y         [rows][${value_dim}], y_stride floats from row to row */
-static void ${spec.name}_task(kk_thread *t, int64_t rows, const float *q, int64_t q_stride, const float *keys, const float *values, int64_t total${", int64_t position, int64_t step" if spec.causal else ""}${", const int64_t *mask" if spec.mask else ""}${", const float *bias, int64_t bias_step" if spec.bias else ""}, float *y, int64_t y_stride)
+static void ${spec.name}_task(kk_thread *t, int64_t rows, const float *q, int64_t q_stride, const float *keys, const float *values, int64_t total${", int64_t position, int64_t step" if spec.causal else ""}${", const %s *mask" % spec.mask_type if spec.mask else ""}${", const float *bias, int64_t bias_step" if spec.bias else ""}, float *y, int64_t y_stride)
 {
     const kk_f32 minus_infinity = kk_set1(-INFINITY);
     float *const score = (float *)t->scratch;             /* [${tile_rows}][${key_block}] of the tile at work */
@@ -57,7 +57,7 @@ static void ${spec.name}_task(kk_thread *t, int64_t rows, const float *q, int64_
         if (mask) {
             let_through = 0;
             for (int64_t k = 0; k < ${key_block}; k++) {
-                seen[k] = k < count && mask[k0 + k] != 0 ? 1.0f : 0.0f;
+                seen[k] = k < count && mask[k0 + k] ${spec.mask_test} ? 1.0f : 0.0f;
                 let_through += seen[k] != 0.0f;
             }
             if (let_through == 0)
@@ -185,7 +185,7 @@ static int64_t ${spec.name}_work(const kk_cache *cache, int64_t appended, int64_
  *          positions
 % endif
 % if spec.mask:
- *   mask   [batch][past[b] + appended], mask_stride elements from row to row; 0 hides a key from all queries; NULL: none is hidden
+ *   mask   [batch][past[b] + appended], mask_stride elements from row to row; a key is seen where it is ${spec.mask_test}; NULL: all are
 % endif
 % if spec.bias:
  *   bias   [batch][${spec.heads}][seq][past[b] + appended], added to the scores; bias_batch, bias_head, bias_row: floats between neighbours (0: shared)
