@@ -1,0 +1,205 @@
+/* The pool of threads: see kk_threads.h. One barrier does everything: workers wait in it for work, and work ends in it. */
+#include "kk_threads.h"
+#include "kk_platform.h"
+
+#include <string.h>
+
+#define KK_LINE 64
+#define KK_AWAKE_NANOSECONDS 5000u  /* spinning */
+#define KK_YIELD_NANOSECONDS 50000u /* then offering the processor to others, before sleeping */
+
+enum { KK_POOL_STARTING, KK_POOL_RUNNING, KK_POOL_ENDING };
+
+/* Waiters read `generation` while others add to `arrived`: on cache lines of their own. */
+struct kk_pool {
+    kk_atomic generation;
+    char line_0[KK_LINE - sizeof(kk_atomic)];
+    kk_atomic arrived;
+    kk_atomic sleepers;
+    char line_1[KK_LINE - 2 * sizeof(kk_atomic)];
+    void (*work)(void *argument, kk_thread *thread);
+    void *argument;
+    kk_lock lock;
+    int count, state, may_spin;
+};
+
+/* Each on lines of its own, since every kernel reads its kk_thread. */
+typedef struct kk_member {
+    kk_thread thread;
+    kk_native_thread native;
+    char line[2 * KK_LINE - sizeof(kk_thread) - sizeof(kk_native_thread)];
+} kk_member;
+
+static size_t kk_line_multiple(size_t bytes) { return (bytes + KK_LINE - 1) / KK_LINE * KK_LINE; }
+
+static kk_member *kk_members(kk_pool *pool)
+{
+    return (kk_member *)(void *)((unsigned char *)pool + kk_line_multiple(sizeof *pool));
+}
+
+size_t kk_pool_bytes(int threads, size_t scratch_bytes_each)
+{
+    size_t fixed = kk_line_multiple(sizeof(kk_pool));
+    if (threads < 1 || threads > KK_THREADS_MAX)
+        return 0;
+    if (scratch_bytes_each > (SIZE_MAX - fixed) / (size_t)threads - sizeof(kk_member) - KK_LINE)
+        return 0;
+    return fixed + (size_t)threads * (sizeof(kk_member) + kk_line_multiple(scratch_bytes_each));
+}
+
+/* Spins, then yields, until the generation changes or the time is up. Returns 1 when it changed. */
+static int kk_wait_awake(kk_pool *pool, uint32_t generation)
+{
+    uint64_t start = kk_clock(), waited;
+    do {
+        for (int i = 0; i < 32; i++) {
+            if (kk_atomic_load(&pool->generation) != generation)
+                return 1;
+            kk_thread_pause();
+        }
+        waited = kk_clock() - start;
+        if (waited > KK_AWAKE_NANOSECONDS)
+            kk_thread_yield();
+    } while (waited < KK_YIELD_NANOSECONDS);
+    return 0;
+}
+
+/* Sequential consistency rules a lost wake-up out: a waiter counts itself as a sleeper and then looks at the generation; the last to arrive changes the
+   generation and then looks at the sleepers. */
+static void kk_meet(kk_pool *pool, int awake)
+{
+    uint32_t generation = kk_atomic_load(&pool->generation);
+    if (kk_atomic_add(&pool->arrived, 1) == (uint32_t)pool->count - 1) {
+        kk_atomic_store(&pool->arrived, 0);
+        kk_atomic_store(&pool->generation, generation + 1);
+        if (kk_atomic_load(&pool->sleepers) > 0) {
+            kk_lock_enter(&pool->lock);
+            kk_lock_wake_all(&pool->lock);
+            kk_lock_leave(&pool->lock);
+        }
+        return;
+    }
+    if (awake && kk_wait_awake(pool, generation))
+        return;
+    kk_lock_enter(&pool->lock);
+    kk_atomic_add(&pool->sleepers, 1);
+    while (kk_atomic_load(&pool->generation) == generation)
+        kk_lock_sleep(&pool->lock);
+    kk_atomic_add(&pool->sleepers, (uint32_t)-1);
+    kk_lock_leave(&pool->lock);
+}
+
+void kk_barrier(kk_thread *thread)
+{
+    if (thread->count > 1)
+        kk_meet(thread->pool, thread->pool->may_spin);
+}
+
+static void kk_worker(void *argument)
+{
+    kk_thread *thread = argument;
+    kk_pool *pool = thread->pool;
+    kk_float_mode mode;
+    int state;
+    kk_lock_enter(&pool->lock);
+    while (pool->state == KK_POOL_STARTING)
+        kk_lock_sleep(&pool->lock);
+    state = pool->state;
+    kk_lock_leave(&pool->lock);
+    kk_float_mode_enter(&mode);
+    while (state == KK_POOL_RUNNING) {
+        kk_meet(pool, pool->may_spin); /* awake for a moment, since the next run often follows at once */
+        state = pool->state; /* ordered by the barrier */
+        if (state == KK_POOL_RUNNING) {
+            pool->work(pool->argument, thread);
+            kk_meet(pool, pool->may_spin);
+        }
+    }
+    kk_float_mode_leave(&mode);
+}
+
+/* Lets the started workers leave their gate into `state`. */
+static void kk_open_gate(kk_pool *pool, int state)
+{
+    kk_lock_enter(&pool->lock);
+    pool->state = state;
+    kk_lock_wake_all(&pool->lock);
+    kk_lock_leave(&pool->lock);
+}
+
+kk_status kk_pool_create(void *memory, size_t bytes, int threads, size_t scratch_bytes_each, kk_pool **out)
+{
+    size_t needed = kk_pool_bytes(threads, scratch_bytes_each);
+    kk_pool *pool = memory;
+    kk_member *members;
+    unsigned char *scratch;
+    kk_status status;
+    if (out == NULL)
+        return KK_ERROR_ARGUMENT;
+    *out = NULL;
+    if (memory == NULL || (uintptr_t)memory % KK_LINE != 0)
+        return KK_ERROR_ARGUMENT;
+    if (needed == 0)
+        return KK_ERROR_RANGE;
+    if (bytes < needed)
+        return KK_ERROR_CAPACITY;
+    members = kk_members(pool);
+    scratch = (unsigned char *)(members + threads);
+    memset(pool, 0, sizeof *pool);
+    pool->count = threads;
+    pool->may_spin = threads <= kk_cpu_count(); /* else the awaited thread may need this very processor */
+    for (int i = 0; i < threads; i++) {
+        kk_thread *thread = &members[i].thread;
+        thread->index = i;
+        thread->count = threads;
+        thread->pool = pool;
+        thread->scratch = scratch + (size_t)i * kk_line_multiple(scratch_bytes_each);
+        thread->scratch_bytes = scratch_bytes_each;
+    }
+    if (threads > 1) {
+        if ((status = kk_lock_create(&pool->lock)) != KK_OK)
+            return status;
+        for (int i = 1; i < threads; i++) {
+            status = kk_thread_start(&members[i].native, kk_worker, &members[i].thread);
+            if (status != KK_OK) {
+                kk_open_gate(pool, KK_POOL_ENDING);
+                while (--i > 0)
+                    kk_thread_join(&members[i].native);
+                kk_lock_destroy(&pool->lock);
+                return status;
+            }
+        }
+        kk_open_gate(pool, KK_POOL_RUNNING);
+    }
+    *out = pool;
+    return KK_OK;
+}
+
+void kk_pool_destroy(kk_pool *pool)
+{
+    if (pool == NULL || pool->count == 1)
+        return;
+    pool->state = KK_POOL_ENDING;
+    kk_meet(pool, 0);
+    for (int i = 1; i < pool->count; i++)
+        kk_thread_join(&kk_members(pool)[i].native);
+    kk_lock_destroy(&pool->lock);
+}
+
+kk_status kk_pool_run(kk_pool *pool, void (*work)(void *argument, kk_thread *thread), void *argument)
+{
+    kk_float_mode mode;
+    if (pool == NULL || work == NULL)
+        return KK_ERROR_ARGUMENT;
+    kk_float_mode_enter(&mode);
+    if (pool->count > 1) {
+        pool->work = work;
+        pool->argument = argument;
+        kk_meet(pool, pool->may_spin);
+    }
+    work(argument, &kk_members(pool)->thread);
+    if (pool->count > 1)
+        kk_meet(pool, pool->may_spin);
+    kk_float_mode_leave(&mode);
+    return KK_OK;
+}

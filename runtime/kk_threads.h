@@ -1,0 +1,51 @@
+/* A small pool of threads that one handle owns. Every thread runs the same function (single program, multiple data): it takes its own static share,
+   t->index of t->count, and meets the others at kk_barrier. No thread is made for a pool of one. Idle workers sleep. */
+#ifndef KK_THREADS_H
+#define KK_THREADS_H
+
+#include "kk_prefix.h"
+#include "kk_status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KK_THREADS_MAX 256
+
+typedef struct kk_pool kk_pool;
+
+/* What a thread knows of itself. scratch: private to this thread, 64-byte aligned, its contents are kept between runs. */
+typedef struct kk_thread {
+    int index, count;
+    kk_pool *pool;
+    unsigned char *scratch;
+    size_t scratch_bytes;
+} kk_thread;
+
+/* Memory that kk_pool_create needs; 0 when threads is outside 1..KK_THREADS_MAX or the size overflows. */
+size_t kk_pool_bytes(int threads, size_t scratch_bytes_each);
+
+/* Makes a pool of `threads` threads (the caller of kk_pool_run is thread 0) in the caller's memory, which must be 64-byte aligned and stay until
+   kk_pool_destroy. KK_ERROR_ARGUMENT: null or misaligned. KK_ERROR_RANGE: number of threads. KK_ERROR_CAPACITY: bytes < kk_pool_bytes.
+   KK_ERROR_THREADS: the system refused; nothing is left behind. *pool is null on error. */
+kk_status kk_pool_create(void *memory, size_t bytes, int threads, size_t scratch_bytes_each, kk_pool **pool);
+
+/* Ends the threads; the memory is the caller's again. A null pool is left alone. */
+void kk_pool_destroy(kk_pool *pool);
+
+/* Runs work(argument, thread) on every thread and returns when all are done. All run with the standard floating-point mode (kk_float_mode_enter), and
+   the caller's own is put back. One thread may call this at a time; work must not. KK_ERROR_ARGUMENT: null pool or work. */
+kk_status kk_pool_run(kk_pool *pool, void (*work)(void *argument, kk_thread *thread), void *argument);
+
+/* Called by every thread of a running work the same number of times: returns when all have called it, and what each wrote before is visible to all after.
+   Waits a few microseconds awake, then asleep. */
+void kk_barrier(kk_thread *thread);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
