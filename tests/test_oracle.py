@@ -148,9 +148,7 @@ def test_inputs_are_valid_and_repeatable() -> None:
     again = make_inputs(GPT2, DIMS | {"batch_size": 6, "sequence_length": 90, "past_sequence_length": 4}, 5)
     assert all(np.array_equal(inputs[name], again[name]) for name in inputs)
     assert inputs["input_ids"].max() < 512 and inputs["input_ids"].max() > 400
-    assert inputs["attention_mask"].shape == (6, 94) and inputs["position_ids"][0].tolist() == list(
-        range(4, 94)
-    )
+    assert inputs["attention_mask"].shape == (6, 94) and inputs["position_ids"][0].tolist() == list(range(4, 94))
     assert inputs["past_key_values.0.key"].dtype == np.float32
 
 

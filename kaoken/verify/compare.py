@@ -71,9 +71,7 @@ def errors(oracle: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     """(largest, root mean square) distance; infinite where NaNs or infinities do not match."""
     exact, near = oracle.astype(np.float64), other.astype(np.float64)
     finite = np.isfinite(exact)
-    same = np.array_equal(exact[~finite], near[~finite], equal_nan=True) and bool(
-        np.isfinite(near[finite]).all()
-    )
+    same = np.array_equal(exact[~finite], near[~finite], equal_nan=True) and bool(np.isfinite(near[finite]).all())
     if not same:
         return float("inf"), float("inf")
     distance = np.abs(exact[finite] - near[finite])

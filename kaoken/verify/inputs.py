@@ -185,9 +185,7 @@ def _past_length(shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 
 def _present_length(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    return next(
-        (s[1] for n, s in shapes.items() if n.endswith(("input_ids", "inputs_embeds")) and len(s) > 1), 0
-    )
+    return next((s[1] for n, s in shapes.items() if n.endswith(("input_ids", "inputs_embeds")) and len(s) > 1), 0)
 
 
 def _mask(shape: tuple[int, ...], padding: Padding, rng: np.random.Generator) -> np.ndarray:

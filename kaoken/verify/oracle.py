@@ -72,10 +72,7 @@ class Oracle:
         if missing:
             raise UsageError(f"the model needs the inputs {missing} as well; given: {sorted(inputs)}")
         wanted = list(self.output_names if outputs is None else outputs)
-        given = {
-            name: promote(value if isinstance(value, list) else np.asarray(value))
-            for name, value in inputs.items()
-        }
+        given = {name: promote(value if isinstance(value, list) else np.asarray(value)) for name, value in inputs.items()}
         captured: dict[str, Any] = {name: given[name] for name in wanted if name in given}
         with np.errstate(all="ignore"):
             self._evaluate(self._graph, given, set(wanted), captured)
@@ -150,9 +147,7 @@ class Oracle:
             return results
         return self._reference(graph, step, arguments, scope)
 
-    def _loop(
-        self, body: _Graph, arguments: list[Any], scope: Scope, wanted: set[str], captured: dict[str, Any]
-    ) -> list[Any]:
+    def _loop(self, body: _Graph, arguments: list[Any], scope: Scope, wanted: set[str], captured: dict[str, Any]) -> list[Any]:
         """ONNX Loop: carried values, then one stacked array for each scan output."""
         trips, condition, *carried = arguments
         limit = None if trips is None else int(np.asarray(trips).item())
@@ -160,9 +155,7 @@ class Oracle:
         scans: list[list[Any]] = [[] for _ in range(len(body.outputs) - 1 - len(carried))]
         iteration = 0
         while going and (limit is None or iteration < limit):
-            local = dict(
-                zip(body.inputs, [np.array(iteration, np.int64), np.array(going), *carried], strict=True)
-            )
+            local = dict(zip(body.inputs, [np.array(iteration, np.int64), np.array(going), *carried], strict=True))
             keep, *results = self._evaluate(body, ChainMap(local, scope), wanted, captured)
             carried = results[: len(carried)]
             for scan, value in zip(scans, results[len(carried) :], strict=True):
@@ -178,9 +171,7 @@ class Oracle:
             node = promote_node(step.node)
             names = [name for name in dict.fromkeys(node.output) if name]
             types = [_value_info(name, value) for name, value in feeds.items()]
-            body = helper.make_graph(
-                [node], "node", types, [onnx.ValueInfoProto(name=name) for name in names]
-            )
+            body = helper.make_graph([node], "node", types, [onnx.ValueInfoProto(name=name) for name in names])
             opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
             step.evaluator = onnx.reference.ReferenceEvaluator(helper.make_model(body, opset_imports=opsets))
         results = dict(zip(step.evaluator.output_names, step.evaluator.run(None, feeds), strict=True))

@@ -123,9 +123,7 @@ def _conv(attributes: Attributes, inputs: list[Any]) -> list[Any]:
     return [y]
 
 
-def _conv_pads(
-    attributes: Attributes, sizes: tuple[int, ...], extents: list[int], strides: list[int]
-) -> list[tuple[int, int]]:
+def _conv_pads(attributes: Attributes, sizes: tuple[int, ...], extents: list[int], strides: list[int]) -> list[tuple[int, int]]:
     """Padding before and after each spatial axis."""
     rank, mode = len(sizes), attributes.get("auto_pad", b"NOTSET")
     if mode in (b"SAME_UPPER", b"SAME_LOWER"):

@@ -80,12 +80,14 @@ def evaluate(model: GPT2LMHeadModel, seed: int, tokenizer: Tokenizer, count: int
     return sum(losses) / len(losses)
 
 
-def optimizer_of(model: GPT2LMHeadModel) -> torch.optim.Optimizer:
-    """AdamW, with decay on matrices only."""
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    vectors = [p for p in model.parameters() if p.dim() == 1]
-    groups = [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=1.0, betas=(0.9, 0.98))
+def optimizers_of(model: GPT2LMHeadModel) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for embeddings and vectors; rates relative to the schedule."""
+    inner = [p for p in model.transformer.h.parameters() if p.dim() == 2]
+    outer = [p for p in model.parameters() if all(p is not q for q in inner)]
+    return [
+        torch.optim.Muon(inner, lr=1.0, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(outer, lr=1.0, weight_decay=0.0, betas=(0.9, 0.98)),
+    ]
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
@@ -96,9 +98,7 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
 
-def train(
-    steps: int, batch_size: int, seed: int, peak: float
-) -> tuple[GPT2LMHeadModel, Tokenizer, dict[str, object]]:
+def train(steps: int, batch_size: int, seed: int, peak: float) -> tuple[GPT2LMHeadModel, Tokenizer, dict[str, object]]:
     """Run the recipe; returns the model (float16-rounded weights, as float32), its tokenizer and the record."""
     tokenizer = train_tokenizer(seed)
     torch.manual_seed(seed)
@@ -108,17 +108,18 @@ def train(
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=end, eos_token_id=end,
     )  # fmt: skip
     model = GPT2LMHeadModel(config).train()
-    optimizer = optimizer_of(model)
+    optimizers = optimizers_of(model)
     source, curve, started = batches(rows(tokenizer, seed + 1), batch_size), [], time.monotonic()
     for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, peak)
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"] = learning_rate(step, steps, peak)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = loss_of(model, next(source))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         if step % 25 == 0 or step == steps - 1:
             curve.append([step, round(loss.item(), 4)])
             print(f"step {step:5d}  loss {loss.item():.4f}  {time.monotonic() - started:.0f} s", flush=True)

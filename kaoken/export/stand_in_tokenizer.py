@@ -1,0 +1,103 @@
+"""Stand-in tokenizers for models with random weights: text goes in and comes out, without the hub's
+tokenizer.
+
+They have the vocabulary size of the model and are trained on words made up from a seed, so equal sizes and
+seeds give equal files. They are no substitute for a real model's tokenizer, whose ids differ.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kaoken.export.extras import import_extra
+
+_ONSETS = (
+    "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sk sl sm sn sp st str sw t th tr tw v w wh y z"
+)
+_NUCLEI = "a ai au e ea ee i ie o oa oo ou u ä é ø"
+_CODAS = "b ck d f g l ld ll m mp n nd ng nt p r rd rk rn rt s sh ss st t th x ß"
+_COMMON = (
+    "the of and a to in he was that it his her with as had you for not she but at on is be him they all "
+    "I have this by were from one so which when we there an my said would me or what who if them will "
+    "no out do up more into about some then could very time now like little than old any man made over "
+    "before good must us way well came such where long here how first after much day other down its "
+    "only your never again know see come great did work home night house told water once upon story "
+    "friend"
+)
+
+
+def write_byte_bpe(folder: Path, vocabulary: int, end_id: int | None, seed: int) -> int:
+    """Byte-level BPE as GPT-2 defines it, its last entry `<|endoftext|>`; returns the number of entries.
+
+    The end is given the id `end_id` where the vocabulary reaches it exactly, else the last id used.
+    """
+    tokenizers = import_extra("tokenizers")
+    size = vocabulary if end_id is None else min(vocabulary, end_id + 1)
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=size - 1,
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus(seed, words=max(2000, size + size // 4)), trainer)
+    tokenizer.add_special_tokens(["<|endoftext|>"])
+    special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
+    return _save(tokenizer, folder, special)
+
+
+def write_wordpiece(folder: Path, vocabulary: int, seed: int) -> int:
+    """WordPiece as BERT's uncased models define it; returns the number of entries."""
+    tokenizers = import_extra("tokenizers")
+    special = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = tokenizers.decoders.WordPiece()
+    trainer = tokenizers.trainers.WordPieceTrainer(
+        vocab_size=vocabulary, special_tokens=list(special.values()), show_progress=False
+    )
+    tokenizer.train_from_iterator(corpus(seed, words=max(2000, vocabulary + vocabulary // 4)), trainer)
+    cls, sep = (tokenizer.token_to_id(special[name]) for name in ("cls", "sep"))
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
+    )
+    return _save(tokenizer, folder, {f"{name}_token": token for name, token in special.items()})
+
+
+def corpus(seed: int, words: int) -> Iterator[str]:
+    """Lines of made-up text with about `words` distinct words, common ones more often, as in real text."""
+    rng, common = random.Random(seed), _COMMON.split()
+    made = _made_up_words(rng, words)
+    for start in range(0, len(made), 4):
+        line = [word for fresh in made[start : start + 4] for word in (rng.choice(common), fresh)]
+        # Words met a second time give the trainer a reason to prefer their pieces.
+        line += [made[int(len(made) * rng.random() ** 3)] for _ in range(3)]
+        text = " ".join(line)
+        yield f"{text[0].upper()}{text[1:]}{rng.choice('.,;!?')} {rng.randrange(10_000)}\n"
+
+
+def _made_up_words(rng: random.Random, count: int) -> list[str]:
+    """Distinct words of one to four syllables."""
+    onsets, nuclei = _ONSETS.split(), _NUCLEI.split()
+    codas = ["", "", "", *_CODAS.split()]
+    words: dict[str, None] = {}
+    while len(words) < count:
+        syllables = 1 + min(3, int(rng.expovariate(0.8)))
+        parts = (rng.choice(onsets) + rng.choice(nuclei) + rng.choice(codas) for _ in range(syllables))
+        words["".join(parts)] = None
+    return list(words)
+
+
+def _save(tokenizer: Any, folder: Path, special: dict[str, str]) -> int:
+    """Write tokenizer.json and what transformers wants beside it."""
+    transformers = import_extra("transformers")
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return int(tokenizer.get_vocab_size())
