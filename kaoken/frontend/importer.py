@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
 from kaoken.errors import UnsupportedModelError
 from kaoken.frontend import attention, movement, neural, pointwise, reduction, shape  # noqa: F401  (they fill the table of readers)
 from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
-from kaoken.frontend.mapped_file import MappedModel, find_model_file, load_model, tensor_dtype
+from kaoken.frontend.mapped_file import MappedModel, find_model_file, load_model, tensor_array, tensor_dtype
 from kaoken.frontend.registry import READERS, OnnxNode, Unsupported, reader_for
-from kaoken.ir.builder import Builder
+from kaoken.ir.builder import Builder, literal_elements
 from kaoken.ir.dims import Dim, dim
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.graph import Graph, Value
@@ -59,6 +58,7 @@ class _Importer:
         self.values: dict[str, Value] = {}
         self.broken: set[str] = set()
         self.problems: list[str] = []
+        self.named: set[Value] = set()
         self.version = self._opset()
 
     def _opset(self) -> int:
@@ -72,10 +72,9 @@ class _Importer:
         raise UnsupportedModelError("the model names no ai.onnx opset; export it again")
 
     def run(self) -> Graph:
-        self._initializers()
+        self._initializers(self.proto.graph)
         self._inputs()
-        for n, node in enumerate(self.proto.graph.node):
-            self._node(node, node.name or f"{node.op_type}_{n}")
+        self._nodes(self.proto.graph)
         self._outputs()
         if self.problems:
             count = len(self.problems)
@@ -83,18 +82,26 @@ class _Importer:
             raise UnsupportedModelError(f"{count} problem{'s' if count > 1 else ''} in {self.model.path}:\n{listing}")
         return self.graph
 
-    def _initializers(self) -> None:
-        for tensor in self.proto.graph.initializer:
+    def _nodes(self, graph: onnx.GraphProto) -> None:
+        for n, node in enumerate(graph.node):
+            self._node(node, node.name or f"{node.op_type}_{n}")
+
+    def _initializers(self, graph: onnx.GraphProto) -> None:
+        for tensor in graph.initializer:
             try:
-                array = self.model.arrays.get(tensor.name)
+                array = self.model.arrays.get(tensor.name) if graph is self.proto.graph else None
                 if array is None:
-                    array = np.asarray(onnx.numpy_helper.to_array(tensor), order="C")
+                    array = tensor_array(tensor)
+                if str(array.dtype) not in C_TYPES:
+                    raise ValueError(f"element type {array.dtype} is not supported")
             except (ValueError, TypeError) as error:
                 self.problems.append(f"initializer {tensor.name}: {error}")
                 self.broken.add(tensor.name)
                 continue
-            self.values[tensor.name] = self.builder.constant(array, tensor.name)
-        for sparse in self.proto.graph.sparse_initializer:
+            if tensor.name in self.values:
+                self.problems.append(f"initializer {tensor.name}: the name is taken")
+            self._bind(tensor.name, self.builder.constant(array, tensor.name))
+        for sparse in graph.sparse_initializer:
             self.problems.append(f"initializer {sparse.values.name}: sparse tensors are not supported")
 
     def _inputs(self) -> None:
@@ -112,7 +119,7 @@ class _Importer:
                 self.broken.add(info.name)
                 continue
             value = Value(info.name, tuple(self._extent(info.name, n, d) for n, d in enumerate(tensor.shape.dim)), dtype)
-            self.values[info.name] = value
+            self._bind(info.name, value)
             self.graph.inputs.append(value)
         self._unify_mask_length()
 
@@ -149,11 +156,11 @@ class _Importer:
                 proto, name, f"reads {', '.join(missing)}, which nothing before it computes (a cycle, or nodes out of order)"
             )
             return
-        reader = reader_for(proto.op_type, self.version) if proto.domain in ("", "ai.onnx") else None
-        if reader is None:
+        standard = proto.domain in ("", "ai.onnx")
+        reader = self._branch if proto.op_type == "If" else reader_for(proto.op_type, self.version)
+        if reader is None or not standard:
             self._fail(proto, name, self._unknown(proto))
             return
-        before = len(self.graph.nodes)
         self.builder.origin = (name,)
         try:
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
@@ -165,13 +172,38 @@ class _Importer:
         except (Unsupported, ShapeError, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
             self._fail(proto, name, f"{proto.op_type}: {error or type(error).__name__}")
             return
-        fresh = {v for made in self.graph.nodes[before:] for v in made.outputs}
-        listed = results if isinstance(results, list) else [results]
-        for output, value in zip(proto.output, listed, strict=False):
+        for output, value in zip(proto.output, results if isinstance(results, list) else [results], strict=False):
             if output and value is not None:
-                if value in fresh or (value.producer is None and value.name.startswith(("known_", "constant_"))):
-                    value.name = output
-                self.values[output] = value
+                self._bind(output, value)
+        missing = [o for o in proto.output if o and o not in self.values]
+        if missing:
+            self._fail(proto, name, f"{proto.op_type}: output {', '.join(missing)} is not supported")
+
+    def _bind(self, name: str, value: Value) -> None:
+        """Let `name` mean `value`; a value takes the first name that is given to it."""
+        if value not in self.named:
+            value.name = name
+            self.named.add(value)
+        self.values[name] = value
+
+    def _branch(self, node: OnnxNode) -> list[Value | None]:
+        """The branch that an If takes, read in place; its condition must be known."""
+        condition = literal_elements(node.input(0))
+        if condition is None or condition.size != 1:
+            raise Unsupported(
+                f"its condition {node.input(0).name} is only known at run time; export without branches "
+                "(Optimum: --no-post-process), or decide it by sizes given with --dim"
+            )
+        graph = node.attributes["then_branch" if condition.reshape(-1)[0] else "else_branch"]
+        outer = dict(self.values)
+        self._initializers(graph)
+        self._nodes(graph)
+        broken = [o.name for o in graph.output if o.name not in self.values]
+        results: list[Value | None] = [self.values.get(o.name) for o in graph.output]
+        self.values = outer
+        if broken:
+            raise Unsupported(f"its branch does not give {', '.join(broken)}")
+        return results
 
     def _unknown(self, proto: onnx.NodeProto) -> str:
         known = reader_for(proto.op_type, 10**6) is not None and proto.domain in ("", "ai.onnx")
@@ -187,7 +219,10 @@ class _Importer:
     def _outputs(self) -> None:
         for info in self.proto.graph.output:
             if info.name in self.values:
-                self.graph.outputs.append((info.name, self.values[info.name]))
+                value = self.values[info.name]
+                if value.known is not None and value.producer is None and value.data is None:
+                    value = self.builder.materialize(value)
+                self.graph.outputs.append((info.name, value))
             elif info.name not in self.broken:
                 self.problems.append(f"output {info.name}: nothing computes it")
         if not self.proto.graph.output:

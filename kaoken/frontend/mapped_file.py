@@ -172,6 +172,16 @@ def tensor_dtype(data_type: int) -> np.dtype:
         raise ValueError(f"element type {data_type} is unknown") from None
 
 
+def tensor_array(tensor: onnx.TensorProto) -> np.ndarray:
+    """The elements that a message holds itself. Raises ValueError where they do not fill its shape, or lie in another file."""
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raise ValueError("only the main graph's initializers may lie in another file")
+    if any(extent < 0 for extent in tensor.dims):
+        raise ValueError(f"negative extent in {list(tensor.dims)}")
+    tensor_dtype(tensor.data_type)
+    return np.asarray(onnx.numpy_helper.to_array(tensor), order="C")
+
+
 def _mapped_array(
     tensor: onnx.TensorProto,
     place: tuple[int, int] | None,
@@ -184,8 +194,7 @@ def _mapped_array(
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         source, place = _external_place(tensor, file, external)
     if place is None:
-        array = onnx.numpy_helper.to_array(tensor)
-        return np.asarray(array, order="C")
+        return tensor_array(tensor)
     dtype = tensor_dtype(tensor.data_type)
     offset, length = place
     count = 1

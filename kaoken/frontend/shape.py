@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
+from kaoken.frontend.mapped_file import tensor_array
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
 from kaoken.ir.dims import dim, floordiv, is_nonnegative
 from kaoken.ir.expr import Int
@@ -29,7 +30,7 @@ def size(node: OnnxNode) -> Value:
 def constant(node: OnnxNode) -> Value:
     for name, value in node.attributes.items():
         if name == "value":
-            return node.builder.constant(np.asarray(onnx.numpy_helper.to_array(value), order="C"), node.names[0])
+            return node.builder.constant(tensor_array(value), node.names[0])
         if name in ("value_float", "value_floats"):
             return node.builder.constant(np.asarray(value, np.float32), node.names[0])
         if name in ("value_int", "value_ints"):
@@ -40,7 +41,7 @@ def constant(node: OnnxNode) -> Value:
 @onnx_op("ConstantOfShape")
 def constant_of_shape(node: OnnxNode) -> Value:
     value = node.attribute("value")
-    data = onnx.numpy_helper.to_array(value).reshape(-1) if value is not None else np.zeros(1, np.float32)
+    data = tensor_array(value).reshape(-1) if value is not None else np.zeros(1, np.float32)
     target = node.dims(0)
     if not target:
         return node.builder.constant(data.reshape(()))

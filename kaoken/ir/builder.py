@@ -21,7 +21,10 @@ KNOWN_MATRIX_LIMIT = 32
 
 
 class Builder:
-    """Adds nodes to a graph. `origin` and `name_hint` are what the next nodes stand for."""
+    """Adds nodes to a graph. `origin` names what the next nodes stand for.
+
+    Scalars and vectors whose elements are known when compiling (sizes, axes, scales) become values without a node.
+    """
 
     def __init__(self, graph: Graph):
         self.graph = graph
@@ -41,7 +44,20 @@ class Builder:
         self.graph.nodes.append(node)
         for n, value in enumerate(node.outputs):
             value.known = known_elements(node, n)
+        if all(value.known is not None and value.rank <= 1 for value in node.outputs):
+            self.graph.nodes.pop()
+            for value in node.outputs:
+                value.producer = None
+                value.data = literal_elements(value)
         return node
+
+    def materialize(self, value: Value) -> Value:
+        """A value that a node computes, for one that is only known as expressions (a model may return a shape)."""
+        assert value.known is not None
+        attrs = {"shape": value.shape, "elements": tuple(value.known.reshape(-1)), "dtype": value.dtype}
+        node = new_node("elements", [], [(value.name, value.shape, value.dtype)], attrs, self.origin)
+        self.graph.nodes.append(node)
+        return node.output
 
     def constant(self, data: np.ndarray, name: str | None = None) -> Value:
         """A constant; small ones are known element by element."""
@@ -59,6 +75,7 @@ class Builder:
             array[()] = elements
         value = Value(name or f"known_{next(self._fresh)}", tuple(dim(n) for n in array.shape), dtype)
         value.known = array
+        value.data = literal_elements(value)
         return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kaoken.ir.dims import Symbol, substitute
+from kaoken.ir.dims import Symbol, dim, substitute
 from kaoken.ir.expr import (
     Expr,
     Formula,
@@ -25,6 +25,9 @@ from kaoken.ir.expr import (
 )
 from kaoken.ir.graph import Node, Value
 from kaoken.ops.registry import OPS
+
+CHOICES = 8
+"""A constant of up to this many elements is read at a computed index by comparisons, a larger one from memory."""
 
 
 def formula_of(node: Node, output: int = 0) -> Formula:
@@ -46,11 +49,12 @@ def read(value: Value, indices: Sequence[Expr]) -> Expr:
 
 
 def _read_known(value: Value, at: tuple[Expr, ...]) -> Expr:
+    """The element itself at a literal index, else a closed form, else a choice among a few; None of these: a read."""
     assert value.known is not None
     position = [literal(i) for i in at]
     if all(p is not None for p in position):
         return value.known[tuple(int(p) for p in position if p is not None)]
-    flat = value.known.reshape(-1)
+    flat = list(value.known.reshape(-1))
     if len(set(flat)) == 1:
         return flat[0]
     index: Expr = integer(0)
@@ -60,14 +64,18 @@ def _read_known(value: Value, at: tuple[Expr, ...]) -> Expr:
         first, step = flat[0].value, flat[1].value - flat[0].value
         if all(item.value == first + step * n for n, item in enumerate(flat)):
             return apply("add", Int(first), apply("mul", Int(step), index))
-    if len(flat) > 8 and all(literal(item) is not None for item in flat):
-        if value.data is None:
-            value.data = np.array([literal(item) for item in flat], value.dtype).reshape(value.known.shape)
-        return Read(value, at)
-    result: Expr = flat[-1]
-    for n in range(len(flat) - 2, -1, -1):
-        result = select(apply("eq", index, integer(n)), flat[n], result)
-    return result
+    if value.producer is not None:
+        return expand(value, at) if OPS[value.producer.op].kind == "movement" else Read(value, at)
+    return choose(flat, index) if value.data is None or len(flat) <= CHOICES else Read(value, at)
+
+
+def choose(items: Sequence[Expr], index: Expr, first: int = 0) -> Expr:
+    """`items[index - first]` by bisection."""
+    if len(items) == 1:
+        return items[0]
+    half = len(items) // 2
+    low, high = choose(items[:half], index, first), choose(items[half:], index, first + half)
+    return select(apply("lt", index, integer(first + half)), low, high)
 
 
 def expand(value: Value, indices: Sequence[Expr]) -> Expr:
@@ -100,7 +108,7 @@ def see_through(expression: Expr) -> Expr:
 def composed(value: Value, stop: Callable[[Node], bool], indices: Sequence[Expr] | None = None) -> Formula:
     """The value as a formula over the outputs of nodes where `stop` holds, graph inputs and constants."""
     axes = axes_for(value.shape)
-    at = tuple(Int(_as_dim(a)) for a in axes) if indices is None else tuple(indices)
+    at = tuple(Int(dim(a)) for a in axes) if indices is None else tuple(indices)
 
     def leaf(node: Expr) -> Expr | None:
         if isinstance(node, Read):
@@ -117,7 +125,7 @@ def composed(value: Value, stop: Callable[[Node], bool], indices: Sequence[Expr]
 
 def rename_axes(formula: Formula, axes: Sequence[Symbol]) -> Formula:
     """The same formula over other axes of equal extents."""
-    mapping = {old: Int(_as_dim(new)) for old, new in zip(formula.axes, axes, strict=True)}
+    mapping = {old: Int(dim(new)) for old, new in zip(formula.axes, axes, strict=True)}
     return Formula(tuple(axes), bind(formula.body, mapping))
 
 
@@ -136,7 +144,7 @@ def unique_reduction_axes(expression: Expr, prefix: str = "k") -> Expr:
                 resolved = substitute(upper, {s: e.value for s, e in mapping.items() if isinstance(e, Int)})
                 fresh = Symbol(f"{prefix}{counter}", 0, resolved, True)
                 counter += 1
-                mapping[symbol] = Int(_as_dim(fresh))
+                mapping[symbol] = Int(dim(fresh))
                 axes.append(fresh)
             return Reduce(node.kind, tuple(axes), visit(bind(node.body, mapping)))
         return _rebuild(node, visit)
@@ -158,9 +166,3 @@ def _rebuild(node: Expr, visit: Callable[[Expr], Expr]) -> Expr:
     if isinstance(node, Cast):
         return replace(node, argument=visit(node.argument))
     return node
-
-
-def _as_dim(symbol: Symbol):  # type: ignore[no-untyped-def]
-    from kaoken.ir.dims import dim
-
-    return dim(symbol)

@@ -154,6 +154,22 @@ def _iota_formula(node: Node, output: int) -> Formula:
 define("iota", "movement", _infer_iota, _iota_formula)
 
 
+# elements: no operand; attrs shape, elements (expressions of the dims, row-major), dtype ------------------------------------
+
+
+def _elements_formula(node: Node, output: int) -> Formula:
+    from kaoken.ops.compose import choose
+
+    axes, at = _at(node)
+    flat: Expr = integer(0)
+    for extent, i in zip(node.output.shape, at, strict=True):
+        flat = apply("add", apply("mul", flat, Int(extent)), i)
+    return Formula(axes, choose(node.attrs["elements"], flat))
+
+
+define("elements", "pointwise", _infer_fill, _elements_formula)
+
+
 # concat: attrs axis. Several reads, each guarded: no pure movement ---------------------------------------------------------------
 
 
