@@ -271,18 +271,21 @@ def _infer_gather_nd(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     return [(indices.shape[:-1] + x.shape[attrs["batch_dims"] + depth :], x.dtype)]
 
 
-def _gather_nd_formula(node: Node, output: int) -> Formula:
+def gather_nd_index(indices: Value, place: tuple[Expr, ...], component: int, extent: Dim) -> Expr:
+    """Component `component` of the index tuple at `place`, which may be joined from one tensor a component."""
     from kaoken.ops.compose import expand, read
 
+    at = (*place, integer(component))
+    producer = indices.producer
+    item = expand(indices, at) if producer is not None and producer.op == "concat" else read(indices, at)
+    return wrap_index(item, extent)
+
+
+def _gather_nd_formula(node: Node, output: int) -> Formula:
     axes, at = _at(node)
     x, indices = operand(node.inputs, 0), operand(node.inputs, 1)
     batch, depth, rank = node.attrs["batch_dims"], int(indices.shape[-1]), indices.rank - 1
-    steps: list[Expr] = []
-    for n in range(depth):
-        where = (*at[:rank], integer(n))
-        producer = indices.producer
-        item = expand(indices, where) if producer is not None and producer.op == "concat" else read(indices, where)
-        steps.append(wrap_index(item, x.shape[batch + n]))
+    steps = [gather_nd_index(indices, at[:rank], n, x.shape[batch + n]) for n in range(depth)]
     return Formula(axes, Read(x, (*at[:batch], *steps, *at[rank:])))
 
 

@@ -1,0 +1,51 @@
+"""ONNX scatters; those that write a box, as exporters spell `x[:, 3:] = u`, become plain movement."""
+
+from __future__ import annotations
+
+from kaoken.frontend.movement import reshape_to
+from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
+from kaoken.ir.dims import Dim, dim
+from kaoken.ir.graph import Value
+from kaoken.ops.scatter import COMBINE, scatter_box
+
+
+def _reduction(node: OnnxNode) -> str:
+    kind = node.attribute("reduction", "none")
+    if kind not in COMBINE:
+        raise Unsupported(f"reduction={kind!r} is none of {', '.join(COMBINE)}")
+    return str(kind)
+
+
+@onnx_op("ScatterND", since=11)
+def scatter_nd(node: OnnxNode) -> Value:
+    x, indices, updates = (node.input(n) for n in range(3))
+    kind = _reduction(node)
+    box = scatter_box(x, indices)
+    if box is None:
+        return node.add("scatter_nd", x, indices, updates, reduction=kind)
+    starts, runs = box
+    own = indices.rank - 1
+    order = [r for r in runs if r is not None]
+    single = [n for n in range(own) if n not in order]
+    rest = list(range(own, own + x.rank - len(starts)))
+    perm = tuple(single + order + rest)
+    moved = updates if list(perm) == sorted(perm) else node.add("transpose", updates, perm=perm)
+    extents = [dim(1) if r is None else indices.shape[r] for r in runs] + list(x.shape[len(starts) :])
+    return _write_box(node, x, reshape_to(node, moved, extents), starts + [dim(0)] * len(rest), kind)
+
+
+def _write_box(node: OnnxNode, x: Value, updates: Value, starts: list[Dim], kind: str) -> Value:
+    if kind != "none":
+        lengths = updates.shape
+        old = node.add("slice", x, starts=tuple(starts), steps=(1,) * x.rank, lengths=lengths)
+        updates = node.add(COMBINE[kind], old, updates)
+    if updates.shape == x.shape and all(start == 0 for start in starts):
+        return updates
+    return node.add("update_slice", x, updates, starts=tuple(starts))
+
+
+@onnx_op("ScatterElements", since=11)
+@onnx_op("Scatter", since=9)
+def scatter_elements(node: OnnxNode) -> Value:
+    x, indices, updates = (node.input(n) for n in range(3))
+    return node.add("scatter_elements", x, indices, updates, axis=int(node.attribute("axis", 0)), reduction=_reduction(node))

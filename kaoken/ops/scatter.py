@@ -1,0 +1,162 @@
+"""Scatter: a copy of a tensor with some elements replaced by updates, or combined with them."""
+
+from __future__ import annotations
+
+from kaoken.ir.dims import Dim, Symbol, dim
+from kaoken.ir.expr import TRUE, Expr, Formula, Int, Read, apply, axes_for, axis, integer, reduce, select
+from kaoken.ir.graph import Node, Shape, Value
+from kaoken.ops.compose import read
+from kaoken.ops.movement import gather_nd_index, wrap_index
+from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, normalize_axis, operand
+
+COMBINE = {"none": "", "add": "add", "mul": "mul", "max": "max", "min": "min"}
+"""ONNX's reductions, and the scalar function of each."""
+
+_REDUCE = {"add": "sum", "mul": "prod", "max": "max", "min": "min"}
+
+
+def _at(shape: Shape) -> tuple[tuple[Symbol, ...], tuple[Expr, ...]]:
+    axes = axes_for(shape)
+    return axes, tuple(Int(dim(a)) for a in axes)
+
+
+def _inside(index: Expr, first: Dim, length: Dim) -> Expr:
+    after_first = apply("ge", index, Int(first))
+    return apply("and", after_first, apply("lt", index, Int(first + length)))
+
+
+def _combined(kind: str, old: Expr, own: tuple[Symbol, ...], hit: Expr, update: Expr) -> Expr:
+    """`old` combined with every update whose `hit` holds, in ascending order of `own`."""
+    from kaoken.ir.evaluate import neutral_element
+    from kaoken.ir.expr import const
+
+    function = _REDUCE[kind]
+    neutral = const(neutral_element(function, old.dtype), old.dtype)
+    return apply(COMBINE[kind], old, reduce(function, own, select(hit, update, neutral)))
+
+
+# update_slice: operands x, updates; attrs starts: the box that begins at `starts` is replaced by updates -------------------------
+
+
+def _infer_update(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
+    x, updates = operand(inputs, 0), operand(inputs, 1)
+    if x.rank != updates.rank or x.dtype != updates.dtype:
+        raise ShapeError(f"update_slice of {x} with {updates}")
+    return [(x.shape, x.dtype)]
+
+
+def _update_formula(node: Node, output: int) -> Formula:
+    x, updates = operand(node.inputs, 0), operand(node.inputs, 1)
+    axes, at = _at(x.shape)
+    inside: Expr = TRUE
+    own: list[Expr] = []
+    for i, start, length in zip(at, node.attrs["starts"], updates.shape, strict=True):
+        inside = apply("and", inside, _inside(i, dim(start), length))
+        own.append(apply("sub", i, Int(dim(start))))
+    return Formula(axes, select(inside, Read(updates, tuple(own)), Read(x, at)))
+
+
+define("update_slice", "pointwise", _infer_update, _update_formula)
+
+
+# scatter_nd: operands x, indices, updates; attrs reduction. Of several updates to one element `none` keeps the last -----------------
+
+
+def _infer_nd(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
+    x, indices, updates = (operand(inputs, n) for n in range(3))
+    depth = indices.shape[-1].constant if indices.rank else None
+    if depth is None or depth > x.rank:
+        raise ShapeError(f"scatter_nd into {x} with indices {indices}")
+    expected = indices.shape[:-1] + x.shape[depth:]
+    if updates.shape != expected or x.dtype != updates.dtype:
+        raise ShapeError(f"scatter_nd takes updates {x.dtype}{list(expected)}, not {updates}")
+    return [(x.shape, x.dtype)]
+
+
+def _nd_formula(node: Node, output: int) -> Formula:
+    x, indices, updates = (operand(node.inputs, n) for n in range(3))
+    axes, at = _at(x.shape)
+    depth = int(indices.shape[-1])
+    own = tuple(axis(f"r{n}", extent) for n, extent in enumerate(indices.shape[:-1]))
+    place = tuple(Int(dim(a)) for a in own)
+    hit: Expr = TRUE
+    for n in range(depth):
+        hit = apply("and", hit, apply("eq", gather_nd_index(indices, place, n, x.shape[n]), at[n]))
+    kind = node.attrs["reduction"]
+    if kind != "none":
+        return Formula(axes, _combined(kind, Read(x, at), own, hit, Read(updates, (*place, *at[depth:]))))
+    flat: Expr = integer(0)
+    for i, extent in zip(place, indices.shape[:-1], strict=True):
+        flat = apply("add", apply("mul", flat, Int(extent)), i)
+    last = reduce("max", own, select(hit, flat, integer(-1)))
+    steps: list[Expr] = []
+    rest = last
+    for extent in reversed(indices.shape[:-1]):
+        steps.insert(0, apply("mod", rest, Int(extent)))
+        rest = apply("floordiv", rest, Int(extent))
+    chosen = Read(updates, (*steps, *at[depth:]))
+    return Formula(axes, select(apply("ge", last, integer(0)), chosen, Read(x, at)))
+
+
+define("scatter_nd", "reduction", _infer_nd, _nd_formula)
+
+
+# scatter_elements: operands x, indices, updates; attrs axis, reduction ---------------------------------------------------------
+
+
+def _infer_elements(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
+    x, indices, updates = (operand(inputs, n) for n in range(3))
+    normalize_axis(attrs["axis"], x.rank)
+    if x.rank != indices.rank or indices.shape != updates.shape or x.dtype != updates.dtype:
+        raise ShapeError(f"scatter_elements into {x} with {indices} and {updates}")
+    return [(x.shape, x.dtype)]
+
+
+def _elements_formula(node: Node, output: int) -> Formula:
+    x, indices, updates = (operand(node.inputs, n) for n in range(3))
+    over = normalize_axis(node.attrs["axis"], x.rank)
+    axes, at = _at(x.shape)
+    own = axis("r0", indices.shape[over])
+    place = (*at[:over], Int(dim(own)), *at[over + 1 :])
+    covered: Expr = TRUE
+    for n, i in enumerate(at):
+        if n != over:
+            covered = apply("and", covered, apply("lt", i, Int(indices.shape[n])))
+    hit = apply("eq", wrap_index(read(indices, place), x.shape[over]), at[over])
+    kind = node.attrs["reduction"]
+    if kind != "none":
+        body = _combined(kind, Read(x, at), (own,), hit, Read(updates, place))
+    else:
+        last = reduce("max", (own,), select(hit, Int(dim(own)), integer(-1)))
+        chosen = Read(updates, (*at[:over], last, *at[over + 1 :]))
+        body = select(apply("ge", last, integer(0)), chosen, Read(x, at))
+    return Formula(axes, select(covered, body, Read(x, at)))
+
+
+define("scatter_elements", "reduction", _infer_elements, _elements_formula)
+
+
+def scatter_box(x: Value, indices: Value) -> tuple[list[Dim], list[int | None]] | None:
+    """Where the indices are a mesh, the box they cover: for each indexed axis of x its first position, and the axis of the
+    indices that runs over it (None: one position). None where they are no mesh.
+
+    `x[:, 3:3 + n] = u` comes as ScatterND with such indices.
+    """
+    depth = indices.shape[-1].constant
+    own, place = _at(indices.shape[:-1])
+    if depth is None or not depth:
+        return None
+    starts: list[Dim] = []
+    runs: list[int | None] = []
+    for n in range(depth):
+        index = gather_nd_index(indices, place, n, x.shape[n])
+        if not isinstance(index, Int):
+            return None
+        mine = [a for a in own if a in index.value.symbols()]
+        if len(mine) > 1 or (mine and (index.value - dim(mine[0])).symbols() & set(own)):
+            return None
+        starts.append(index.value - dim(mine[0]) if mine else index.value)
+        runs.append(own.index(mine[0]) if mine else None)
+    used = [r for r in runs if r is not None]
+    free = [n for n, extent in enumerate(indices.shape[:-1]) if n not in used and extent != 1]
+    return None if free or len(set(used)) < len(used) else (starts, runs)
