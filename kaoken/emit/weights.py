@@ -1,0 +1,166 @@
+"""Writes the weights file that the generated C maps. `runtime/kk_weights.h` states its layout byte by byte."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kaoken.errors import UsageError
+
+MAGIC = b"\x89KAOKEN\n"
+LAYOUT_VERSION = 1
+HASH_BYTES = 32
+ALIGNMENT = 64
+NAME_BYTES = 72
+
+_HEADER_BYTES = 128
+_HEADER = struct.Struct("<8sIIQQ32sI")
+_ENTRY = struct.Struct(f"<QQII{NAME_BYTES}s")
+_SLICE = 4 << 20
+"""Bytes written at once, so that the checksum still finds them in the cache."""
+
+Chunk = NDArray[np.generic] | bytes
+"""A piece of a section: bytes as they are, or an array, written in C order and little-endian."""
+
+
+def section_name(name: str) -> str:
+    """The name under which a section called `name` is stored and found: at most 72 bytes of UTF-8.
+
+    A longer one keeps its end, which tells tensors of one model apart, behind a hash of the whole.
+    """
+    encoded = name.encode()
+    if len(encoded) <= NAME_BYTES:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return digest + "~" + encoded[len(digest) + 1 - NAME_BYTES :].decode(errors="ignore")
+
+
+class WeightsWriter:
+    """Streams sections to a weights file; until `finish`, nothing stands under its name.
+
+    Equal sections in equal order give equal bytes. Used as a context manager it removes its temporary file when left
+    without `finish`.
+
+        with WeightsWriter(out / "gpt2.weights") as writer:
+            index = writer.add("wte", pack_panels(table))
+            model_hash = writer.finish()
+    """
+
+    def __init__(self, path: Path) -> None:
+        """path: the file to make; its folder must exist. Raises UsageError when it cannot be written."""
+        self.path = path
+        self._names: dict[str, int] = {}
+        self._table = bytearray()
+        self._position = _HEADER_BYTES
+        self._file: BinaryIO | None = None
+        try:
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}; choose a folder that exists and is writable") from error
+        self._temporary = Path(name)
+        self._file = os.fdopen(handle, "wb")
+        self._file.write(bytes(_HEADER_BYTES))
+
+    def __enter__(self) -> WeightsWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.discard()
+
+    def add(self, name: str, data: Chunk | Iterable[Chunk]) -> int:
+        """Appends a section and returns its index, 0 for the first.
+
+        data: the bytes in one piece, or an iterable of pieces that are written as they come and kept nowhere.
+        Raises UsageError when the disk is full, ValueError for a name that was used before.
+        """
+        stored = section_name(name)
+        if stored in self._names:
+            raise ValueError(f"the weights file already has a section named {name!r}")
+        file = self._open_file()
+        pieces: Iterable[Chunk] = (data,) if isinstance(data, bytes | np.ndarray) else data
+        checksum = size = 0
+        padding = -self._position % ALIGNMENT
+        try:
+            file.write(bytes(padding))
+            for piece in pieces:
+                view = _bytes_of(piece)
+                for start in range(0, len(view), _SLICE):
+                    part = view[start : start + _SLICE]
+                    checksum = zlib.crc32(part, checksum)
+                    file.write(part)
+                size += len(view)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        encoded = stored.encode()
+        self._table += _ENTRY.pack(self._position + padding, size, checksum, len(encoded), encoded)
+        self._position += padding + size
+        return self._names.setdefault(stored, len(self._names))
+
+    def finish(self, model_hash: bytes | None = None) -> bytes:
+        """Writes table and header, gives the file its name, and returns the 32-byte hash it carries.
+
+        model_hash: what ties the file to its library; by default a hash of every section's name, place and checksum.
+        """
+        if model_hash is None:
+            model_hash = hashlib.sha256(self._table).digest()
+        if len(model_hash) != HASH_BYTES:
+            raise ValueError(f"a model hash has {HASH_BYTES} bytes, not {len(model_hash)}")
+        file = self._open_file()
+        table = bytes(self._table)
+        header = _HEADER.pack(
+            MAGIC,
+            LAYOUT_VERSION,
+            len(self._names),
+            self._position + len(table),
+            self._position,
+            model_hash,
+            zlib.crc32(table),
+        )
+        try:
+            file.write(table)
+            file.seek(0)
+            file.write(header + struct.pack("<I", zlib.crc32(header)))
+            file.close()
+            # mkstemp makes files private; a built model is as readable as any other file.
+            mask = os.umask(0)
+            os.umask(mask)
+            self._temporary.chmod(0o666 & ~mask)
+            os.replace(self._temporary, self.path)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        self._file = None
+        return model_hash
+
+    def discard(self) -> None:
+        """Removes the temporary file; after `finish` there is none."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._temporary.unlink(missing_ok=True)
+
+    def _open_file(self) -> BinaryIO:
+        if self._file is None:
+            raise ValueError(f"{self.path} is already finished")
+        return self._file
+
+    def _cannot_write(self, error: OSError) -> UsageError:
+        self.discard()
+        return UsageError(f"cannot write {self.path}: {error.strerror}")
+
+
+def _bytes_of(piece: Chunk) -> memoryview:
+    """The piece's bytes, little-endian and in C order; copies only where it is neither."""
+    if isinstance(piece, bytes):
+        return memoryview(piece)
+    little = np.ascontiguousarray(piece.astype(piece.dtype.newbyteorder("<"), copy=False))
+    return little.reshape(-1).view(np.uint8).data
