@@ -1,8 +1,9 @@
 """Integer expressions over bounded symbols: the language of dimensions, strides and indices.
 
-An expression is a polynomial with integer coefficients over *atoms*. An atom is a `Symbol` (a dimension of the model such as
-`batch`, or a loop axis) or one of the functions floor division, modulo, maximum and minimum. Polynomials are kept in one canonical
-form, so that equal expressions compare equal, and simplifications that need bounds (is `(b*S + s) // S` just `b`?) are decided here.
+An expression is a polynomial with integer coefficients over *atoms*. An atom is a `Symbol` (a dimension of the model such
+as `batch`, or a loop axis) or one of the functions floor division, modulo, maximum and minimum. Polynomials are kept in one
+canonical form, so that equal expressions compare equal, and simplifications that need bounds (is `(b*S + s) // S` just `b`?)
+are decided here. What holds, holds for every value of the symbols within their bounds; a loop that is empty evaluates nothing.
 """
 
 from __future__ import annotations
@@ -233,27 +234,43 @@ def exact_division(value: Dim, divisor: Dim) -> Dim | None:
     return None
 
 
+def _split(value: Dim, divisor: Dim) -> tuple[Dim, Dim]:
+    """(quotient, rest) with value = quotient * divisor + rest; for a literal divisor the rest's coefficients are below it."""
+    number = divisor.constant
+    if number is None:
+        return _divide_terms(value, divisor)
+    quotient = Dim({monomial: coefficient // number for monomial, coefficient in value.terms})
+    return quotient, value - quotient * number
+
+
+def _positive_divisor(value: Dim, divisor: Dim) -> tuple[Dim, Dim]:
+    if divisor == 0:
+        raise ZeroDivisionError(f"{value} is divided by 0")
+    return (-value, -divisor) if (divisor.constant or 1) < 0 else (value, divisor)
+
+
 def floordiv(value: Dim, divisor: Dim) -> Dim:
-    """Floor division. The divisor is taken to be positive, as strides and extents are."""
+    """Floor division. A divisor that is no literal is taken to be positive, as strides and extents are.
+
+    Raises ZeroDivisionError where the divisor is 0.
+    """
+    value, divisor = _positive_divisor(value, divisor)
     if divisor == 1:
         return value
-    if value.constant is not None and divisor.constant:
-        return dim(value.constant // divisor.constant)
-    quotient, rest = _divide_terms(value, divisor)
+    quotient, rest = _split(value, divisor)
     if is_nonnegative(rest) and is_nonnegative(divisor - 1 - rest):
         return quotient
-    if quotient.terms:
-        return quotient + _call("floordiv", rest, divisor)
-    return _call("floordiv", value, divisor)
+    return quotient + _call("floordiv", rest, divisor)
 
 
 def mod(value: Dim, divisor: Dim) -> Dim:
-    """The rest of floor division, in 0..divisor-1."""
+    """The rest of floor division: it has the divisor's sign. Raises ZeroDivisionError where the divisor is 0."""
+    if (divisor.constant or 1) < 0:
+        return -mod(-value, -divisor)
+    value, divisor = _positive_divisor(value, divisor)
     if divisor == 1:
         return dim(0)
-    if value.constant is not None and divisor.constant:
-        return dim(value.constant % divisor.constant)
-    _, rest = _divide_terms(value, divisor)
+    _, rest = _split(value, divisor)
     if is_nonnegative(rest) and is_nonnegative(divisor - 1 - rest):
         return rest
     return _call("mod", rest, divisor)
@@ -312,21 +329,30 @@ def _times(a: tuple[int | None, int | None], b: tuple[int | None, int | None]) -
 
 def _atom_bounds(atom: Atom) -> tuple[int | None, int | None]:
     if isinstance(atom, Symbol):
-        upper = atom.upper
-        return atom.lower, bounds(upper)[1] if isinstance(upper, Dim) else upper
+        upper = bounds(atom.upper)[1] if isinstance(atom.upper, Dim) else atom.upper
+        return atom.lower, upper
     (left_low, left_high), (right_low, right_high) = bounds(atom.left), bounds(atom.right)
-    if atom.function == "mod":
-        return 0, None if right_high is None else right_high - 1
     if atom.function == "max":
         lows = [x for x in (left_low, right_low) if x is not None]
         return max(lows) if lows else None, None if left_high is None or right_high is None else max(left_high, right_high)
     if atom.function == "min":
         highs = [x for x in (left_high, right_high) if x is not None]
         return None if left_low is None or right_low is None else min(left_low, right_low), min(highs) if highs else None
-    low = 0 if left_low is not None and left_low >= 0 else None
-    if left_low is not None and right_low and right_high:
-        low = min(left_low // right_low, left_low // right_high)
-    return low, left_high // right_low if left_high is not None and right_low and left_high >= 0 else None
+    least = max(1, right_low or 1)
+    if atom.function == "mod":
+        highs = [right_high - 1] if right_high is not None else []
+        highs += [left_high] if left_low is not None and left_low >= 0 and left_high is not None else []
+        return 0, min(highs) if highs else None
+    return _quotient_bound(left_low, least, right_high, below=True), _quotient_bound(left_high, least, right_high, below=False)
+
+
+def _quotient_bound(value: int | None, least: int, most: int | None, below: bool) -> int | None:
+    """The smallest (`below`) or largest quotient of `value` by a divisor in least..most."""
+    if value is None:
+        return None
+    if (value >= 0) == below:
+        return value // most if most is not None else (0 if below else -1)
+    return value // least
 
 
 @lru_cache(maxsize=65536)
@@ -347,18 +373,30 @@ def is_nonnegative(expression: Dim) -> bool:
 
 
 def _at_extreme_axes(expression: Dim) -> Dim:
-    """Replace loop axes in negative terms by their largest value and in positive terms by their smallest: a lower bound."""
+    """Replace loop axes in negative terms by their largest value and in positive terms by their smallest: a lower bound.
+
+    Terms of which another factor may be negative stay as they are, as do axes inside functions and axes that others' extents
+    depend on, which get their turn when those are gone.
+    """
+    present = {a for monomial, _ in expression.terms for a, _ in monomial if isinstance(a, Symbol) and isinstance(a.upper, Dim)}
+    inner = present - {s for axis in present if isinstance(axis.upper, Dim) for s in axis.upper.symbols()}
     result, changed = dim(0), False
     for monomial, coefficient in expression.terms:
         term = dim(coefficient)
+        monotone = all(_is_atom_nonnegative(atom) for atom, _ in monomial)
         for atom, power in monomial:
-            base = dim(atom) if isinstance(atom, Symbol) else Dim({((atom, 1),): 1})
-            if isinstance(atom, Symbol) and isinstance(atom.upper, Dim):
+            base = Dim({((atom, 1),): 1})
+            if isinstance(atom, Symbol) and isinstance(atom.upper, Dim) and atom in inner and monotone:
                 base, changed = (atom.upper if coefficient < 0 else dim(atom.lower)), True
             for _ in range(power):
                 term = term * base
         result = result + term
     return result if changed else expression
+
+
+def _is_atom_nonnegative(atom: Atom) -> bool:
+    low, _ = _atom_bounds(atom)
+    return low is not None and low >= 0
 
 
 def evaluate(expression: Dim | int, values: Mapping[str, int]) -> int:
