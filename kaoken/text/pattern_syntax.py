@@ -298,10 +298,15 @@ class _Parser:
         first = True
         while first or not self.take("]"):
             first = False
-            if self.peek("&&") or self.peek("[:"):
+            if any(map(self.peek, ("&&", "[:", "--", "-["))):
                 raise self.unsupported(f"{self.pattern[self.position : self.position + 2]!r} inside a class")
             if self.take("["):
-                members = members | self.character_class()
+                negated = self.peek("^")
+                nested = self.character_class()
+                # Oniguruma then also takes what lies between U+0080 and the end of the excluded range.
+                if negated and not nested[:128].any():
+                    raise self.unsupported("a nested class that excludes all of ASCII")
+                members = members | nested
                 continue
             item = self.class_item()
             if self.peek("-") and not self.peek("-]") and item.sum() == 1:

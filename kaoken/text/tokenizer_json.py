@@ -286,8 +286,9 @@ class _Reader:
             else:
                 self.refuse(f"the post-processor {kind!r} is not supported")
                 continue
-            tokenizer.prefix = around[0] + tokenizer.prefix
-            tokenizer.suffix = tokenizer.suffix + around[1]
+            if tokenizer.prefix or tokenizer.suffix:
+                self.refuse("two post-processors that add tokens are not supported")
+            tokenizer.prefix, tokenizer.suffix = around
 
     def pair_id(self, pair: Any) -> int:
         if isinstance(pair, list) and len(pair) == 2 and self.is_id(pair[1]):

@@ -1,0 +1,98 @@
+"""Tokenizers trained for tests, and the strings that they are tried on."""
+
+from __future__ import annotations
+
+import os
+import random
+import sysconfig
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+from kaoken.text.tokenizer_tables import tokenizer_tables
+
+FUZZ_STRINGS = int(os.environ.get("KAOKEN_FUZZ_STRINGS", "0"))
+"""How many strings the full comparison takes; 0 for the short one of every day."""
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def _corpus(characters: int) -> Iterator[str]:
+    """The standard library's sources, then words in other scripts."""
+    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).rglob("*.py")):
+        if characters <= 0:
+            break
+        if "site-packages" not in path.parts:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            characters -= len(text)
+            yield text
+    chooser = random.Random(0)
+    scripts = [(0x61, 0x7A), (0xC0, 0x17F), (0x391, 0x3C9), (0x410, 0x44F), (0x5D0, 0x5EA), (0x4E00, 0x5000)]
+    for _ in range(2000):
+        first, last = chooser.choice(scripts)
+        yield " ".join(
+            "".join(chr(min(last, first + int(chooser.expovariate(0.1)))) for _ in range(chooser.randint(1, 9)))
+            for _ in range(20)
+        )
+
+
+@cache
+def gpt2_like(vocabulary: int = 1500, characters: int = 600_000) -> str:
+    """A trained tokenizer as GPT-2's is set up, as the text of its tokenizer.json."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_corpus(characters), trainer)
+    return str(tokenizer.to_str())
+
+
+def compile_tables(document: str, folder: Path) -> bytes:
+    """The tables of a tokenizer.json that is written into a folder."""
+    path = folder / "tokenizer.json"
+    path.write_text(document, encoding="utf-8")
+    return tokenizer_tables(path)
+
+
+_COMMON = [
+    *("the", "and", "ing", "of", "to", "self", "return", "import", "def", "class", "None", "don't", "12", "1234"),
+    *("'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'LL", "3.14", "__x"),
+]
+_ODD = [
+    *" \t\n\r\v\f\x00\x1c\x85\xa0\u1680\u2003\u2028\u200b\u200c\u200d\u202f\u3000\ufeff\ufffd",
+    *"\u00df\u0130\u017f\u212a\u0301\u0489\u20dd\ufe0f\u00b2\u00bd\u2160\u2460\u0966\u5bf8",
+    *("  ", "   ", "\r\n", "\n\n", " \n ", "\n  x", "'", "''", END_OF_TEXT, f" {END_OF_TEXT} ", "<|end", "|>"),
+    *("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U000105c0", "\U00011db0", "\U0010ffff", "\ue000", "'\u017f"),
+]
+
+
+def fuzz_string(chooser: random.Random) -> str:
+    """A string of up to some 40 parts: words, runs, odd characters, any code points."""
+    return "".join(_part(chooser) for _ in range(chooser.randrange(40)))
+
+
+def _part(chooser: random.Random) -> str:
+    match chooser.randrange(9):
+        case 0 | 1:
+            return chr(chooser.randrange(32, 127))
+        case 2:
+            return " " + chooser.choice(_COMMON)
+        case 3:
+            return chooser.choice(_COMMON)
+        case 4 | 5:
+            return chooser.choice(_ODD)
+        case 6:
+            return chr(chooser.randrange(0x80, 0x2000))
+        case 7:
+            return chooser.choice([chr(chooser.randrange(32, 127)), " ", "\n", "9", "é"]) * chooser.randrange(1, 70)
+        case _:
+            code_point = chooser.randrange(0x2000, 0x110000 - 0x800)
+            return chr(code_point if code_point < 0xD800 else code_point + 0x800)
