@@ -12,7 +12,7 @@ from kaoken.ir.dims import Call, Dim, Symbol, evaluate
 from kaoken.ir.dtypes import is_float
 from kaoken.ir.expr import Apply, Cast, Const, Expr, Formula, Int, Read, Reduce, Select, extent_of
 from kaoken.ir.graph import Value
-from kaoken.ir.scalars import SCALARS
+from kaoken.ir.scalars import SCALARS, neutral_element
 
 Environment = dict[Symbol, np.ndarray]
 
@@ -143,16 +143,3 @@ def _sum_of_products(a: np.ndarray, b: np.ndarray, rank: int, extents: list[int]
 def convert(array: np.ndarray, dtype: str) -> np.ndarray:
     """Cast as ONNX defines it; NaN to bool is true; what is out of an integer's range is undefined there."""
     return array.astype(dtype)
-
-
-def neutral_element(kind: str, dtype: str) -> Any:
-    """What a reduction of nothing gives: 0, 1, or for max and min the type's lowest or highest value."""
-    if kind in ("sum", "prod"):
-        value: Any = 0 if kind == "sum" else 1
-    elif dtype == "bool":
-        value = kind == "min"
-    elif is_float(dtype):
-        value = -np.inf if kind == "max" else np.inf
-    else:
-        value = np.iinfo(dtype).min if kind == "max" else np.iinfo(dtype).max
-    return np.asarray(value).astype(dtype)

@@ -1,130 +1,40 @@
-"""The expression language: what one element of a tensor is, as a formula over index variables.
+"""Building and simplifying expressions: what one element of a tensor is, as a formula over index variables.
 
 Seven node kinds: `Const`, `Int` (an integer polynomial of dims and axes), `Read` (one element of a tensor), `Apply` (a scalar
 function of `scalars.py`), `Select` (evaluates only the branch it takes), `Cast` and `Reduce`. Build them with the lower-case
-functions, which simplify; docs/expression-language.md says what each means.
+functions, which simplify, exactly in every type; docs/expression-language.md says what each means.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
 from kaoken.ir.dims import Dim, Symbol, bounds, dim, floordiv, is_nonnegative, maximum, minimum, mod, substitute
 from kaoken.ir.dtypes import DType, is_float, is_integer
-from kaoken.ir.scalars import SCALARS
-
-if TYPE_CHECKING:
-    from kaoken.ir.graph import Value
-
-
-@dataclass(frozen=True)
-class Const:
-    """A literal; float literals hold the value already rounded to `dtype`."""
-
-    value: Union[int, float, bool]
-    dtype: DType
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Const) and self.dtype == other.dtype and _same_number(self.value, other.value)
-
-    def __hash__(self) -> int:
-        return hash((self.dtype, repr(self.value)))
-
-
-@dataclass(frozen=True)
-class Int:
-    """An int64 scalar that is a known polynomial of dimensions and loop axes."""
-
-    value: Dim
-
-    @property
-    def dtype(self) -> DType:
-        return "int64"
-
-
-@dataclass(frozen=True)
-class Read:
-    """One element of a tensor. Indices lie inside its shape, or are checked at run time where they come from data."""
-
-    value: "Value"
-    indices: tuple["Expr", ...]
-
-    @property
-    def dtype(self) -> DType:
-        return self.value.dtype
-
-
-@dataclass(frozen=True)
-class Apply:
-    """A scalar function of `scalars.SCALARS` applied to its arguments."""
-
-    function: str
-    arguments: tuple["Expr", ...]
-    dtype: DType
-
-
-@dataclass(frozen=True)
-class Select:
-    """`then` where the condition holds, else `otherwise`; only the taken branch is evaluated."""
-
-    condition: "Expr"
-    then: "Expr"
-    otherwise: "Expr"
-
-    @property
-    def dtype(self) -> DType:
-        return self.then.dtype
-
-
-@dataclass(frozen=True)
-class Cast:
-    """Conversion as ONNX Cast defines it."""
-
-    argument: "Expr"
-    dtype: DType
-
-
-@dataclass(frozen=True)
-class Reduce:
-    """`sum`, `prod`, `max` or `min` of the body over axes, first axis outermost, each ascending."""
-
-    kind: str
-    axes: tuple[Symbol, ...]
-    body: "Expr"
-
-    @property
-    def dtype(self) -> DType:
-        return self.body.dtype
-
-
-Expr = Union[Const, Int, Read, Apply, Select, Cast, Reduce]
-
-
-@dataclass(frozen=True)
-class Formula:
-    """An output tensor as a formula: `body` is the element at index `axes`."""
-
-    axes: tuple[Symbol, ...]
-    body: Expr
-
-
-def axis(name: str, extent: Dim | int) -> Symbol:
-    """A loop axis that runs over 0..extent-1."""
-    return Symbol(name, 0, dim(extent) - 1, True)
-
-
-def extent_of(symbol: Symbol) -> Dim:
-    """How many values an axis takes."""
-    assert isinstance(symbol.upper, Dim)
-    return symbol.upper + 1
-
-
-def axes_for(shape: tuple[Dim, ...], prefix: str = "i") -> tuple[Symbol, ...]:
-    return tuple(axis(f"{prefix}{n}", extent) for n, extent in enumerate(shape))
+from kaoken.ir.expr_nodes import (
+    Apply,
+    Cast,
+    Const,
+    Expr,
+    Formula,
+    Int,
+    Read,
+    Reduce,
+    Select,
+    axes_for,
+    axis,
+    children,
+    contains_reduce,
+    extent_of,
+    literal,
+    reads,
+    size,
+    symbols_of,
+    to_text,
+)
+from kaoken.ir.scalars import SCALARS, neutral_element
 
 
 def integer(value: Dim | Symbol | int) -> Int:
@@ -143,19 +53,6 @@ def const(value: object, dtype: DType) -> Expr:
 
 TRUE = Const(True, "bool")
 FALSE = Const(False, "bool")
-
-
-def _same_number(a: object, b: object) -> bool:
-    return repr(a) == repr(b)
-
-
-def literal(expression: Expr) -> int | float | bool | None:
-    """The value of a literal, else None."""
-    if isinstance(expression, Const):
-        return expression.value
-    if isinstance(expression, Int):
-        return expression.value.constant
-    return None
 
 
 _INTEGER_POLYNOMIALS: dict[str, Callable[[Dim, Dim], Dim]] = {
@@ -184,10 +81,9 @@ def apply(function: str, *arguments: Expr) -> Expr:
 
 
 def _fold_integers(function: str, values: list[Dim]) -> Expr | None:
-    if function in _INTEGER_POLYNOMIALS:
-        return Int(_INTEGER_POLYNOMIALS[function](*values))
-    if function == "neg":
-        return Int(-values[0])
+    if function in _INTEGER_POLYNOMIALS or function == "neg":
+        result = -values[0] if function == "neg" else _INTEGER_POLYNOMIALS[function](*values)
+        return Int(result) if _fits(result, "int64") else None
     if function in ("floordiv", "mod", "div") and bounds(values[1])[0] not in (None, 0) and is_nonnegative(values[1]):
         if function == "mod":
             return Int(mod(*values))
@@ -196,6 +92,13 @@ def _fold_integers(function: str, values: list[Dim]) -> Expr | None:
     if function in ("lt", "le", "gt", "ge", "eq", "ne"):
         return _compare(function, values[0] - values[1])
     return None
+
+
+def _fits(value: Dim, dtype: DType) -> bool:
+    """Whether no value of the expression is beyond an integer type; what has no bounds is an index, and fits."""
+    low, high = bounds(value)
+    limits = np.iinfo(dtype)
+    return (low is None or low >= limits.min) and (high is None or high <= limits.max)
 
 
 def _compare(function: str, difference: Dim) -> Expr | None:
@@ -249,23 +152,41 @@ def _identity(function: str, arguments: tuple[Expr, ...], dtype: DType) -> Expr 
     return None
 
 
+_EXACT_INTEGERS = {"bfloat16": 2**5, "float16": 2**8, "float32": 2**20, "float64": 2**50}
+"""Integers so small that sums and differences of a few of them are exact in the type."""
+
+
 def _solve_equality(function: str, arguments: tuple[Expr, ...], values: list[int | float | bool | None]) -> Expr | None:
     """`1 - float(m) == 0` is `m == 1`: move exact small-integer steps to the literal side."""
     for this, other in ((0, 1), (1, 0)):
         number, inner = values[this], arguments[other]
-        if number is None or not float(number).is_integer() or abs(float(number)) > 2**20:
+        if number is None or not float(number).is_integer():
+            continue
+        if is_float(inner.dtype) and abs(number) > _EXACT_INTEGERS[inner.dtype]:
             continue
         if isinstance(inner, Apply) and inner.function == "sub" and is_float(inner.dtype):
-            left = literal(inner.arguments[0])
-            source = inner.arguments[1]
-            if left is not None and float(left).is_integer() and isinstance(source, Cast) and not is_float(source.argument.dtype):
+            left, source = literal(inner.arguments[0]), inner.arguments[1]
+            small = left is not None and float(left).is_integer() and abs(left) <= _EXACT_INTEGERS[inner.dtype]
+            if left is not None and small and isinstance(source, Cast) and not is_float(source.argument.dtype):
                 return apply(function, source, const(float(left) - float(number), inner.dtype))
-        if isinstance(inner, Cast) and is_integer(inner.argument.dtype) and is_float(inner.dtype):
-            return apply(function, inner.argument, const(int(number), inner.argument.dtype))
-        if isinstance(inner, Cast) and inner.argument.dtype == "bool" and number in (0, 1):
-            truth = (number == 1) == (function == "eq")
-            return inner.argument if truth else apply("not", inner.argument)
+        if isinstance(inner, Cast):
+            return _solve_cast(function, inner, int(number))
     return None
+
+
+def _solve_cast(function: str, inner: Cast, number: int) -> Expr | None:
+    """`cast(x) == number` as a test of x, where the cast keeps what is compared apart."""
+    source = inner.argument.dtype
+    if source == "bool":
+        if number not in (0, 1):
+            return const(function == "ne", "bool")
+        return inner.argument if (number == 1) == (function == "eq") else apply("not", inner.argument)
+    if is_float(source) or not (is_float(inner.dtype) or np.can_cast(source, inner.dtype, "safe")):
+        return None
+    limits = np.iinfo(source)
+    if not limits.min <= number <= limits.max:
+        return const(function == "ne", "bool")
+    return apply(function, inner.argument, const(number, source))
 
 
 def select(condition: Expr, then: Expr, otherwise: Expr) -> Expr:
@@ -274,6 +195,8 @@ def select(condition: Expr, then: Expr, otherwise: Expr) -> Expr:
         return then if known else otherwise
     if then == otherwise:
         return then
+    if then.dtype == "bool" and literal(then) is not None and literal(otherwise) is not None:
+        return condition if literal(then) else apply("not", condition)
     return Select(condition, then, otherwise)
 
 
@@ -287,65 +210,114 @@ def cast(argument: Expr, dtype: DType) -> Expr:
             return const(np.asarray(value).astype(argument.dtype), dtype)
     if dtype == "bool":
         return apply("ne", argument, const(0, argument.dtype))
-    if isinstance(argument, Cast) and argument.argument.dtype == dtype and argument.argument.dtype == "bool":
-        return argument.argument
+    if isinstance(argument, Cast):
+        source = argument.argument
+        if source.dtype == "bool":
+            return cast(source, dtype)
+        if source.dtype == dtype and _keeps_all(source, argument.dtype):
+            return source
     return Cast(argument, dtype)
+
+
+def _keeps_all(source: Expr, dtype: DType) -> bool:
+    """Whether every value of `source` survives in `dtype`."""
+    if isinstance(source, Int):
+        low, high = bounds(source.value)
+        limit = np.iinfo(dtype).max if is_integer(dtype) else 16 * _EXACT_INTEGERS[dtype]
+        return low is not None and high is not None and low >= (0 if dtype.startswith("u") else -limit) and high <= limit
+    if is_integer(source.dtype) and is_float(dtype):
+        return np.dtype(source.dtype).itemsize < np.dtype(dtype).itemsize
+    return bool(np.can_cast(source.dtype, dtype, "safe"))
 
 
 def reduce(kind: str, axes: tuple[Symbol, ...], body: Expr) -> Expr:
     return Reduce(kind, axes, body) if axes else body
 
 
-def rewrite(expression: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:
-    """Rebuild bottom-up (simplifying); `leaf` may return a replacement for a node whose children are already rebuilt."""
-    rebuilt: Expr
-    if isinstance(expression, Read):
-        rebuilt = Read(expression.value, tuple(rewrite(i, leaf) for i in expression.indices))
-    elif isinstance(expression, Apply):
-        rebuilt = apply(expression.function, *(rewrite(a, leaf) for a in expression.arguments))
-    elif isinstance(expression, Select):
-        condition = rewrite(expression.condition, leaf)
+def bind(expression: Expr, values: Mapping[Symbol, Expr]) -> Expr:
+    """Replace axes by expressions, everywhere, and simplify.
+
+    A reduction's own axes are renamed where the expressions that come in use their names. Raises ValueError where a reduction's
+    extent would come from data and has no bound.
+    """
+    if not values:
+        return expression
+    return _Binder(values).visit(expression)
+
+
+class _Binder:
+    def __init__(self, values: Mapping[Symbol, Expr]):
+        self.values = dict(values)
+        self.polynomials = {s: e.value for s, e in values.items() if isinstance(e, Int)}
+        self.others = {s: e for s, e in values.items() if not isinstance(e, Int)}
+        self.names = {symbol.name for e in values.values() for symbol in symbols_of(e)}
+
+    def visit(self, node: Expr) -> Expr:
+        if isinstance(node, Int):
+            return _bind_integer(node.value, self.polynomials, self.others)
+        if isinstance(node, Reduce):
+            return self.reduction(node)
+        return map_children(node, self.visit)
+
+    def reduction(self, node: Reduce) -> Expr:
+        inner = {s: e for s, e in self.values.items() if s not in node.axes}
+        axes: list[Symbol] = []
+        guard: Expr = TRUE
+        for symbol in node.axes:
+            outer = _Binder(inner)
+            extent = outer.visit(Int(extent_of(symbol)))
+            bound = extent.value if isinstance(extent, Int) else _largest(extent_of(symbol), outer.polynomials, set(outer.others))
+            name = symbol.name
+            while name in self.names:
+                name += "_"
+            own = axis(name, bound)
+            axes.append(own)
+            if own != symbol:
+                inner[symbol] = Int(dim(own))
+            if not isinstance(extent, Int):
+                guard = apply("and", guard, apply("lt", Int(dim(own)), extent))
+        body = bind(node.body, inner)
+        neutral = const(neutral_element(node.kind, body.dtype), body.dtype)
+        return reduce(node.kind, tuple(axes), select(guard, body, neutral))
+
+
+def _largest(value: Dim, polynomials: Mapping[Symbol, Dim], unknown: set[Symbol]) -> Dim:
+    """The largest value of an expression that grows or falls with each unknown symbol alone."""
+    extremes: dict[Symbol, Dim] = {}
+    for monomial, coefficient in value.terms:
+        for atom, _ in monomial:
+            if atom in unknown and isinstance(atom, Symbol) and len(monomial) == 1 and atom.upper is not None:
+                extremes[atom] = dim(atom.upper if coefficient > 0 else atom.lower)
+    result = substitute(substitute(value, extremes), polynomials)
+    if result.symbols() & unknown:
+        raise ValueError(f"a reduction over {value} elements would depend on data")
+    return result
+
+
+def map_children(node: Expr, visit: Callable[[Expr], Expr]) -> Expr:
+    """The node over visited children, simplified; of a `select` with a known condition only the branch taken is visited."""
+    if isinstance(node, Read):
+        return Read(node.value, tuple(visit(i) for i in node.indices))
+    if isinstance(node, Apply):
+        return apply(node.function, *(visit(a) for a in node.arguments))
+    if isinstance(node, Select):
+        condition = visit(node.condition)
         known = literal(condition)
         if known is not None:
-            return rewrite(expression.then if known else expression.otherwise, leaf)
-        rebuilt = select(condition, rewrite(expression.then, leaf), rewrite(expression.otherwise, leaf))
-    elif isinstance(expression, Cast):
-        rebuilt = cast(rewrite(expression.argument, leaf), expression.dtype)
-    elif isinstance(expression, Reduce):
-        rebuilt = reduce(expression.kind, expression.axes, rewrite(expression.body, leaf))
-    else:
-        rebuilt = expression
+            return visit(node.then if known else node.otherwise)
+        return select(condition, visit(node.then), visit(node.otherwise))
+    if isinstance(node, Cast):
+        return cast(visit(node.argument), node.dtype)
+    if isinstance(node, Reduce):
+        return reduce(node.kind, node.axes, visit(node.body))
+    return node
+
+
+def rewrite(expression: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:
+    """Rebuild bottom-up (simplifying); `leaf` may return a replacement for a node whose children are already rebuilt."""
+    rebuilt = map_children(expression, lambda child: rewrite(child, leaf))
     replaced = leaf(rebuilt)
     return rebuilt if replaced is None else replaced
-
-
-def bind(expression: Expr, values: Mapping[Symbol, Expr]) -> Expr:
-    """Replace axes by expressions. An axis that meets a polynomial may only become an `Int`; elsewhere any integer will do."""
-    polynomials = {s: e.value for s, e in values.items() if isinstance(e, Int)}
-    others = {s: e for s, e in values.items() if not isinstance(e, Int)}
-
-    def replace(node: Expr) -> Expr | None:
-        if isinstance(node, Int):
-            return _bind_integer(node.value, polynomials, others)
-        if isinstance(node, Reduce):
-            return _bind_reduce(node, polynomials)
-        return None
-
-    return rewrite(expression, replace)
-
-
-def _bind_reduce(node: Reduce, polynomials: Mapping[Symbol, Dim]) -> Expr:
-    """Substitute in the extents of a reduction's own axes too (they may depend on what was replaced)."""
-    renamed: dict[Symbol, Dim] = {}
-    axes = []
-    for symbol in node.axes:
-        upper = substitute(dim(symbol.upper if symbol.upper is not None else 0), polynomials)
-        fresh = Symbol(symbol.name, 0, upper, True)
-        axes.append(fresh)
-        if fresh != symbol:
-            renamed[symbol] = dim(fresh)
-    body = bind(node.body, {s: Int(d) for s, d in renamed.items()}) if renamed else node.body
-    return Reduce(node.kind, tuple(axes), body)
 
 
 def _bind_integer(value: Dim, polynomials: Mapping[Symbol, Dim], others: Mapping[Symbol, Expr]) -> Expr:
@@ -371,60 +343,35 @@ def _bind_integer(value: Dim, polynomials: Mapping[Symbol, Dim], others: Mapping
     return result
 
 
-def reads(expression: Expr) -> list[Read]:
-    """Every read in the expression, outermost first, index reads included."""
-    found: list[Read] = []
-
-    def visit(node: Expr) -> None:
-        if isinstance(node, Read):
-            found.append(node)
-        for child in children(node):
-            visit(child)
-
-    visit(expression)
-    return found
-
-
-def children(node: Expr) -> tuple[Expr, ...]:
-    if isinstance(node, Read):
-        return node.indices
-    if isinstance(node, Apply):
-        return node.arguments
-    if isinstance(node, Select):
-        return node.condition, node.then, node.otherwise
-    if isinstance(node, Cast):
-        return (node.argument,)
-    if isinstance(node, Reduce):
-        return (node.body,)
-    return ()
-
-
-def size(expression: Expr) -> int:
-    """How many nodes the expression has."""
-    return 1 + sum(size(child) for child in children(expression))
-
-
-def contains_reduce(expression: Expr) -> bool:
-    return isinstance(expression, Reduce) or any(contains_reduce(c) for c in children(expression))
-
-
-def to_text(expression: Expr, name: Callable[["Value"], str] | None = None) -> str:
-    """Readable text, for dumps and for the comments of generated C."""
-    spell = name or (lambda value: value.name)
-    if isinstance(expression, Const):
-        return str(expression.value) if expression.dtype != "float32" else str(np.float32(expression.value))
-    if isinstance(expression, Int):
-        return repr(expression.value)
-    if isinstance(expression, Read):
-        return f"{spell(expression.value)}[{', '.join(to_text(i, name) for i in expression.indices)}]"
-    if isinstance(expression, Apply):
-        arguments = [to_text(a, name) for a in expression.arguments]
-        infix = SCALARS[expression.function].infix
-        return f"({arguments[0]} {infix} {arguments[1]})" if infix else f"{expression.function}({', '.join(arguments)})"
-    if isinstance(expression, Select):
-        parts = (expression.condition, expression.then, expression.otherwise)
-        return f"select({', '.join(to_text(p, name) for p in parts)})"
-    if isinstance(expression, Cast):
-        return f"{expression.dtype}({to_text(expression.argument, name)})"
-    axes = ", ".join(f"{s.name}<{extent_of(s)}" for s in expression.axes)
-    return f"{expression.kind}({axes}: {to_text(expression.body, name)})"
+__all__ = [
+    "FALSE",
+    "TRUE",
+    "Apply",
+    "Cast",
+    "Const",
+    "Expr",
+    "Formula",
+    "Int",
+    "Read",
+    "Reduce",
+    "Select",
+    "apply",
+    "axes_for",
+    "axis",
+    "bind",
+    "cast",
+    "children",
+    "const",
+    "contains_reduce",
+    "extent_of",
+    "integer",
+    "literal",
+    "map_children",
+    "reads",
+    "reduce",
+    "rewrite",
+    "select",
+    "size",
+    "symbols_of",
+    "to_text",
+]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kaoken.ir.dtypes import DType
+from kaoken.ir.dtypes import DType, is_float
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -102,3 +102,16 @@ _TABLE = [
 ]
 
 SCALARS: dict[str, Scalar] = {scalar.name: scalar for scalar in _TABLE}
+
+
+def neutral_element(kind: str, dtype: str) -> Any:
+    """What a reduction of nothing gives: 0, 1, or for max and min the type's lowest or highest value."""
+    if kind in ("sum", "prod"):
+        value: Any = 0 if kind == "sum" else 1
+    elif dtype == "bool":
+        value = kind == "min"
+    elif is_float(dtype):
+        value = -np.inf if kind == "max" else np.inf
+    else:
+        value = np.iinfo(dtype).min if kind == "max" else np.iinfo(dtype).max
+    return np.asarray(value).astype(dtype)

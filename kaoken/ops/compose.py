@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from kaoken.ir.dims import Symbol, dim, substitute
 from kaoken.ir.expr import (
     Expr,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kaoken.ir.dims import Dim, Symbol, dim
-from kaoken.ir.expr import TRUE, Expr, Formula, Int, Read, apply, axes_for, axis, integer, reduce, select
+from kaoken.ir.expr import TRUE, Expr, Formula, Int, Read, apply, axes_for, axis, const, integer, reduce, select
 from kaoken.ir.graph import Node, Shape, Value
+from kaoken.ir.scalars import neutral_element
 from kaoken.ops.compose import read
 from kaoken.ops.movement import gather_nd_index, wrap_index
 from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, normalize_axis, operand
@@ -27,9 +28,6 @@ def _inside(index: Expr, first: Dim, length: Dim) -> Expr:
 
 def _combined(kind: str, old: Expr, own: tuple[Symbol, ...], hit: Expr, update: Expr) -> Expr:
     """`old` combined with every update whose `hit` holds, in ascending order of `own`."""
-    from kaoken.ir.evaluate import neutral_element
-    from kaoken.ir.expr import const
-
     function = _REDUCE[kind]
     neutral = const(neutral_element(function, old.dtype), old.dtype)
     return apply(COMBINE[kind], old, reduce(function, own, select(hit, update, neutral)))
