@@ -77,7 +77,7 @@ def test_tables_with_a_right_checksum_but_wrong_contents_never_crash(tmp_path: P
 
 
 def changed(**members: Any) -> dict[str, Any]:
-    document = json.loads(gpt2_like())
+    document: dict[str, Any] = json.loads(gpt2_like())
     for path, value in members.items():
         target = document
         *folders, last = path.split("__")
@@ -95,7 +95,7 @@ def split_json(pattern: Any, behavior: str = "Isolated") -> dict[str, Any]:
     return {"type": "Sequence", "pretokenizers": [step, BYTE_LEVEL_JSON]}
 
 
-UNSUPPORTED = {
+UNSUPPORTED: dict[str, dict[str, Any]] = {
     "normalizer 'NFC'": {"normalizer": {"type": "NFC"}},
     "normalizer 'Lowercase'": {"normalizer": {"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}},
     "model 'WordPiece'": {"model__type": "WordPiece"},
