@@ -59,14 +59,14 @@ KK_INLINE kk_f32 kk_exp_core(kk_f32 x, kk_f32 low)
 #endif
 }
 
-/* e^x; 0 below -103.97, infinity above 88.72, subnormal results rounded correctly in range. ULP: 0.84 */
+/* e^x; 0 below -103.97, infinity above 88.72, subnormal results rounded correctly in range. ULP: 0.85 */
 KK_INLINE kk_f32 kk_exp(kk_f32 x)
 {
     kk_f32 low = kk_max(kk_set1(-104.0f), kk_min(kk_set1(89.0f), x));
     return kk_exp_core(low, kk_zero());
 }
 
-/* e^x for x <= 0 only, one instruction less. */
+/* e^x for x <= 0 only, one instruction less. ULP: 0.85 */
 KK_INLINE kk_f32 kk_exp_nonpositive(kk_f32 x) { return kk_exp_core(kk_max(kk_set1(-104.0f), x), kk_zero()); }
 
 /* e^x - 1 for x in [-80, 89], sign of zero aside: 2^n (e^r - 1) + (2^n - 1), halved so that 2^128 is not needed. */
@@ -90,7 +90,7 @@ KK_INLINE kk_f32 kk_expm1(kk_f32 x)
     return kk_copysign(kk_expm1_core(kk_max(kk_set1(-40.0f), kk_min(kk_set1(89.0f), x))), x);
 }
 
-/* tanh x = -(e^(-2|x|) - 1) / (e^(-2|x|) + 1) with the sign of x, from expm1 so that nothing cancels near 0. ULP: 2.5 */
+/* tanh x = -(e^(-2|x|) - 1) / (e^(-2|x|) + 1) with the sign of x, from expm1 so that nothing cancels near 0. ULP: 2.6 */
 KK_INLINE kk_f32 kk_tanh(kk_f32 x)
 {
     kk_f32 m = kk_expm1_core(kk_max(kk_set1(-40.0f), kk_mul(kk_abs(x), kk_set1(-2.0f))));
@@ -219,7 +219,7 @@ KK_INLINE kk_f32 kk_log_extended(kk_f32 x, kk_f32 *low)
     return first;
 }
 
-/* x^y with the special values of C99 annex F. ULP (random pairs whose power is finite): 4.8 */
+/* x^y with the special values of C99 annex F. ULP (random pairs whose power is finite): 5.0 */
 KK_INLINE kk_f32 kk_pow(kk_f32 x, kk_f32 y)
 {
     kk_f32 zero = kk_zero(), one = kk_set1(1.0f), infinity = kk_from_bits(kk_i32_set1(0x7f800000));

@@ -3,7 +3,7 @@
    A source that computes includes this header before it defines any function, and ends with
    #include "kk_simd_end.h". Everything between the two is compiled for one level, with the contraction of
    a*b+c switched off by the source itself: a fused multiply-add happens where kk_fma or kk_fnma is written and
-   nowhere else, whatever the compiler's flags say.
+   nowhere else, whatever the compiler's flags say (clang's explicit -ffp-contract=fast excepted, which ignores the source).
 
    Level: KK_LEVEL_AVX512 or KK_LEVEL_AVX2 defined by the source (x86-64 only); else NEON on aarch64; else plain C.
    KK_LEVEL_NAME is avx512, avx2, neon or plain; KK_LEVEL_TEXT is the same as a string;
@@ -22,10 +22,13 @@
 #define KK_SIMD_H
 
 #if defined(__clang__)
+#if defined(__FAST_MATH__)
+#error "-ffast-math breaks the arithmetic of these kernels, and clang lets no source switch it off: compile without it"
+#endif
 #pragma STDC FP_CONTRACT OFF
 #elif defined(__GNUC__)
 #pragma GCC push_options
-#pragma GCC optimize("fp-contract=off", "no-math-errno")
+#pragma GCC optimize("fp-contract=off", "no-fast-math", "no-math-errno")
 #elif defined(_MSC_VER)
 #pragma fp_contract(off)
 #endif

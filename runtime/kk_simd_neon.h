@@ -49,9 +49,18 @@ typedef struct kk_mask { uint32x4_t q0, q1, q2, q3; } kk_mask; /* all bits of a 
         return a;                                                                                                     \
     }
 
+/* clang turns a comparison and a selection into fmax, which disagrees about the sign of zero: this hides that they belong together. */
+KK_INLINE uint32x4_t kk_neon_opaque(uint32x4_t mask)
+{
+#if defined(__clang__)
+    __asm__("" : "+w"(mask));
+#endif
+    return mask;
+}
+
 /* Where NEON's own meaning differs from the vocabulary's. */
-KK_INLINE float32x4_t kk_neon_max(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
-KK_INLINE float32x4_t kk_neon_min(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+KK_INLINE float32x4_t kk_neon_max(float32x4_t a, float32x4_t b) { return vbslq_f32(kk_neon_opaque(vcgtq_f32(a, b)), a, b); }
+KK_INLINE float32x4_t kk_neon_min(float32x4_t a, float32x4_t b) { return vbslq_f32(kk_neon_opaque(vcltq_f32(a, b)), a, b); }
 KK_INLINE uint32x4_t kk_neon_ne(float32x4_t a, float32x4_t b) { return vmvnq_u32(vceqq_f32(a, b)); }
 KK_INLINE float32x4_t kk_neon_fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
 KK_INLINE float32x4_t kk_neon_fnma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmsq_f32(c, a, b); }
@@ -198,9 +207,8 @@ KK_INLINE float kk_hmax(kk_f32 a)
 {
     float32x4_t four = kk_neon_max(kk_neon_max(a.q0, a.q2), kk_neon_max(a.q1, a.q3));
     float32x2_t low = vget_low_f32(four), high = vget_high_f32(four);
-    float32x2_t two = vbsl_f32(vcgt_f32(low, high), low, high);
-    float first = vget_lane_f32(two, 0), second = vget_lane_f32(two, 1);
-    return first > second ? first : second;
+    float32x4_t two = kk_neon_max(vcombine_f32(low, low), vcombine_f32(high, high));
+    return vgetq_lane_f32(kk_neon_max(two, vdupq_laneq_f32(two, 1)), 0);
 }
 
 #undef KK_UNARY
