@@ -66,7 +66,7 @@ _COMMON = [
     *("the", "and", "ing", "of", "to", "self", "return", "import", "def", "class", "None", "don't", "12", "1234"),
     *("'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'LL", "3.14", "__x"),
 ]
-_ODD = [
+_ODD: list[str] = [
     *" \t\n\r\v\f\x00\x1c\x85\xa0\u1680\u2003\u2028\u200b\u200c\u200d\u202f\u3000\ufeff\ufffd",
     *"\u00df\u0130\u017f\u212a\u0301\u0489\u20dd\ufe0f\u00b2\u00bd\u2160\u2460\u0966\u5bf8",
     *("  ", "   ", "\r\n", "\n\n", " \n ", "\n  x", "'", "''", END_OF_TEXT, f" {END_OF_TEXT} ", "<|end", "|>"),
