@@ -2,7 +2,14 @@
 #ifndef KK_CACHE_H
 #define KK_CACHE_H
 
+#include "kk_prefix.h"
+#include "kk_threads.h"
+
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* keys    [batch][kv_heads][capacity / 16][head_dim][16]: 16 successive positions are the lanes of a vector
    values  [batch][kv_heads][capacity][value_dim]
@@ -12,5 +19,28 @@ typedef struct kk_cache {
     int64_t capacity;    /* positions a batch row has room for; a multiple of 16 */
     const int64_t *past; /* [batch]: positions that a row held before this call; NULL: none */
 } kk_cache;
+
+/* What a cache holds of each position. */
+typedef struct kk_cache_shape {
+    int64_t heads, key_dim, value_dim;
+} kk_cache_shape;
+
+/* Floats that the keys, or the values, of `batch` rows of `capacity` positions take. */
+int64_t kk_cache_floats(int64_t batch, int64_t heads, int64_t capacity, int64_t dim);
+
+/* Stores positions 0..count-1 of each row from row-major tensors [batch][heads][count][dim]. Every thread of a run calls it. */
+void kk_cache_import(const kk_thread *t, const kk_cache *cache, kk_cache_shape shape, int64_t batch, int64_t count, const float *keys,
+                     const float *values);
+
+/* Gives positions 0..count-1 of each row as row-major tensors [batch][heads][count][dim]; a null tensor is not wanted. */
+void kk_cache_export(const kk_thread *t, const kk_cache *cache, kk_cache_shape shape, int64_t batch, int64_t count, float *keys,
+                     float *values);
+
+/* Copies the first `count` positions of a row to another row. */
+void kk_cache_copy_row(const kk_cache *cache, kk_cache_shape shape, int64_t from, int64_t to, int64_t count);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -84,7 +84,7 @@ class _Importer:
 
     def _nodes(self, graph: onnx.GraphProto) -> None:
         for n, node in enumerate(graph.node):
-            self._node(node, node.name or f"{node.op_type}_{n}")
+            self._node(node, _layer_name(node) or node.name or f"{node.op_type}_{n}")
 
     def _initializers(self, graph: onnx.GraphProto) -> None:
         for tensor in graph.initializer:
@@ -227,3 +227,13 @@ class _Importer:
                 self.problems.append(f"output {info.name}: nothing computes it")
         if not self.proto.graph.output:
             self.problems.append("the model has no outputs")
+
+
+def _layer_name(node: onnx.NodeProto) -> str:
+    """The module path that the dynamo exporter keeps in metadata, spelt as the TorchScript exporter names its nodes."""
+    for entry in node.metadata_props:
+        if entry.key == "pkg.torch.onnx.name_scopes":
+            scopes = [part.strip(" '\"") for part in entry.value.strip("[]").split(",")]
+            if len(scopes) > 1 and scopes[-2]:
+                return f"{scopes[-2]}/{scopes[-1]}/{node.op_type}"
+    return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kaoken.ir.dims import dim
 from kaoken.ir.expr import Expr, Formula, Int, Read, axes_for, reads, rewrite, size
 from kaoken.ir.graph import Graph, Node, Value, new_node
@@ -22,6 +24,8 @@ def fuse_loops(graph: Graph) -> None:
     nodes: list[Node] = []
     replaced: dict[Value, Value] = {}
     for node in graph.nodes:
+        if node.op == "append":
+            _fuse_append(node, stored)
         if (
             node.op in KERNELS
             or (node.op == "reshape" and _is_alias(node, stored))
@@ -52,10 +56,7 @@ def _stored(graph: Graph, uses: dict[Value, list[Node]]) -> set[Value]:
         kind = OPS[node.op].kind
         if node.op in KERNELS:
             stored.update(node.outputs)
-            stored.update(v for v in node.inputs if v is not None)
-            if node.op == "append" and node.inputs[1] is not None and node.inputs[1].producer is not None:
-                if OPS[node.inputs[1].producer.op].kind in ("movement", "pointwise"):
-                    stored.discard(node.inputs[1])
+            stored.update(v for v in node.inputs[: 1 if node.op == "append" else None] if v is not None)
         elif kind in ("reduction", "contraction"):
             stored.update(node.outputs)
     weight: dict[Value, int] = {}
@@ -89,8 +90,17 @@ def _reads_strided(node: Node, uses: dict[Value, list[Node]]) -> bool:
 
 
 def _loop(node: Node, output: int, value: Value, stored: set[Value]) -> Node:
+    formula = _composed(value, stored, expand)
+    inputs = list(dict.fromkeys(r.value for r in reads(formula.body)))
+    attrs = {"formula": formula, "dtype": value.dtype}
+    made = new_node("map", inputs, [(value.name, value.shape, value.dtype)], attrs, _origin(node, value, stored))
+    made.output.packing = value.packing
+    return made
+
+
+def _composed(value: Value, stored: set[Value], first: Callable[[Value, tuple[Expr, ...]], Expr]) -> Formula:
+    """The value as a formula over stored ones; `first` takes the first step."""
     axes = axes_for(value.shape)
-    at = tuple(Int(dim(a)) for a in axes)
 
     def leaf(item: Expr) -> Expr | None:
         if not isinstance(item, Read) or (item.value in stored and item.value is not value):
@@ -100,15 +110,17 @@ def _loop(node: Node, output: int, value: Value, stored: set[Value]) -> Node:
         resolved = read(item.value, item.indices)
         return None if resolved == item else rewrite(resolved, leaf)
 
-    body = expand(value, at)
-    body = rewrite(body, leaf)
-    body = unique_reduction_axes(body)
-    inputs = list(dict.fromkeys(r.value for r in reads(body)))
-    attrs = {"formula": Formula(axes, body), "dtype": value.dtype}
-    origin = _origin(node, value, stored)
-    made = new_node("map", inputs, [(value.name, value.shape, value.dtype)], attrs, origin)
-    made.output.packing = value.packing
-    return made
+    body = rewrite(first(value, tuple(Int(dim(a)) for a in axes)), leaf)
+    return Formula(axes, unique_reduction_axes(body))
+
+
+def _fuse_append(node: Node, stored: set[Value]) -> None:
+    """An append computes its new positions from stored values as it stores them."""
+    new = node.inputs[1]
+    assert new is not None
+    formula = _composed(new, stored, Read if new in stored else expand)
+    node.attrs["formula"] = formula
+    node.inputs = [node.inputs[0], *dict.fromkeys(r.value for r in reads(formula.body))]
 
 
 def _origin(node: Node, value: Value, stored: set[Value]) -> tuple[str, ...]:

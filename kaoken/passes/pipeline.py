@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kaoken.ir.graph import Graph
 from kaoken.ir.verify import verify
+from kaoken.passes.assign_schedules import assign_schedules
 from kaoken.passes.common_subexpressions import share_common_subexpressions
 from kaoken.passes.find_state import find_state
 from kaoken.passes.fuse_activation import fuse_activation
@@ -16,6 +17,8 @@ from kaoken.passes.fuse_loops import fuse_loops
 from kaoken.passes.fuse_norm import fuse_norm
 from kaoken.passes.last_position import keep_last_positions
 from kaoken.passes.pack_caches import pack_caches
+from kaoken.passes.pack_weights import plan_weights
+from kaoken.passes.plan_memory import plan_memory
 from kaoken.passes.simplify import fold_known, simplify
 
 Pass = Callable[[Graph], None]
@@ -38,6 +41,9 @@ PASSES: list[tuple[str, Pass]] = [
     ("pack-caches", pack_caches),  # after state: keys and values are written where they stay
     ("keep-last-positions", keep_last_positions),  # needs state: only generation asks for few logits
     ("fuse-loops", fuse_loops),  # what no scheduled kernel took becomes loop nests
+    ("assign-schedules", assign_schedules),  # from here on the nodes are kernels
+    ("plan-weights", plan_weights),
+    ("plan-memory", plan_memory),  # last: it needs the final order
 ]
 
 

@@ -1,0 +1,215 @@
+"""The compiler as a function: an ONNX model in, a folder of C out. The command line and tests call this."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kaoken
+from kaoken.emit.constants import write_weights
+from kaoken.emit.embed import write_elf_object
+from kaoken.emit.interface import Interface, as_json, build_interface
+from kaoken.emit.kit import write_kit
+from kaoken.emit.model import build_model_files, render_files
+from kaoken.emit.names import c_name
+from kaoken.emit.program import Program, build_program
+from kaoken.emit.runtime_sources import copy_runtime
+from kaoken.errors import UnsupportedModelError, UsageError
+from kaoken.frontend import import_model
+from kaoken.frontend.mapped_file import find_model_file
+from kaoken.ir.graph import Graph, graph_text
+from kaoken.passes.explain import explanation
+from kaoken.passes.pipeline import run_passes
+from kaoken.text.tokenizer_tables import tokenizer_tables
+
+REPORT = "report.json"
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """What `kaoken compile` can be told.
+
+    name: the C prefix; from the model's folder or file by default. dims: bounds by dimension name. embed: "x86_64" or "aarch64"
+    to write the weights as an object file too. dump_ir: a folder for the graph's text after every pass.
+    """
+
+    name: str | None = None
+    dims: dict[str, str] = field(default_factory=dict)
+    embed: str | None = None
+    dump_ir: Path | None = None
+
+
+@dataclass
+class CompileResult:
+    """What was written, for whoever reports on it."""
+
+    out: Path
+    name: str
+    report: dict[str, Any]
+    graph: Graph
+    notes: list[str]
+
+
+def compile_model(
+    model: Path, out: Path, options: CompileOptions | None = None, progress: Progress | None = None
+) -> CompileResult:
+    """Compile an ONNX file, or an exporter's folder, into `out`.
+
+    Nothing is left half-written: the folder appears when everything in it is complete, and replaces an earlier one that Kaoken wrote.
+    Raises UsageError, UnsupportedModelError (see errors.py).
+    """
+    options = options or CompileOptions()
+    say = progress or (lambda text: None)
+    started = time.perf_counter()
+    _check_target(out)
+    name = model_name(model, options.name)
+    say("reading the model")
+    graph = lower(model, options, name)
+    notes: list[str] = []
+    tables = _tables(model, notes)
+    say("writing weights")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        report = _write(folder, name, graph, tables, options, say)
+        report["seconds"] = round(time.perf_counter() - started, 3)
+        text = json.dumps({k: v for k, v in report.items() if k != "seconds"}, indent=1) + "\n"
+        (folder / REPORT).write_text(text, encoding="utf-8")
+        folder.chmod(0o755)
+        _replace(folder, out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return CompileResult(out, name, report, graph, notes)
+
+
+def lower(model: Path, options: CompileOptions, name: str) -> Graph:
+    """Import and run all passes."""
+    graph = import_model(model, options.dims, name)
+    dump = None
+    if options.dump_ir is not None:
+        options.dump_ir.mkdir(parents=True, exist_ok=True)
+        counter = iter(range(1000))
+
+        def dump(after: str, current: Graph) -> None:
+            path = options.dump_ir / f"{next(counter):02d}-{after}.ir"  # type: ignore[operator]
+            path.write_text(graph_text(current), encoding="utf-8")
+
+    return run_passes(graph, dump)
+
+
+def model_name(model: Path, wanted: str | None) -> str:
+    """The prefix of files and C symbols. Raises UsageError for a name that is no C identifier."""
+    if wanted is not None:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", wanted) or wanted.startswith("kk_"):
+            raise UsageError(f"--name {wanted} is no C identifier; use letters, digits and _")
+        return wanted
+    file = find_model_file(model)
+    stem = file.stem if file.stem != "model" else file.resolve().parent.name
+    stem = re.sub(r"[-_.]?onnx$", "", stem) or "model"
+    return c_name(stem, "model").lower()
+
+
+def _check_target(out: Path) -> None:
+    if out.is_file():
+        raise UsageError(f"{out} is a file; give a folder to write to")
+    if out.is_dir() and any(out.iterdir()) and not (out / REPORT).is_file():
+        raise UsageError(f"{out} is not empty and was not written by Kaoken; give another folder or empty it")
+
+
+def _replace(folder: Path, out: Path) -> None:
+    if out.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
+        os.replace(out, old / "out")
+        os.replace(folder, out)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(folder, out)
+
+
+def _tables(model: Path, notes: list[str]) -> bytes | None:
+    """The tokenizer's tables if tokenizer.json lies beside the model; one that is not supported is told, not fatal."""
+    path = find_model_file(model).parent / "tokenizer.json"
+    if not path.is_file():
+        return None
+    try:
+        return tokenizer_tables(path)
+    except UnsupportedModelError as error:
+        notes.append(f"text in C is left out: {error}")
+        return None
+
+
+def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options: CompileOptions, say: Progress) -> dict[str, Any]:
+    program = build_program(graph)
+    interface = build_interface(graph, tables is not None)
+    model_hash = write_weights(folder / f"{name}.weights", graph.metadata["weights"], tables)
+    say("writing C")
+    source = graph.metadata["source"].name
+    title = _title(graph, name)
+    files = build_model_files(name, title, source, program, interface, model_hash, tables is not None, options.embed is not None)
+    rendered = render_files(files)
+    for file_name, text in rendered.items():
+        (folder / file_name).write_text(text, encoding="utf-8", newline="\n")
+    runtime = ["kk_cache.c", "kk_platform.c", "kk_threads.c", "kk_weights.c", "kk_simd.h", "kk_simd_end.h", "kk_math.h"]
+    runtime += ["kk_activation.h", "kk_scalar.h", "kk_status.h"]
+    if tables is not None or interface.feed:
+        runtime += ["kk_tokenizer.c", "kk_tokenizer_encode.c", "kk_tokenizer_decode.c", "kk_bpe.c"]
+    if interface.feed:
+        runtime += ["kk_generate.c", "kk_sampler.c"]
+    copied = copy_runtime(folder, name, runtime)
+    if options.embed is not None:
+        weights = folder / f"{name}.weights"
+        write_elf_object(weights, folder / f"{name}_weights.o", f"{name}_embedded_weights", options.embed)
+    write_kit(folder, name, interface, tables is not None, options.embed is not None)
+    return _report(name, graph, program, interface, tables is not None, rendered, copied)
+
+
+def _title(graph: Graph, name: str) -> str:
+    config = graph.metadata.get("config", {})
+    kind = config.get("model_type")
+    return f"the model {name}" + (f" ({kind})" if kind else "")
+
+
+def _report(
+    name: str,
+    graph: Graph,
+    program: Program,
+    interface: Interface,
+    tokenizer: bool,
+    rendered: dict[str, str],
+    copied: list[Path],
+) -> dict[str, Any]:
+    parameters = sum(v.data.size for v in graph.constants() if v.data is not None)
+    return {
+        "kaoken": kaoken.__version__,
+        "name": name,
+        "source": graph.metadata["source"].name,
+        "tokenizer": tokenizer,
+        "interface": as_json(interface),
+        "parameters": int(parameters),
+        "weights_bytes": program.weights.total,
+        "onnx_nodes": graph.metadata["onnx_nodes"],
+        "kernel_calls": len(program.calls),
+        "c_lines": sum(text.count("\n") for text in rendered.values()),
+        "runtime_files": sorted(p.name for p in copied),
+        "kernels": [
+            {"name": k.name, "layers": list(dict.fromkeys(k.origins)), "schedule": _schedule(k)} for k in program.kernels
+        ],
+        "calls": [{"kernel": c.kernel.name, "layer": c.module, "origin": list(c.node.origin)} for c in program.calls],
+        "fusions": explanation(graph).fired,
+        "misses": [list(m) for m in explanation(graph).misses],
+    }
+
+
+def _schedule(kernel: Any) -> str:
+    schedule = getattr(kernel.spec, "schedule", None)
+    return str(schedule) if schedule is not None else "rows over threads"

@@ -1,0 +1,1 @@
+"""IR to C: every decision is in the IR already; templates hold C, Python fills them."""

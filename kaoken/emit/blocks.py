@@ -1,0 +1,117 @@
+"""Equal layers: the longest run of calls that repeats, so that twelve blocks share one function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kaoken.emit.names import Names, c_name, common_module, without_numbers
+from kaoken.emit.program import Argument, Call, Program
+
+
+@dataclass(eq=False)
+class Block:
+    """A function for `period` calls that `count` layers share; `modules` names each layer, `fields` each constant."""
+
+    name: str
+    calls: list[Call]
+    layers: list[list[Call]]
+    modules: list[str]
+    fields: list[str]
+
+    def weights(self, layer: int) -> list[int]:
+        """Offsets of a layer's constants, in the order of `fields`."""
+        return [a.weight.offset for call in self.layers[layer] for a in call.arguments if a.weight is not None]
+
+    def caches(self, layer: int) -> list[int]:
+        return [a.cache.index for call in self.layers[layer] for a in call.arguments if a.cache is not None]
+
+
+Step = Call | tuple[Block, int]
+
+
+def find_blocks(program: Program) -> tuple[list[Block], list[Step]]:
+    """All repeated runs, longest first, and the program as steps: single calls and layers of a block."""
+    calls = program.calls
+    signatures = [c.signature() for c in calls]
+    taken = [False] * len(calls)
+    owner: dict[int, tuple[Block, int]] = {}
+    blocks: list[Block] = []
+    names = Names()
+    while True:
+        best = _longest(signatures, taken, calls)
+        if best is None:
+            break
+        start, period, count = best
+        layers = [calls[start + n * period : start + (n + 1) * period] for n in range(count)]
+        block = _block(layers, names)
+        blocks.append(block)
+        for n in range(count):
+            owner[start + n * period] = (block, n)
+        for n in range(start, start + period * count):
+            taken[n] = True
+    steps: list[Step] = []
+    for n, call in enumerate(calls):
+        if n in owner:
+            steps.append(owner[n])
+        elif not taken[n]:
+            steps.append(call)
+    return sorted(blocks, key=lambda b: calls.index(b.layers[0][0])), steps
+
+
+def _longest(signatures: list[tuple], taken: list[bool], calls: list[Call]) -> tuple[int, int, int] | None:
+    best: tuple[int, int, int] | None = None
+    total = len(signatures)
+    for period in range(3, total // 2 + 1):
+        start = 0
+        while start + 2 * period <= total:
+            count = 1
+            while start + (count + 1) * period <= total and _same(signatures, taken, start, period, count):
+                count += 1
+            covered = period * count
+            if count > 1 and (best is None or covered > best[1] * best[2]):
+                best = (start, period, count)
+            start += 1 if count == 1 else period * (count - 1)
+    if best is None:
+        return None
+    return _aligned(best, signatures, taken, calls)
+
+
+def _same(signatures: list[tuple], taken: list[bool], start: int, period: int, count: int) -> bool:
+    first = start + (count - 1) * period
+    other = start + count * period
+    if any(taken[first : other + period]):
+        return False
+    return signatures[first : first + period] == signatures[other : other + period]
+
+
+def _aligned(best: tuple[int, int, int], signatures: list[tuple], taken: list[bool], calls: list[Call]) -> tuple[int, int, int]:
+    """Among shifts of the run with as many layers, the one whose layers have the longest common names: block boundaries."""
+    start, period, count = best
+
+    def score(at: int) -> int:
+        modules = [c.module for c in calls[at : at + period]]
+        return len(common_module(modules))
+
+    shifts = [
+        at
+        for at in range(start, min(start + period, len(calls) - period * count + 1))
+        if all(_same(signatures, taken, at, period, n) for n in range(1, count))
+    ]
+    return max(shifts or [start], key=lambda at: (score(at), -at)), period, count
+
+
+def _block(layers: list[list[Call]], names: Names) -> Block:
+    modules = []
+    for n, layer in enumerate(layers):
+        modules.append(common_module([c.module for c in layer]) or f"layer {n}")
+    prefix = modules[0]
+    fields, field_names = [], Names()
+    for call in layers[0]:
+        inner = call.module[len(prefix) :].lstrip(".") if call.module.startswith(prefix) else call.module
+        for argument in call.arguments:
+            if argument.weight is not None:
+                fields.append(field_names.fresh(c_name(f"{inner}_{argument.role}" if inner else argument.role, "weight")))
+    return Block(names.fresh(without_numbers(prefix)), layers[0], layers, modules, fields)
+
+
+__all__ = ["Argument", "Block", "Step", "find_blocks"]

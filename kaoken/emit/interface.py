@@ -1,0 +1,235 @@
+"""What a compiled model offers: sizes, inputs, outputs, state; for the header, the report and the wrappers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from kaoken.emit.names import Names, c_name
+from kaoken.ir.dims import Dim, Symbol, dim, product, substitute, to_c, to_text
+from kaoken.ir.dtypes import C_TYPES
+from kaoken.ir.graph import Graph, Value
+from kaoken.passes.last_position import LOGIT_ROWS
+
+TEXT_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class Size:
+    """A field of the sizes struct: bounds, default, and the symbol it bounds."""
+
+    name: str
+    lower: int
+    upper: int
+    default: int
+    default_code: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class DimField:
+    """A dimension that each call gives; `limit` is the C expression of the handle's bound."""
+
+    name: str
+    lower: int
+    upper: int
+    limit: str
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output as the C API and Python see it."""
+
+    name: str
+    c_name: str
+    dtype: str
+    shape: tuple[Dim, ...]
+    is_state: bool = False
+    note: str = ""
+
+    @property
+    def c_type(self) -> str:
+        return C_TYPES[self.dtype]
+
+    @property
+    def shape_text(self) -> str:
+        return "".join(f"[{to_text(d)}]" for d in self.shape) or "scalar"
+
+    @property
+    def count(self) -> str:
+        """Number of elements, as C over the dimensions in the call's arguments."""
+        return in_call(product(self.shape))
+
+    @property
+    def may_be_empty(self) -> bool:
+        from kaoken.ir.dims import bounds
+
+        return bounds(product(self.shape))[0] in (None, 0)
+
+
+def in_call(size: Dim) -> str:
+    """A size as C over the dimensions in a call's arguments, `a->`."""
+    text = to_c(size)
+    for symbol in sorted(size.symbols(), key=lambda s: s.name):
+        text = re.sub(rf"\b{re.escape(symbol.name)}\b", f"a->{c_name(symbol.name)}", text)
+    return text
+
+
+@dataclass
+class Interface:
+    """The model's surface. `batch`, `seq`, `past` name the dimensions of a model with state."""
+
+    sizes: list[Size]
+    dims: list[DimField]
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    creation: dict[Symbol, str]
+    feed: bool = False
+    batch: str = ""
+    seq: str = ""
+    past: str = ""
+    ids: str = ""
+    positions: str = ""
+    logits: str = ""
+    vocabulary: int = 0
+    context: int = 0
+
+
+def build_interface(graph: Graph, tokenizer: bool) -> Interface:
+    """Read the surface off a graph that went through all passes."""
+    rows = graph.symbols.get(LOGIT_ROWS)
+    symbols = [s for s in graph.symbols.values() if s is not rows]
+    past = _past_symbol(graph)
+    seq = _only_symbol(graph.states[0].present.shape[2] - dim(past)) if past is not None else None
+    batch = _only_symbol(graph.states[0].past.shape[0]) if past is not None else None
+    names = Names()
+    state_values = {s.past for s in graph.states} | {s.present for s in graph.states}
+    inputs = [_tensor(v.name, v, "input", names, v in state_values) for v in graph.inputs]
+    run_shape = {rows: dim(seq)} if rows is not None and seq is not None else {}
+    outputs = []
+    for name, value in graph.outputs:
+        shape = tuple(substitute(d, run_shape) for d in value.shape)
+        outputs.append(Tensor(name, names.fresh(c_name(name, "output")), value.dtype, shape, value in state_values))
+    if past is not None and seq is not None and batch is not None:
+        sizes, dims, creation, context = _state_sizes(graph, batch, seq, past)
+    else:
+        sizes, dims, creation, context = _plain_sizes(symbols)
+    if tokenizer:
+        text = "longest text that encode takes, in bytes"
+        sizes.append(Size("text_bytes", 1, 2**30, TEXT_BYTES, str(TEXT_BYTES), text))
+    interface = Interface(sizes, dims, inputs, outputs, creation)
+    interface.context = context
+    if past is not None and seq is not None and batch is not None:
+        interface.batch, interface.seq, interface.past = (c_name(s.name) for s in (batch, seq, past))
+        _find_feed(graph, interface, seq)
+    return interface
+
+
+def _tensor(name: str, value: Value, kind: str, names: Names, is_state: bool) -> Tensor:
+    return Tensor(name, names.fresh(c_name(name, kind)), value.dtype, value.shape, is_state)
+
+
+def _only_symbol(extent: Dim) -> Symbol | None:
+    symbols = list(extent.symbols())
+    return symbols[0] if len(symbols) == 1 and extent == dim(symbols[0]) else None
+
+
+def _past_symbol(graph: Graph) -> Symbol | None:
+    return _only_symbol(graph.states[0].past.shape[2]) if graph.states else None
+
+
+def _upper(symbol: Symbol) -> int:
+    assert isinstance(symbol.upper, int)
+    return symbol.upper
+
+
+def _state_sizes(
+    graph: Graph, batch: Symbol, seq: Symbol, past: Symbol
+) -> tuple[list[Size], list[DimField], dict[Symbol, str], int]:
+    context = _context(graph, seq, past)
+    sizes = [
+        Size("batch", max(1, batch.lower), _upper(batch), 1, "1", "rows"),
+        Size("context", 1, context, context, str(context), "positions that a row can hold"),
+        Size(
+            "sequence",
+            1,
+            min(_upper(seq), context),
+            min(128, context),
+            "default_sequence",
+            "positions of a call of run, or of a piece that feed takes",
+        ),
+    ]
+    sizes[2] = Size(
+        **{**sizes[2].__dict__, "default_code": f"sizes->context < {sizes[2].default} ? sizes->context : {sizes[2].default}"}
+    )
+    dims = [
+        DimField(c_name(batch.name), max(1, batch.lower), _upper(batch), "m->sizes.batch"),
+        DimField(c_name(seq.name), max(1, seq.lower), min(_upper(seq), context), "m->sizes.sequence"),
+        DimField(c_name(past.name), 0, context, "m->sizes.context"),
+    ]
+    creation = {batch: "sizes->batch", seq: "sizes->sequence", past: "sizes->context"}
+    return sizes, dims, creation, context
+
+
+def _context(graph: Graph, seq: Symbol, past: Symbol) -> int:
+    """Positions there can be: config.json's, else what the bounds allow."""
+    from kaoken.frontend.dimensions import context_length
+
+    known = context_length(graph.metadata.get("config", {}))
+    return known if known is not None else _upper(past) + _upper(seq)
+
+
+def _plain_sizes(symbols: list[Symbol]) -> tuple[list[Size], list[DimField], dict[Symbol, str], int]:
+    sizes, dims, creation = [], [], {}
+    for symbol in symbols:
+        name = c_name(symbol.name)
+        default = 1 if "batch" in name else _upper(symbol)
+        sizes.append(Size(name, symbol.lower or 1, _upper(symbol), default, str(default)))
+        dims.append(DimField(name, symbol.lower, _upper(symbol), f"m->sizes.{name}"))
+        creation[symbol] = f"sizes->{name}"
+    return sizes, dims, creation, 0
+
+
+def _find_feed(graph: Graph, interface: Interface, seq: Symbol) -> None:
+    """feed is offered when every input is ids, positions, a 0/1 mask of all positions, or state, and logits are the one output."""
+    roles = {"input_ids": "", "position_ids": "", "attention_mask": ""}
+    masks = {node.inputs[3] for node in graph.nodes if node.op == "attention"}
+    for value, tensor in zip(graph.inputs, interface.inputs, strict=True):
+        if tensor.is_state:
+            continue
+        if value.name not in roles or value.dtype != "int64" or value.rank != 2:
+            return
+        if value.name == "attention_mask" and any(value in node.inputs and node.op != "attention" for node in graph.nodes):
+            return
+        if value.name == "attention_mask" and value not in masks and graph.uses().get(value):
+            return
+        roles[value.name] = tensor.c_name
+    plain = [t for t in interface.outputs if not t.is_state]
+    if not roles["input_ids"] or len(plain) != 1 or len(plain[0].shape) != 3 or plain[0].shape[2].constant is None:
+        return
+    interface.feed = True
+    interface.ids, interface.positions = roles["input_ids"], roles["position_ids"]
+    interface.logits, interface.vocabulary = plain[0].c_name, int(plain[0].shape[2])
+
+
+def as_json(interface: Interface) -> dict[str, Any]:
+    """The surface for report.json: what `kaoken.Session` builds its calls from."""
+
+    def tensor(t: Tensor) -> dict[str, Any]:
+        return {"name": t.name, "dtype": t.dtype, "shape": [to_text(d) for d in t.shape], "state": t.is_state}
+
+    return {
+        "sizes": [{"name": s.name, "lower": s.lower, "upper": s.upper, "default": s.default} for s in interface.sizes],
+        "dims": [
+            {"name": d.name, "lower": d.lower, "upper": d.upper, "size": d.limit.rsplit(".", 1)[-1]} for d in interface.dims
+        ],
+        "inputs": [tensor(t) for t in interface.inputs],
+        "outputs": [tensor(t) for t in interface.outputs],
+        "feed": interface.feed,
+        "vocabulary": interface.vocabulary,
+        "context": interface.context,
+        "batch": interface.batch,
+        "sequence": interface.seq,
+        "past": interface.past,
+    }

@@ -1,0 +1,324 @@
+"""Renders the model's own C files: header, entry points, kernels."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kaoken
+from kaoken.emit.blocks import Block, find_blocks
+from kaoken.emit.interface import Interface, in_call
+from kaoken.emit.kernels import _templates as templates
+from kaoken.emit.kernels import render_tiles
+from kaoken.emit.program import Argument, Call, Program
+from kaoken.ir.dims import Dim, product, to_c, to_text
+from kaoken.ir.dtypes import C_TYPES
+from kaoken.passes.last_position import LOGIT_ROWS
+from kaoken.passes.plan_memory import at_creation
+
+RUNTIME = Path(__file__).parents[2] / "runtime"
+
+
+@dataclass
+class RenderedBlock:
+    """A layer function as the template prints it."""
+
+    name: str
+    title: str
+    count: int
+    field_groups: list[list[str]]
+    rows: list[str]
+    cached: bool
+    locals: list[str]
+    lines: list[str]
+
+
+@dataclass
+class ModelFiles:
+    """Everything the templates ask for under `m`."""
+
+    name: str
+    title: str
+    source: str
+    program: Program
+    interface: Interface
+    hash: bytes
+    tokenizer: bool
+    embedded: bool
+    scratch: int = 0
+    blocks: list[RenderedBlock] = field(default_factory=list)
+    forward_lines: list[str] = field(default_factory=list)
+    forward_locals: list[str] = field(default_factory=list)
+    version: str = kaoken.__version__
+
+    def __getattr__(self, item: str) -> Any:
+        return getattr(self.interface, item)
+
+    @property
+    def upper(self) -> str:
+        return self.name.upper()
+
+    @property
+    def statuses(self) -> list[tuple[str, str]]:
+        return statuses()
+
+    @property
+    def kernels(self) -> list:
+        return self.program.kernels
+
+    @property
+    def states(self) -> list:
+        return self.program.graph.states
+
+    @property
+    def tail(self) -> bool:
+        return LOGIT_ROWS in self.program.graph.symbols
+
+    @property
+    def call_dims(self) -> list[str]:
+        return [d.name for d in self.interface.dims] + (["logit_rows"] if self.tail else [])
+
+    @property
+    def batch_dim(self) -> str:
+        return self.interface.batch
+
+    @property
+    def seq_dim(self) -> str:
+        return self.interface.seq
+
+    @property
+    def past_dim(self) -> str:
+        return self.interface.past
+
+    @property
+    def logits_name(self) -> str:
+        return self.interface.logits
+
+    @property
+    def ids_name(self) -> str:
+        return self.interface.ids
+
+    @property
+    def positions_name(self) -> str:
+        return self.interface.positions
+
+    @property
+    def weights_size(self) -> int:
+        return self.program.weights.total
+
+    @property
+    def index_type(self) -> str:
+        types = {C_TYPES[v.dtype] for v, _ in self.program.checks}
+        return types.pop() if len(types) == 1 else "int64_t"
+
+    @property
+    def caches(self) -> list[tuple[int, int, int]]:
+        return [(int(c.keys.shape[1]), int(c.keys.shape[3]), int(c.values.shape[3])) for c in self.program.memory.caches]
+
+    @property
+    def arena_caches(self) -> list[tuple[int, int, str]]:
+        memory = self.program.memory
+        return [
+            (memory.slot_of[c.keys].index, memory.slot_of[c.values].index, self.created(c.keys.shape[2])) for c in memory.caches
+        ]
+
+    def created(self, size: Dim) -> str:
+        """A size for which memory is reserved, as C over the handle's `sizes`."""
+        text = to_c(at_creation(self.program.graph, size))
+        for symbol, code in self.interface.creation.items():
+            text = re.sub(rf"(?<![\w>.]){re.escape(symbol.name)}\b", code, text)
+        return text
+
+    @property
+    def size_locals(self) -> list[str]:
+        return []
+
+    @property
+    def slots(self) -> list[dict]:
+        result = []
+        for slot in self.program.memory.slots:
+            sizes = list(dict.fromkeys(self.created(s) for s in slot.sizes))
+            text = sizes[0]
+            for other in sizes[1:]:
+                text = f"larger({text}, {other})"
+            shown = ", ".join(v.name for v in slot.values[:3]) + (", ..." if len(slot.values) > 3 else "")
+            result.append({"index": slot.index, "size": text, "text": shown.replace("*/", "")})
+        return [type("Slot", (), item) for item in result]  # type: ignore[misc]
+
+    @property
+    def state_pairs(self) -> list:
+        """For each cache that is state, the names of the caller's tensors."""
+        names = {v: t.c_name for v, t in zip(self.program.graph.inputs, self.interface.inputs, strict=True)}
+        names |= {v: t.c_name for (_, v), t in zip(self.program.graph.outputs, self.interface.outputs, strict=True)}
+        past = {s.present: s.past for s in self.states}
+        pairs = []
+        for cache in self.program.memory.caches:
+            if cache.is_state:
+                item = {
+                    "index": cache.index,
+                    "past_keys": names[past[cache.keys]],
+                    "past_values": names[past[cache.values]],
+                    "present_keys": names[cache.keys],
+                    "present_values": names[cache.values],
+                }
+                pairs.append(type("Pair", (), item))
+        return pairs
+
+    @property
+    def checks(self) -> list:
+        names = {v: t for v, t in zip(self.program.graph.inputs, self.interface.inputs, strict=True)}
+        result = []
+        for value, extent in self.program.checks:
+            if C_TYPES[value.dtype] == self.index_type:
+                count = in_call(product(value.shape))
+                result.append(type("Check", (), {"name": names[value].c_name, "count": count, "extent": extent}))
+        return result
+
+    @property
+    def uniform_past(self) -> bool:
+        """Whether a kernel other than attention depends on how much past there is: then all rows must hold equally much."""
+        for call in self.program.calls:
+            if call.node.op == "map" and any(re.search(rf"\b{self.past_dim}\b", a.text) for a in call.arguments):
+                return True
+        return False
+
+
+def statuses() -> list[tuple[str, str]]:
+    """(name without prefix, text) of every status, read from the runtime's header."""
+    text = (RUNTIME / "kk_status.h").read_text(encoding="utf-8")
+    names = re.findall(r"^[ \t]+KK_(\w+)(?: = 0)?,?[ \t]*(?:/\* (.*?) \*/)?", text[: text.index("} kk_status")], re.MULTILINE)
+    return [(name, comment or "no error") for name, comment in names]
+
+
+def build_model_files(
+    name: str, title: str, source: str, program: Program, interface: Interface, model_hash: bytes, tokenizer: bool, embedded: bool
+) -> ModelFiles:
+    """Arrange a program for the templates: layers as functions, the rest as lines of `forward`."""
+    m = ModelFiles(name, title, source, program, interface, model_hash, tokenizer, embedded)
+    m.scratch = max([64, *(k.scratch for k in program.kernels)])
+    blocks, steps = find_blocks(program)
+    writer = _CallWriter(m)
+    m.blocks = [writer.block(b) for b in blocks]
+    lines: list[str] = []
+    tail = False
+    for step in steps:
+        if isinstance(step, Call):
+            text = writer.call(step, None)
+            if m.tail and not tail and re.search(rf"\b{LOGIT_ROWS}\b", text):
+                tail = True
+                lines += ["if (logit_rows == 0)", "    return; /* nobody asks for the head */"]
+            lines += [*text.splitlines(), "kk_barrier(t);"]
+        else:
+            block, layer = step
+            cache = f", c->m->cache + {block.caches(layer)[0]}" if block.caches(layer) else ""
+            weights = f"&{block.name}_layers[{layer}]"
+            lines.append(f"{block.name}(c, t, {weights}{cache}); /* {block.modules[layer]} */")
+    if lines and lines[-1] == "kk_barrier(t);":
+        lines.pop()
+    m.forward_lines = lines
+    m.forward_locals = writer.locals(lines)
+    return m
+
+
+class _CallWriter:
+    def __init__(self, m: ModelFiles):
+        self.m = m
+
+    def block(self, block: Block) -> RenderedBlock:
+        fields = iter(block.fields)
+        lines: list[str] = []
+        for call in block.calls:
+            lines += [*self.call(call, fields).splitlines(), "kk_barrier(t);"]
+        rows = [", ".join(map(str, block.weights(n))) for n in range(len(block.layers))]
+        groups: list[list[str]] = []
+        taken = iter(block.fields)
+        for call in block.calls:
+            group = [next(taken) for a in call.arguments if a.weight is not None]
+            if group:
+                groups.append(group)
+        title = f"{block.modules[0]} to {block.modules[-1]}"
+        cached = bool(block.caches(0))
+        return RenderedBlock(block.name, title, len(block.layers), groups, rows, cached, self.locals(lines), lines)
+
+    def call(self, call: Call, fields: Any) -> str:
+        """A call as C, a comment that says which layer and shape before it. In a block, constants are the layer's `w->`."""
+        arguments = [self._argument(a, fields) for a in call.arguments]
+        shape = "".join(f"[{to_text(d)}]" for d in call.node.outputs[0].shape)
+        comment = f"/* {call.module}: {shape} */" if fields is None else f"/* {call.note or _tail(call)}: {shape} */"
+        text = f"k->{call.kernel.name}({', '.join(['t', *arguments])});"
+        return f"{comment}\n{text}"
+
+    def _argument(self, argument: Argument, fields: Any) -> str:
+        if argument.weight is not None:
+            offset = f"w->{next(fields)}" if fields is not None else str(argument.weight.offset)
+            return f"(const {C_TYPES[argument.dtype]} *)(weights + {offset})"
+        if argument.cache is not None:
+            return "cache" if fields is not None else f"c->m->cache + {argument.cache.index}"
+        return argument.text
+
+    def locals(self, lines: list[str]) -> list[str]:
+        """Declarations of what the lines use."""
+        text = "\n".join(lines)
+        found = []
+        if "k->" in text:
+            found.append(f"const {self.m.name}_kernels *const k = c->m->kernels;")
+        if re.search(r"\bm->", text.replace("c->m->", "")):
+            found.append(f"{self.m.name} *const m = c->m;")
+        if re.search(r"\(weights \+", text):
+            found.append("const unsigned char *const weights = c->m->weights;")
+        dims = [d for d in self.m.call_dims if re.search(rf"(?<![\w>.]){d}\b", text)]
+        if dims:
+            found.append("const int64_t " + ", ".join(f"{d} = c->{d}" for d in dims) + ";")
+        slots = sorted({int(n) for n in re.findall(r"(?<![\w>.])s(\d+)\b", text)})
+        if slots:
+            found.append("float *const " + ", *const ".join(f"s{n} = (float *)(void *)c->m->slot[{n}]" for n in slots) + ";")
+        return found
+
+
+def _tail(call: Call) -> str:
+    return ".".join(call.module.split(".")[-2:])
+
+
+def render_files(m: ModelFiles) -> dict[str, str]:
+    """File name -> text of the model's own C files."""
+    lookup = templates()
+    specs = [k.spec.schedule for k in m.program.kernels if getattr(k.spec, "schedule", None) is not None]
+    tiles = render_tiles(specs) if specs else ""
+    for kernel in m.program.kernels:
+        kernel.text = _with_comment(kernel.text, kernel.origins)
+    files = {
+        f"{m.name}.h": lookup.get_template("model.h.mako").render(m=m),
+        f"{m.name}.c": lookup.get_template("model.c.mako").render(m=m),
+        f"{m.name}_kernels.h": lookup.get_template("kernels.h.mako").render(m=m),
+        f"{m.name}_kernels.c": lookup.get_template("kernels.c.mako").render(m=_KernelView(m, tiles)),
+    }
+    for level, text in (("avx2", "AVX2 and FMA"), ("avx512", "AVX-512")):
+        files[f"{m.name}_kernels_{level}.c"] = lookup.get_template("kernels_level.c.mako").render(m=m, level=level, text=text)
+    return {name: re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n" for name, text in files.items()}
+
+
+@dataclass
+class _KernelView:
+    model: ModelFiles
+    tiles: str
+
+    def __getattr__(self, item: str) -> Any:
+        return getattr(self.model, item)
+
+
+def _with_comment(text: str, origins: list[str]) -> str:
+    """Name the layers that call a kernel in the comment of its main function."""
+    names = list(dict.fromkeys(o for o in origins if o))
+    shown = ", ".join(names[:4]) + (f", ... ({len(names)} layers)" if len(names) > 4 else "")
+    if not shown:
+        return text
+    head, mark, rest = text.rpartition("/* ")
+    first, newline, tail = rest.partition("\n")
+    if first.rstrip().endswith("*/"):
+        return text
+    return f"{head}{mark}{first}{newline} * For {shown}.\n{tail}"
+
+
+__all__ = ["ModelFiles", "build_model_files", "render_files", "statuses"]

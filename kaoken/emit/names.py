@@ -1,0 +1,60 @@
+"""C names from the model's own: layers, tensors, dimensions."""
+
+from __future__ import annotations
+
+import re
+
+_RESERVED = set(
+    "auto break case char const continue default do double else enum extern float for goto if inline int long register restrict "
+    "return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false class new delete "
+    "private public protected template this throw try catch namespace operator using virtual main t m c w y x".split()
+)
+
+
+def c_name(text: str, fallback: str = "value") -> str:
+    """A C identifier (also valid in C++) that is as close to `text` as can be."""
+    name = re.sub(r"\W+", "_", text).strip("_")
+    name = re.sub(r"_+", "_", name) or fallback
+    if name[0].isdigit() or name in _RESERVED or name.startswith("kk_"):
+        name = f"{fallback}_{name}"
+    return name
+
+
+def module_of(origin: tuple[str, ...]) -> str:
+    """The layer a node stands for, dotted: `/transformer/h.0/ln_1/LayerNormalization` is `transformer.h.0.ln_1`."""
+    if not origin:
+        return ""
+    parts = [p for p in origin[0].split("/") if p]
+    return ".".join(parts[:-1]) if len(parts) > 1 else ""
+
+
+def common_module(modules: list[str]) -> str:
+    """The longest dotted prefix that all share."""
+    split = [m.split(".") for m in modules if m]
+    if not split:
+        return ""
+    prefix = []
+    for parts in zip(*split, strict=False):
+        if len(set(parts)) > 1:
+            break
+        prefix.append(parts[0])
+    return ".".join(prefix)
+
+
+def without_numbers(module: str) -> str:
+    """`transformer.h.0` becomes `transformer_h`."""
+    return c_name("_".join(p for p in re.split(r"[._]", module) if not p.isdigit()), "block")
+
+
+class Names:
+    """Hands out distinct names."""
+
+    def __init__(self, taken: set[str] | None = None):
+        self.taken = set(taken or ())
+
+    def fresh(self, wanted: str) -> str:
+        name, n = wanted, 2
+        while name in self.taken:
+            name, n = f"{wanted}_{n}", n + 1
+        self.taken.add(name)
+        return name

@@ -1,0 +1,400 @@
+"""The graph as a program: kernel functions, each once, and calls of them in order, equal layers recognised."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from kaoken.emit.kernels import (
+    AttentionSpec,
+    LinearSpec,
+    NormSpec,
+    Part,
+    render_attention,
+    render_linear,
+    render_norm,
+    scratch_bytes,
+)
+from kaoken.emit.layouts import cache_offset, panel_offset, row_major
+from kaoken.emit.loops import LoopEmitter, describe
+from kaoken.emit.names import Names, c_name, module_of
+from kaoken.ir.dims import dim, product, to_c
+from kaoken.ir.dtypes import C_TYPES
+from kaoken.ir.expr import Formula, Int, Read, Select, children
+from kaoken.ir.graph import Graph, Node, Value
+from kaoken.ops.linear import linear_operands
+from kaoken.ops.mapping import appended
+from kaoken.passes.pack_weights import WeightEntry, WeightPlan
+from kaoken.passes.plan_memory import CachePlan, MemoryPlan, root
+
+_TESTS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+
+
+@dataclass(eq=False)
+class Kernel:
+    """A C function of the kernels file. `origins` are the layers that call it."""
+
+    name: str
+    text: str
+    spec: Any = None
+    scratch: int = 0
+    origins: list[str] = field(default_factory=list)
+
+    @property
+    def parameters(self) -> str:
+        """The C parameter list."""
+        found = re.search(rf"static void {re.escape(self.name)}\((.*?)\)\n", self.text)
+        assert found is not None, self.name
+        return found[1]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a call: C text, or a constant of the weights file or a cache, which differ from layer to layer."""
+
+    text: str = ""
+    weight: WeightEntry | None = None
+    cache: CachePlan | None = None
+    role: str = ""
+    dtype: str = "float32"
+
+
+@dataclass(eq=False)
+class Call:
+    """A call of a kernel for one node."""
+
+    kernel: Kernel
+    arguments: list[Argument]
+    node: Node
+    module: str
+    note: str
+
+    def signature(self) -> tuple:
+        """Equal for calls that differ only in the constants and the cache they use."""
+        return (
+            id(self.kernel),
+            tuple("weight" if a.weight else "cache" if a.cache else a.text for a in self.arguments),
+        )
+
+
+@dataclass(eq=False)
+class Program:
+    """Everything the templates need of the graph."""
+
+    graph: Graph
+    memory: MemoryPlan
+    weights: WeightPlan
+    kernels: list[Kernel] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    checks: list[tuple[Value, int]] = field(default_factory=list)
+
+
+def build_program(graph: Graph) -> Program:
+    """Turn a graph that went through all passes into kernels and calls."""
+    return _Builder(graph).run()
+
+
+class _Builder:
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.memory: MemoryPlan = graph.metadata["memory"]
+        self.weights: WeightPlan = graph.metadata["weights"]
+        self.program = Program(graph, self.memory, self.weights)
+        self.names = Names()
+        self.by_spec: dict[Any, Kernel] = {}
+        self.output_names = {root(v): name for name, v in graph.outputs}
+        self.inputs = set(graph.inputs)
+
+    def run(self) -> Program:
+        emitters = {
+            "linear": self._linear,
+            "attention": self._attention,
+            "norm": self._norm,
+            "map": self._map,
+            "append": self._append,
+        }
+        for node in self.graph.nodes:
+            if node.op not in ("reshape", "view"):
+                emitters[node.op](node)
+        return self.program
+
+    # kernels and calls ------------------------------------------------------------------------------------------------------
+
+    def _kernel(self, key: Any, wanted: str, render: Any) -> Kernel:
+        """The kernel for `key`, rendered under a fresh name the first time."""
+        if key not in self.by_spec:
+            kernel = render(self.names.fresh(wanted))
+            self.by_spec[key] = kernel
+            self.program.kernels.append(kernel)
+        return self.by_spec[key]
+
+    def _call(self, kernel: Kernel, node: Node, arguments: list[Argument], note: str = "") -> None:
+        module = module_of(node.origin) or node.output.name
+        kernel.origins.append(module)
+        self.program.calls.append(Call(kernel, arguments, node, module, note))
+
+    # operands ---------------------------------------------------------------------------------------------------------------
+
+    def pointer(self, value: Value, role: str = "x") -> Argument:
+        """A value's memory as a C pointer of its type."""
+        base = root(value)
+        if base in self.weights.of_value and base.producer is None and base not in self.inputs:
+            return Argument(weight=self.weights.of_value[base], role=role, dtype=base.dtype)
+        offset = self._view_offset(value)
+        c_type = C_TYPES[value.dtype]
+        if base in self.output_names:
+            text = f"c->{c_name(self.output_names[base], 'output')}"
+        elif base in self.inputs:
+            text = f"c->{c_name(base.name, 'input')}"
+        else:
+            slot = self.memory.slot_of[base]
+            text = f"s{slot.index}" if c_type == "float" else f"({c_type} *)m->slot[{slot.index}]"
+        return Argument(f"{text} + {offset}" if offset else text)
+
+    def _view_offset(self, value: Value) -> str:
+        """Elements between the memory a strided view is of and its first element."""
+        producer = value.producer
+        if producer is None or producer.op != "view":
+            return ""
+        read = _viewed(producer)
+        strides = _strides(read.value)
+        first = dim(0)
+        for index, stride in zip(read.indices, strides, strict=True):
+            assert isinstance(index, Int)
+            constant = index.value - sum((dim(a) for a in producer.attrs["formula"].axes if a in index.value.symbols()), dim(0))
+            first = first + constant * stride
+        return to_c(first) if first != 0 else ""
+
+    def _weight(self, entry: WeightEntry, role: str) -> Argument:
+        return Argument(weight=entry, role=role)
+
+    # node kinds -------------------------------------------------------------------------------------------------------------
+
+    def _linear(self, node: Node) -> None:
+        o = linear_operands(node.inputs, node.attrs)
+        k, parts = int(o.x.shape[-1]), node.attrs["parts"]
+        n = sum(p.columns for p in parts)
+        bias, activation, schedule = self.weights.bias.get(node), node.attrs["activation"], node.attrs["schedule"]
+        plain = len(parts) == 1 and parts[0].kind == "rows"
+        made = tuple(Part(p.kind, p.columns, p.columns // p.heads if p.heads else 0) for p in parts)
+        key = ("linear", k, n, bias is not None, activation, o.residual is not None, None if plain else made, schedule)
+        tail = [activation] if activation else []
+        tail += ["residual"] if o.residual is not None else []
+        tail += [] if plain else ["_".join(p.kind for p in parts).replace("rows", "queries")]
+        name = "_".join([f"linear_{k}x{n}", *tail])
+
+        def render(fresh: str) -> Kernel:
+            spec = LinearSpec(
+                fresh, (), k, n, bias is not None, activation, o.residual is not None, None if plain else made, schedule
+            )
+            return Kernel(fresh, render_linear(spec), spec, scratch_bytes(spec))
+
+        rows = to_c(product(o.x.shape[:-1]))
+        if plain:
+            arguments = [Argument(rows)]
+        else:
+            arguments = [Argument(to_c(o.x.shape[0])), Argument(to_c(o.x.shape[1]))]
+        arguments += [self.pointer(o.x), Argument(str(k)), self._weight(self.weights.matrix[node], "weight")]
+        if bias is not None:
+            arguments.append(self._weight(bias, "bias"))
+        if o.residual is not None:
+            arguments += [self.pointer(o.residual), Argument(str(n))]
+        for part, value in zip(parts, node.outputs, strict=True):
+            if part.kind == "rows":
+                arguments += [self.pointer(value), Argument(str(part.columns))]
+        cached = [v for p, v in zip(parts, node.outputs, strict=True) if p.kind != "rows"]
+        if cached:
+            arguments.append(Argument(cache=self.memory.cache_of(cached[0])))
+        self._call(self._kernel(key, name, render), node, arguments)
+
+    def _attention(self, node: Node) -> None:
+        q, keys, values = (v for v in node.inputs[:3] if v is not None)
+        mask, bias = node.inputs[3], node.inputs[4]
+        heads, kv_heads = node.attrs["heads"], node.attrs["kv_heads"]
+        head_dim, value_dim = int(keys.shape[3]), int(values.shape[3])
+        test = node.attrs["mask_test"]
+        options = {
+            "heads": heads,
+            "kv_heads": kv_heads,
+            "head_dim": head_dim,
+            "value_dim": value_dim,
+            "scale": node.attrs["scale"],
+            "causal": node.attrs["causal"],
+            "mask": mask is not None,
+            "bias": bias is not None,
+            "empty_row": node.attrs["empty_row"],
+            "schedule": node.attrs["schedule"],
+        }
+        if mask is not None and test is not None:
+            options |= {"mask_type": C_TYPES[mask.dtype], "mask_test": f"{_TESTS[test[0]]} {int(test[1])}"}
+        name = f"attention_{heads}x{head_dim}" + ("_causal" if node.attrs["causal"] else "")
+
+        def render(fresh: str) -> Kernel:
+            spec = AttentionSpec(fresh, (), **options)
+            return Kernel(fresh, render_attention(spec), spec, scratch_bytes(spec))
+
+        past = self._past(keys)
+        arguments = [Argument(to_c(q.shape[0])), Argument(to_c(q.shape[1])), self.pointer(q), Argument(str(heads * head_dim))]
+        arguments += [Argument(cache=self.memory.cache_of(keys)), Argument(to_c(keys.shape[2] - past))]
+        if mask is not None:
+            stride = "0" if mask.shape[0] == 1 else to_c(mask.shape[1])
+            arguments += [self.pointer(mask), Argument(stride)]
+        if bias is not None:
+            strides = _strides(bias)
+            zero = [dim(0)] * (4 - bias.rank) + [dim(0) if d == 1 else s for d, s in zip(bias.shape, strides, strict=True)]
+            arguments += [self.pointer(bias), *(Argument(to_c(s)) for s in zero[:3])]
+        arguments += [self.pointer(node.output), Argument(str(heads * value_dim))]
+        self._call(self._kernel(("attention", *options.values()), name, render), node, arguments)
+
+    def _past(self, keys: Value) -> Any:
+        """Positions that the cache of these keys holds before the call."""
+        state = next((s for s in self.graph.states if s.present is keys), None)
+        return state.past.shape[2] if state is not None else dim(0)
+
+    def _norm(self, node: Node) -> None:
+        x, scale, shift = node.inputs
+        assert x is not None
+        axis = node.attrs["axis"]
+        width = int(product(x.shape[axis:]))
+        key = ("norm", node.attrs["kind"], width, node.attrs["epsilon"], scale is not None, shift is not None)
+
+        def render(fresh: str) -> Kernel:
+            spec = NormSpec(fresh, (), node.attrs["kind"], width, node.attrs["epsilon"], scale is not None, shift is not None)
+            return Kernel(fresh, render_norm(spec), spec)
+
+        if x.producer is not None and x.producer.op == "view":
+            strides = _strides(_viewed(x.producer).value)
+            batch, rows, steps = x.shape[0], x.shape[1], (strides[0], strides[1])
+        else:
+            batch, rows = dim(1), product(x.shape[:axis])
+            steps = (dim(0), dim(width))
+        arguments = [Argument(to_c(batch)), Argument(to_c(rows)), self.pointer(x), *(Argument(to_c(s)) for s in steps)]
+        for value, role in ((scale, "scale"), (shift, "shift")):
+            if value is not None:
+                arguments.append(self._weight(self.weights.of_value[value], role))
+        arguments.append(self.pointer(node.output))
+        self._call(self._kernel(key, f"{node.attrs['kind']}_norm_{width}", render), node, arguments)
+
+    def _append(self, node: Node) -> None:
+        """New positions stored into a cache, element by element."""
+        self._loop(node, appended(node), node.output, f"store_{node.output.packing}")
+
+    def _map(self, node: Node) -> None:
+        formula: Formula = node.attrs["formula"]
+        self._note_checks(formula)
+        kind = "embed" if any(_gathers(formula.body)) else "loop"
+        self._loop(node, formula, node.output, kind)
+
+    def _loop(self, node: Node, formula: Formula, output: Value, kind: str) -> None:
+        operands = list(dict.fromkeys(r.value for r in _all_reads(formula.body)))
+        names = {value: chr(ord("a") + n) if n < 20 else f"a{n}" for n, value in enumerate(operands)}
+        stored = output.packing in ("keys", "values")
+
+        def offset(value: Value, indices: list[str]) -> str:
+            entry = self.weights.of_value.get(value)
+            if entry is not None and entry.layout == "panels":
+                return panel_offset(entry, indices)
+            if value.packing in ("keys", "values"):
+                return cache_offset(value, indices, "capacity")
+            return row_major(indices, [to_c(d) for d in value.shape])
+
+        def output_offset(at: list[str]) -> str:
+            if stored:
+                place = f"{at[2]} + (cache->past ? cache->past[{at[0]}] : 0)"
+                return cache_offset(output, [at[0], at[1], f"({place})", at[3]], "cache->capacity")
+            return row_major(at, [to_c(d) for d in output.shape])
+
+        emitter = LoopEmitter(formula, output.dtype, output, names, offset, {v for v, _ in self.program.checks})
+        body = emitter.body(output_offset)
+        symbols = sorted({s.name for s in _symbols(formula) if not s.is_axis and re.search(rf"\b{s.name}\b", body)})
+        parameters = ["kk_thread *t", *(f"int64_t {s}" for s in symbols)]
+        parameters += [f"const {C_TYPES[v.dtype]} *{names[v]}" for v in operands]
+        if stored:
+            parameters.append("const kk_cache *cache")
+            body = f"    float *const y = cache->{output.packing};\n{body}"
+        else:
+            parameters.append(f"{C_TYPES[output.dtype]} *y")
+        comment = describe(formula, names)
+
+        def render(fresh: str) -> Kernel:
+            lines = [f"/* {fresh}: {comment}"]
+            lines += [f" *   {names[v]:9} {_layout_text(v, self.weights)}" for v in operands]
+            lines += [f" *   y         [{']['.join(map(repr, output.shape))}] */"]
+            text = "\n".join([*lines, f"static void {fresh}({', '.join(parameters)})", "{", body, "}", ""])
+            return Kernel(fresh, text.replace("*/ *", "* "))
+
+        extents = "x".join(str(d) for d in formula_shape(formula) if d.constant is not None) or "1"
+        kernel = self._kernel(("loop", *parameters, body), f"{kind}_{c_name(extents, 'n')}".replace("n_", ""), render)
+        arguments = [Argument(s) for s in symbols]
+        arguments += [self.pointer(v, role) for v, role in zip(operands, _roles(operands), strict=True)]
+        arguments.append(Argument(cache=self.memory.cache_of(output)) if stored else self.pointer(output))
+        self._call(kernel, node, arguments)
+
+    def _note_checks(self, formula: Formula) -> None:
+        """Inputs whose elements index a tensor are checked before anything runs: (input, extent), -extent <= element < extent."""
+        for read in _all_reads(formula.body):
+            for index, extent in zip(read.indices, read.value.shape, strict=True):
+                inner = index.otherwise if isinstance(index, Select) else index
+                if isinstance(inner, Read) and inner.value in self.inputs and extent.constant is not None:
+                    check = (inner.value, int(extent))
+                    if check not in self.program.checks:
+                        self.program.checks.append(check)
+
+
+def formula_shape(formula: Formula) -> list:
+    from kaoken.ir.expr import extent_of
+
+    return [extent_of(a) for a in formula.axes]
+
+
+def _viewed(view: Node) -> Read:
+    body = view.attrs["formula"].body
+    assert isinstance(body, Read)
+    return body
+
+
+def _strides(value: Value) -> list:
+    """Elements between neighbours on each axis, row-major."""
+    return [product(value.shape[n + 1 :]) for n in range(value.rank)]
+
+
+def _all_reads(node: Any) -> list[Read]:
+    found = [node] if isinstance(node, Read) else []
+    for child in children(node):
+        found += _all_reads(child)
+    return found
+
+
+def _gathers(node: Any) -> list[bool]:
+    return [True for r in _all_reads(node) if any(not isinstance(i, Int) for i in r.indices)]
+
+
+def _symbols(formula: Formula) -> set:
+    found: set = set()
+
+    def visit(node: Any) -> None:
+        if isinstance(node, Int):
+            found.update(node.value.symbols())
+        if isinstance(node, Read):
+            for extent in node.value.shape:
+                found.update(extent.symbols())
+        for axis in getattr(node, "axes", ()):
+            found.update(axis.upper.symbols())
+        for child in children(node):
+            visit(child)
+
+    visit(formula.body)
+    for axis in formula.axes:
+        found.update(axis.upper.symbols())  # type: ignore[union-attr]
+    return found
+
+
+def _layout_text(value: Value, weights: WeightPlan) -> str:
+    entry = weights.of_value.get(value)
+    shape = f"[{']['.join(map(repr, value.shape))}]"
+    return f"{shape}, in packed panels of 16" if entry is not None and entry.layout == "panels" else shape
+
+
+def _roles(operands: list[Value]) -> list[str]:
+    return [re.sub(r".*\.(?=\w+\.\w+$)", "", v.name) if v.data is not None else "x" for v in operands]

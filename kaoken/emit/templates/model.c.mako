@@ -1,0 +1,451 @@
+/* ${m.name}.c: entry points of ${m.name}, its memory plan, and its table of contents (forward, below).
+ * Made by Kaoken ${m.version} from ${m.source}. */
+#include "${m.name}.h"
+
+#include "kaoken/kk_cache.h"
+#include "kaoken/kk_platform.h"
+#include "kaoken/kk_threads.h"
+#include "kaoken/kk_weights.h"
+#include "${m.name}_kernels.h"
+% if m.feed:
+#include "kaoken/kk_generate.h"
+% endif
+% if m.tokenizer or m.feed:
+#include "kaoken/kk_tokenizer.h"
+% endif
+
+#include <string.h>
+% for block in m.blocks:
+
+/* Where the constants of a layer lie in the weights: ${block.title}. */
+typedef struct ${block.name}_weights {
+% for group in block.field_groups:
+    int64_t ${", ".join(group)};
+% endfor
+} ${block.name}_weights;
+
+static const ${block.name}_weights ${block.name}_layers[${block.count}] = {
+% for row in block.rows:
+    {${row}},
+% endfor
+};
+% endfor
+
+/* A layer's cache: heads, floats of a key and of a value. */
+% if m.caches:
+static const kk_cache_shape cache_shapes[${len(m.caches)}] = {${", ".join("{%d, %d, %d}" % c for c in m.caches)}};
+% endif
+
+struct ${m.name} {
+    const ${m.name}_kernels *kernels;
+    const unsigned char *weights; /* the section of packed constants */
+    kk_pool *pool;
+    unsigned char *slot[${max(1, len(m.slots))}]; /* the arena: stretches of memory that activations share */
+% if m.caches:
+    kk_cache cache[${len(m.caches)}];
+% endif
+% if m.states:
+    int64_t *past; /* [batch]: positions that each row holds */
+    int64_t *positions, *ids; /* [batch][sequence]: a piece of what feed is given */
+% endif
+% if m.tokenizer:
+    kk_tokenizer tokenizer;
+    unsigned char *text_scratch;
+    size_t text_scratch_size;
+% endif
+% if m.feed:
+    unsigned char *generate_scratch;
+% endif
+    ${m.name}_sizes sizes;
+    kk_weights file;
+    void *owned; /* what create allocated, or null */
+};
+
+/* One call: its sizes and the caller's tensors. */
+typedef struct ${m.name}_call {
+    ${m.name} *m;
+% for d in m.call_dims:
+    int64_t ${d};
+% endfor
+% for v in m.inputs:
+    const ${v.c_type} *${v.c_name};
+% endfor
+% for v in m.outputs:
+    ${v.c_type} *${v.c_name};
+% endfor
+} ${m.name}_call;
+
+% if m.feed:
+/* Scratch of generate: the sampler's, logits, and text held back for stop strings. */
+#define GENERATE_BYTES ((int64_t)kk_sampler_scratch(${m.upper}_VOCABULARY) + 4 * (int64_t)${m.upper}_VOCABULARY + (1 << 16))
+
+% endif
+/* Memory: offsets of everything in one block, for given sizes. */
+typedef struct layout {
+    size_t slot[${max(1, len(m.slots))}], arena_end;
+% if m.states:
+    size_t cache[${len(m.caches)}][2], past, positions, ids;
+% endif
+% if m.tokenizer:
+    size_t text_scratch;
+% endif
+% if m.feed:
+    size_t generate_scratch;
+% endif
+    size_t pool, total;
+} layout;
+
+static size_t place(size_t *end, int64_t bytes)
+{
+    const size_t at = *end;
+    *end = (at + (size_t)bytes + 63) / 64 * 64;
+    return at;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Fills in defaults and checks bounds; 0 if a size is outside. */
+static int complete_sizes(const ${m.name}_sizes *given, ${m.name}_sizes *sizes)
+{
+    static const ${m.name}_sizes nothing;
+    *sizes = given ? *given : nothing;
+% for size in m.sizes:
+    if (sizes->${size.name} == 0)
+        sizes->${size.name} = ${size.default_code};
+    if (sizes->${size.name} < ${size.lower} || sizes->${size.name} > ${size.upper})
+        return 0;
+% endfor
+    if (sizes->threads == 0)
+        sizes->threads = 1;
+    return sizes->threads >= 1 && sizes->threads <= KK_THREADS_MAX;
+}
+
+static layout plan_memory(const ${m.name}_sizes *sizes)
+{
+    layout l;
+    size_t end = 0;
+% for line in m.size_locals:
+    ${line}
+% endfor
+    (void)sizes;
+    memset(&l, 0, sizeof l);
+% for slot in m.slots:
+    l.slot[${slot.index}] = place(&end, ${slot.size}); /* ${slot.text} */
+% endfor
+    l.arena_end = end;
+% if m.states:
+    const int64_t rows = sizes->batch + (sizes->batch > 1); /* one row to spare for reorder */
+    const int64_t capacity = (sizes->context + 15) / 16 * 16;
+    for (int i = 0; i < ${len(m.caches)}; i++) {
+        l.cache[i][0] = place(&end, 4 * kk_cache_floats(rows, cache_shapes[i].heads, capacity, cache_shapes[i].key_dim));
+        l.cache[i][1] = place(&end, 4 * kk_cache_floats(rows, cache_shapes[i].heads, capacity, cache_shapes[i].value_dim));
+    }
+    l.past = place(&end, 8 * rows);
+    l.positions = place(&end, 8 * sizes->batch * sizes->sequence);
+    l.ids = place(&end, 8 * sizes->batch * sizes->sequence);
+% endif
+% if m.tokenizer:
+    l.text_scratch = place(&end, (int64_t)kk_tokenizer_scratch((size_t)sizes->text_bytes));
+% endif
+% if m.feed:
+    l.generate_scratch = place(&end, GENERATE_BYTES);
+% endif
+    l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, ${m.scratch}));
+    l.total = end;
+    return l;
+}
+
+size_t ${m.name}_arena_size(const ${m.name}_sizes *sizes)
+{
+    ${m.name}_sizes complete;
+    return complete_sizes(sizes, &complete) ? plan_memory(&complete).arena_end : 0;
+}
+
+size_t ${m.name}_memory_size(const ${m.name}_sizes *sizes)
+{
+    ${m.name}_sizes complete;
+    if (!complete_sizes(sizes, &complete))
+        return 0;
+    return (sizeof(${m.name}) + 63) / 64 * 64 + plan_memory(&complete).total;
+}
+
+static const ${m.name}_kernels *choose_kernels(void)
+{
+#ifdef ${m.upper}_X86_LEVELS
+    const kk_cpu level = kk_cpu_level();
+    if (level >= KK_CPU_AVX512)
+        return &${m.name}_kernels_avx512;
+    if (level >= KK_CPU_AVX2)
+        return &${m.name}_kernels_avx2;
+#endif
+    return &${m.name}_kernels_baseline;
+}
+
+static const unsigned char model_hash[32] = {${", ".join(str(b) for b in m.hash)}};
+
+/* Lays the handle out in `memory`; the weights are open already and are the handle's from here on, or closed on error. */
+static ${m.name}_status lay_out(${m.name} **handle, kk_weights *file, const ${m.name}_sizes *sizes, void *memory)
+{
+    ${m.name} *m = memory;
+    unsigned char *base = (unsigned char *)memory + (sizeof *m + 63) / 64 * 64;
+    const layout l = plan_memory(sizes);
+    size_t size = 0;
+    kk_status status;
+
+    memset(m, 0, sizeof *m);
+    m->sizes = *sizes;
+    m->file = *file;
+    m->weights = kk_weights_find(file, "weights", &size);
+    m->kernels = choose_kernels();
+    for (int i = 0; i < ${max(1, len(m.slots))}; i++)
+        m->slot[i] = base + l.slot[i];
+% if m.states:
+    m->past = (int64_t *)(void *)(base + l.past);
+    m->positions = (int64_t *)(void *)(base + l.positions);
+    m->ids = (int64_t *)(void *)(base + l.ids);
+    memset(m->past, 0, sizeof *m->past * (size_t)(sizes->batch + (sizes->batch > 1)));
+    for (int i = 0; i < ${len(m.caches)}; i++) {
+        m->cache[i].keys = (float *)(void *)(base + l.cache[i][0]);
+        m->cache[i].values = (float *)(void *)(base + l.cache[i][1]);
+        m->cache[i].capacity = (sizes->context + 15) / 16 * 16;
+        m->cache[i].past = m->past;
+    }
+% elif m.caches:
+% for n, (keys, values, capacity) in enumerate(m.arena_caches):
+    m->cache[${n}].keys = (float *)(void *)m->slot[${keys}];
+    m->cache[${n}].values = (float *)(void *)m->slot[${values}];
+    m->cache[${n}].capacity = (${capacity} + 15) / 16 * 16;
+% endfor
+% endif
+    status = size == ${m.weights_size} ? KK_OK : KK_ERROR_WEIGHTS;
+% if m.tokenizer:
+    if (status == KK_OK) {
+        const void *tables = kk_weights_find(file, "tokenizer", &size);
+        status = tables ? kk_tokenizer_open(tables, size, &m->tokenizer) : KK_ERROR_WEIGHTS;
+    }
+    m->text_scratch = base + l.text_scratch;
+    m->text_scratch_size = kk_tokenizer_scratch((size_t)sizes->text_bytes);
+% endif
+% if m.feed:
+    m->generate_scratch = base + l.generate_scratch;
+% endif
+    if (status == KK_OK)
+        status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, ${m.scratch}), (int)sizes->threads, ${m.scratch}, &m->pool);
+    if (status != KK_OK) {
+        kk_weights_close(file);
+        return (${m.name}_status)status;
+    }
+    *handle = m;
+    return ${m.upper}_OK;
+}
+% if m.embedded:
+
+extern const unsigned char ${m.name}_embedded_weights[];
+extern const uint64_t ${m.name}_embedded_weights_size;
+% endif
+
+${m.name}_status ${m.name}_create(${m.name} **handle, const char *weights_path, const ${m.name}_sizes *sizes)
+{
+    ${m.name}_sizes complete;
+    kk_weights file;
+    kk_status status;
+    void *memory;
+
+    if (!handle)
+        return ${m.upper}_ERROR_ARGUMENT;
+    *handle = 0;
+    if (!complete_sizes(sizes, &complete))
+        return ${m.upper}_ERROR_RANGE;
+    status = kk_cpu_check();
+    if (status != KK_OK)
+        return (${m.name}_status)status;
+% if m.embedded:
+    status = weights_path ? kk_weights_open(&file, weights_path, model_hash)
+                          : kk_weights_view(&file, ${m.name}_embedded_weights, (size_t)${m.name}_embedded_weights_size, model_hash);
+% else:
+    status = kk_weights_open(&file, weights_path, model_hash);
+% endif
+    if (status != KK_OK)
+        return (${m.name}_status)status;
+    memory = kk_allocate(${m.name}_memory_size(&complete));
+    if (!memory) {
+        kk_weights_close(&file);
+        return ${m.upper}_ERROR_MEMORY;
+    }
+    status = (kk_status)lay_out(handle, &file, &complete, memory);
+    if (status == KK_OK)
+        (*handle)->owned = memory;
+    else
+        kk_free(memory);
+    return (${m.name}_status)status;
+}
+
+${m.name}_status ${m.name}_create_in(${m.name} **handle, const void *weights, size_t weights_size,
+    const ${m.name}_sizes *sizes, void *memory, size_t memory_size)
+{
+    ${m.name}_sizes complete;
+    kk_weights file;
+    kk_status status;
+
+    if (!handle)
+        return ${m.upper}_ERROR_ARGUMENT;
+    *handle = 0;
+    if (!memory || (uintptr_t)memory % 64 != 0)
+        return ${m.upper}_ERROR_ARGUMENT;
+    if (!complete_sizes(sizes, &complete))
+        return ${m.upper}_ERROR_RANGE;
+    if (memory_size < ${m.name}_memory_size(&complete))
+        return ${m.upper}_ERROR_CAPACITY;
+    status = kk_cpu_check();
+    if (status == KK_OK)
+        status = kk_weights_view(&file, weights, weights_size, model_hash);
+    return status == KK_OK ? lay_out(handle, &file, &complete, memory) : (${m.name}_status)status;
+}
+
+void ${m.name}_destroy(${m.name} *handle)
+{
+    if (!handle)
+        return;
+    kk_pool_destroy(handle->pool);
+    kk_weights_close(&handle->file);
+    kk_free(handle->owned);
+}
+
+${m.name}_status ${m.name}_check_weights(const ${m.name} *handle)
+{
+    return handle ? (${m.name}_status)kk_weights_check(&handle->file) : ${m.upper}_ERROR_ARGUMENT;
+}
+
+const char *${m.name}_level(const ${m.name} *handle)
+{
+    return handle ? handle->kernels->level : "";
+}
+
+const char *${m.name}_status_text(${m.name}_status status)
+{
+    return kk_status_text((kk_status)status);
+}
+% for block in m.blocks:
+
+/* ${block.title} */
+static void ${block.name}(const ${m.name}_call *c, kk_thread *t, const ${block.name}_weights *w${", const kk_cache *cache" if block.cached else ""})
+{
+% for line in block.locals:
+    ${line}
+% endfor
+
+% for line in block.lines:
+    ${line}
+% endfor
+}
+% endfor
+
+/* The whole model, run by every thread of the pool. */
+static void forward(const ${m.name}_call *c, kk_thread *t)
+{
+% for line in m.forward_locals:
+    ${line}
+% endfor
+
+% for line in m.forward_lines:
+    ${line}
+% endfor
+}
+
+static void forward_run(void *argument, kk_thread *t)
+{
+    const ${m.name}_call *c = argument;
+% if m.states:
+    /* What the caller kept of earlier positions goes into the cache; the longer cache comes back out. */
+% for s in m.state_pairs:
+    kk_cache_import(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], c->${m.batch_dim}, c->${m.past_dim}, c->${s.past_keys}, c->${s.past_values});
+% endfor
+    kk_barrier(t);
+    forward(c, t);
+    kk_barrier(t);
+% for s in m.state_pairs:
+    kk_cache_export(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], c->${m.batch_dim}, c->${m.past_dim} + c->${m.seq_dim}, c->${s.present_keys}, c->${s.present_values});
+% endfor
+% else:
+    forward(c, t);
+% endif
+}
+
+/* Whether every element is an index into an axis of `extent`; negative ones count from its end. */
+static int valid_indices(const ${m.index_type} *indices, int64_t count, int64_t extent)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (indices[i] < -extent || indices[i] >= extent)
+            return 0;
+    return 1;
+}
+
+${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
+{
+    ${m.name}_call c;
+
+    (void)valid_indices;
+    if (!m || !a)
+        return ${m.upper}_ERROR_ARGUMENT;
+% for d in m.dims:
+    if (a->${d.name} < ${d.lower} || a->${d.name} > ${d.limit})
+        return ${m.upper}_ERROR_RANGE;
+% endfor
+% if m.states:
+    if (a->${m.past_dim} + a->${m.seq_dim} > m->sizes.context)
+        return ${m.upper}_ERROR_CAPACITY;
+% endif
+    memset(&c, 0, sizeof c);
+    c.m = m;
+% for d in m.dims:
+    c.${d.name} = a->${d.name};
+% endfor
+% if m.tail:
+    c.logit_rows = a->${m.seq_dim};
+% endif
+% for v in m.inputs:
+    if (!a->${v.c_name}${" && (%s) > 0" % v.count if v.may_be_empty else ""})
+        return ${m.upper}_ERROR_ARGUMENT;
+    c.${v.c_name} = a->${v.c_name};
+% endfor
+% for v in m.outputs:
+% if not v.is_state:
+    if (!a->${v.c_name}${" && (%s) > 0" % v.count if v.may_be_empty else ""})
+        return ${m.upper}_ERROR_ARGUMENT;
+% endif
+    c.${v.c_name} = a->${v.c_name};
+% endfor
+% for check in m.checks:
+    if (!valid_indices(a->${check.name}, ${check.count}, ${check.extent}))
+        return ${m.upper}_ERROR_RANGE;
+% endfor
+% if m.states:
+    for (int64_t b = 0; b < a->${m.batch_dim}; b++)
+        m->past[b] = a->${m.past_dim};
+% endif
+    return (${m.name}_status)kk_pool_run(m->pool, forward_run, &c);
+}
+% if m.feed:
+<%include file="feed.c.mako"/>\
+% endif
+% if m.tokenizer:
+
+${m.name}_status ${m.name}_encode(${m.name} *m, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count)
+{
+    if (!m || (!text && bytes) || (!ids && capacity) || !count)
+        return ${m.upper}_ERROR_ARGUMENT;
+    if (bytes > (size_t)m->sizes.text_bytes)
+        return ${m.upper}_ERROR_CAPACITY;
+    return (${m.name}_status)kk_tokenizer_encode(&m->tokenizer, text, bytes, 1, m->text_scratch, m->text_scratch_size, ids, capacity, count);
+}
+
+${m.name}_status ${m.name}_decode(const ${m.name} *m, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes)
+{
+    if (!m || (!ids && count) || (!text && capacity) || !bytes)
+        return ${m.upper}_ERROR_ARGUMENT;
+    return (${m.name}_status)kk_tokenizer_decode(&m->tokenizer, ids, count, !keep_special, text, capacity, bytes);
+}
+% endif

@@ -1,0 +1,150 @@
+/* ${m.name}.h: ${m.title}
+ *
+ * Made by Kaoken ${m.version} from ${m.source}. C99, no dependency but libc; C++ may include it too.
+ *
+ * A handle serves one thread at a time; different handles may be used from different threads at once and share the
+ * weights. No function prints, exits or allocates after creation; every one says in its status what went wrong.
+ * Tensors are dense and row-major, in the caller's memory, which is only used during the call.
+ */
+#ifndef ${m.upper}_H
+#define ${m.upper}_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ${m.name}_status {
+% for n, (status, text) in enumerate(m.statuses):
+    ${m.upper}_${status} = ${n}${"," if n + 1 < len(m.statuses) else ""}${" " * (30 - len(status))}/* ${text} */
+% endfor
+} ${m.name}_status;
+
+/* One English sentence for a status. */
+const char *${m.name}_status_text(${m.name}_status status);
+
+/* The model in memory. */
+typedef struct ${m.name} ${m.name};
+
+/* The largest sizes that a handle is to serve; a field that is 0 takes its default. More memory for more. */
+typedef struct ${m.name}_sizes {
+% for size in m.sizes:
+    int64_t ${size.name};${" " * max(1, 24 - len(size.name))}/* ${size.lower} to ${size.upper}; default ${size.default}${": " + size.text if size.text else ""} */
+% endfor
+    int64_t threads;                 /* threads that work on a call, 1 to 256; default 1 */
+} ${m.name}_sizes;
+
+/* Bytes of activations that live at once for these sizes (null: the defaults), and bytes of everything that a handle
+   needs except the weights; 0 for sizes outside their bounds. */
+size_t ${m.name}_arena_size(const ${m.name}_sizes *sizes);
+size_t ${m.name}_memory_size(const ${m.name}_sizes *sizes);
+
+/* Makes a handle that maps the weights file read-only, and shares it with every process that maps it.
+   weights_path: ${m.name}.weights${"; null: the weights embedded in the program" if m.embedded else ""}. sizes: null for the defaults. *handle is null on error. */
+${m.name}_status ${m.name}_create(${m.name} **handle, const char *weights_path, const ${m.name}_sizes *sizes);
+
+/* The same in the caller's memory: `memory`, 64-byte aligned, of at least ${m.name}_memory_size(sizes) bytes, and
+   the contents of the weights file at `weights`, 64-byte aligned; both stay until ${m.name}_destroy. */
+${m.name}_status ${m.name}_create_in(${m.name} **handle, const void *weights, size_t weights_size,
+    const ${m.name}_sizes *sizes, void *memory, size_t memory_size);
+
+/* Ends a handle. Null is left alone. */
+void ${m.name}_destroy(${m.name} *handle);
+
+/* Reads the whole weights file and compares its checksums: slow, once after a download. */
+${m.name}_status ${m.name}_check_weights(const ${m.name} *handle);
+
+/* The instruction set level the handle chose: "avx512", "avx2", "neon" or "plain". */
+const char *${m.name}_level(const ${m.name} *handle);
+
+/* The model as the ONNX file has it: every input and output, nothing kept between calls. */
+typedef struct ${m.name}_arguments {
+    /* sizes of this call, within the handle's */
+% for d in m.dims:
+    int64_t ${d.name};${" " * max(1, 24 - len(d.name))}/* ${d.lower} to ${d.upper} */
+% endfor
+    /* inputs */
+% for v in m.inputs:
+    const ${v.c_type} *${v.c_name};${" " * max(1, 40 - len(v.c_type) - len(v.c_name))}/* ${v.shape_text} ${v.note} */
+% endfor
+    /* outputs${"; a cache that is not wanted may be null" if m.states else ""} */
+% for v in m.outputs:
+    ${v.c_type} *${v.c_name};${" " * max(1, 46 - len(v.c_type) - len(v.c_name))}/* ${v.shape_text} */
+% endfor
+} ${m.name}_arguments;
+
+/* Computes all outputs. ${m.upper}_ERROR_RANGE: a size outside the handle's, or an index outside the tensor it points into;
+   then no output is written.${" What the handle keeps for feed is overwritten: reset it before feeding again." if m.feed else ""} */
+${m.name}_status ${m.name}_run(${m.name} *handle, const ${m.name}_arguments *arguments);
+% if m.feed:
+
+/* Text generation: the handle keeps keys and values of what it was fed, row by row. */
+#define ${m.upper}_VOCABULARY ${m.vocabulary}
+
+/* Appends `count` ids to each of the first `batch` rows. ids: [batch][count], each 0 to ${m.vocabulary - 1}.
+   logits: [batch][${m.vocabulary}] after each row's last id, or null. How a text is cut into calls changes no bit of the result.
+   ${m.upper}_ERROR_RANGE: an id; ${m.upper}_ERROR_CAPACITY: a row has no room (nothing is appended). */
+${m.name}_status ${m.name}_feed(${m.name} *handle, int64_t batch, int64_t count, const int64_t *ids, float *logits);
+
+/* How many ids a row holds (-1: no such row), and how many it can hold. */
+int64_t ${m.name}_position(const ${m.name} *handle, int64_t row);
+int64_t ${m.name}_capacity(const ${m.name} *handle);
+
+/* Forgets all rows; or what a row holds from position `length` on. */
+${m.name}_status ${m.name}_reset(${m.name} *handle);
+${m.name}_status ${m.name}_truncate(${m.name} *handle, int64_t row, int64_t length);
+
+/* Row i becomes what row rows[i] was, for i below count: beams of a search change places. */
+${m.name}_status ${m.name}_reorder(${m.name} *handle, const int64_t *rows, int64_t count);
+
+/* How a continuation is chosen. Start from ${m.name}_generate_defaults(). */
+typedef struct ${m.name}_generate_options {
+    int64_t max_new_tokens;
+    double temperature;         /* 0: always the most likely token */
+    int64_t top_k;              /* only the k most likely; 0: all */
+    double top_p, min_p;        /* only the most likely that together reach top_p (1: all); only those above min_p of the best (0: all) */
+    double repetition_penalty;  /* above 1 makes tokens of the context less likely; 1: none */
+    uint64_t seed;              /* equal seeds give equal texts */
+    const int64_t *stop_ids;    /* tokens that end the text; they are not handed out */
+    size_t stop_id_count;
+    const char *const *stop_strings; /* texts that end the text before them; need a tokenizer */
+    size_t stop_string_count;
+    int keep_special;           /* not 0: special tokens have text too */
+    /* Called for each token: its id (-1: only text held back is left) and the new text, whole UTF-8 characters. Not 0 stops. */
+    int (*callback)(int64_t id, const char *text, size_t bytes, void *user);
+    void *user;
+} ${m.name}_generate_options;
+
+typedef enum ${m.name}_stop_reason {
+    ${m.upper}_STOP_LENGTH, ${m.upper}_STOP_ID, ${m.upper}_STOP_STRING, ${m.upper}_STOP_CALLBACK, ${m.upper}_STOP_CONTEXT
+} ${m.name}_stop_reason;
+
+typedef struct ${m.name}_generate_result {
+    ${m.name}_stop_reason reason;
+    int64_t tokens;  /* handed out */
+    int64_t last_id; /* chosen last and not fed; -1: none */
+} ${m.name}_generate_result;
+
+${m.name}_generate_options ${m.name}_generate_defaults(void);
+
+/* Feeds the prompt to row 0 and continues it. result may be null. */
+${m.name}_status ${m.name}_generate(${m.name} *handle, const int64_t *prompt, size_t prompt_count,
+    const ${m.name}_generate_options *options, ${m.name}_generate_result *result);
+% endif
+% if m.tokenizer:
+
+/* Text to ids and back, by the tables of tokenizer.json in the weights file. text: UTF-8, `bytes` long, no longer than
+   sizes.text_bytes. *count is the number of ids of the text, also when ${m.upper}_ERROR_CAPACITY says that ids is too small. */
+${m.name}_status ${m.name}_encode(${m.name} *handle, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count);
+
+/* Ids to UTF-8 text, not terminated; *bytes is its length, also when the buffer is too small. Invalid bytes become U+FFFD. */
+${m.name}_status ${m.name}_decode(const ${m.name} *handle, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes);
+% endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,429 @@
+"""Runs a compiled folder from Python, call for call like `onnxruntime.InferenceSession`. Needs NumPy and nothing else of Kaoken."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LIBRARY_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
+_ONNX_TYPES = {"float32": "float", "float64": "double", "bool": "bool"}
+
+
+class SessionError(RuntimeError):
+    """A call that the compiled model refused; the message is its status in words."""
+
+
+class BuildError(RuntimeError):
+    """The C compiler is missing or refused the sources."""
+
+
+class Node:
+    """An input or output: name, shape (integers, or dimension expressions as text), type such as `tensor(float)`."""
+
+    def __init__(self, entry: Mapping[str, Any]):
+        self.name: str = entry["name"]
+        self.dtype: str = entry["dtype"]
+        self.expressions: list[str] = entry["shape"]
+        self.shape: list[int | str] = [int(d) if d.lstrip("-").isdigit() else d for d in entry["shape"]]
+        self.type = f"tensor({_ONNX_TYPES.get(self.dtype, self.dtype)})"
+
+    def __repr__(self) -> str:
+        return f"Node(name={self.name!r}, type={self.type!r}, shape={self.shape!r})"
+
+
+def library_path(folder: Path, name: str) -> Path:
+    """Where the built library of a compiled folder lies."""
+    return folder / "build" / f"lib{name}{LIBRARY_SUFFIX}"
+
+
+def build_library(folder: str | Path, compiler: str | None = None, flags: Sequence[str] = ("-O2",)) -> Path:
+    """Build a compiled folder into a shared library with the system's C compiler ($CC, else cc); returns its path.
+
+    Does nothing when the library is newer than every source. Raises BuildError with the compiler's own words.
+    """
+    folder = Path(folder)
+    name = _report(folder)["name"]
+    target = library_path(folder, name)
+    sources = sorted(folder.glob("*.c")) + sorted((folder / "kaoken").glob("*.c"))
+    inputs = [*sources, *folder.glob("*.h"), *(folder / "kaoken").glob("*.h")]
+    if target.is_file() and all(target.stat().st_mtime >= s.stat().st_mtime for s in inputs):
+        return target
+    target.parent.mkdir(exist_ok=True)
+    command = shlex.split(compiler or os.environ.get("CC") or sysconfig.get_config_var("CC_FOR_KAOKEN") or "cc")
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        objects, running = [], []
+        for source in sources:
+            made = Path(scratch) / f"{source.parent.name}_{source.stem}.o"
+            objects.append(str(made))
+            running.append((source, [*command, *flags, "-fPIC", "-c", str(source), "-o", str(made)]))
+        _run_all(running)
+        objects += [str(p) for p in sorted(folder.glob(f"{name}_weights.o"))]
+        made = Path(scratch) / target.name
+        _run_all([(target, [*command, "-shared", *objects, "-o", str(made), "-lm", "-lpthread"])])
+        os.replace(made, target)
+    return target
+
+
+def _run_all(commands: Sequence[tuple[Path, list[str]]]) -> None:
+    """Run compiler commands, as many at once as there are processors."""
+    waiting = list(commands)[::-1]
+    running: list[tuple[Path, subprocess.Popen[str]]] = []
+    failed = ""
+    while waiting or running:
+        while waiting and not failed and len(running) < (os.cpu_count() or 1):
+            source, command = waiting.pop()
+            try:
+                process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            except OSError as error:
+                raise BuildError(
+                    f"cannot run the C compiler {command[0]}: {error.strerror}; install gcc or clang, or set CC"
+                ) from None
+            running.append((source, process))
+        source, process = running.pop(0)
+        output, _ = process.communicate()
+        if process.returncode != 0 and not failed:
+            failed = f"the C compiler refused {source.name}:\n{output.strip()}"
+        if failed:
+            waiting = []
+    if failed:
+        raise BuildError(failed)
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except OSError:
+        raise FileNotFoundError(f"{folder} is no folder that Kaoken compiled: report.json is missing") from None
+    assert isinstance(report, dict)
+    return report
+
+
+class Library:
+    """A built model: its C functions and the report that describes them."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder).resolve()
+        self.report = _report(self.folder)
+        self.name: str = self.report["name"]
+        self.interface: dict[str, Any] = self.report["interface"]
+        self.c = ctypes.CDLL(str(build_library(self.folder)))
+        self.weights = str(self.folder / f"{self.name}.weights").encode()
+        self.function("status_text").restype = ctypes.c_char_p
+
+    def function(self, suffix: str) -> Any:
+        return getattr(self.c, f"{self.name}_{suffix}")
+
+    def check(self, status: int) -> None:
+        """Raises SessionError unless the status is 0."""
+        if status != 0:
+            raise SessionError(self.function("status_text")(status).decode())
+
+    def create(self, sizes: Mapping[str, int]) -> ctypes.c_void_p:
+        """A handle for the given sizes (0 or missing: the default)."""
+        fields = [s["name"] for s in self.interface["sizes"]] + ["threads"]
+        values = (ctypes.c_int64 * len(fields))(*(int(sizes.get(f, 0)) for f in fields))
+        handle = ctypes.c_void_p()
+        create = self.function("create")
+        create.argtypes = [ctypes.POINTER(ctypes.c_void_p), ctypes.c_char_p, ctypes.c_void_p]
+        self.check(create(ctypes.byref(handle), self.weights, values))
+        return handle
+
+    def destroy(self, handle: ctypes.c_void_p) -> None:
+        function = self.function("destroy")
+        function.argtypes = [ctypes.c_void_p]
+        function(handle)
+
+
+class Session:
+    """A stateless model. `Session(folder, threads=1).run(None, {name: array})` gives the list of outputs.
+
+    Builds the library on first use. Sizes grow as calls need them. Pickles by folder, so it may be sent to worker processes.
+    """
+
+    def __init__(self, folder: str | Path, threads: int = 1):
+        self._folder, self._threads = Path(folder).resolve(), threads
+        self._library = Library(self._folder)
+        interface = self._library.interface
+        self._inputs = [Node(entry) for entry in interface["inputs"]]
+        self._outputs = [Node(entry) for entry in interface["outputs"]]
+        self._dims = [d["name"] for d in interface["dims"]]
+        self._bounds = {d["name"]: (d["lower"], d["upper"]) for d in interface["dims"]}
+        self._sizes: dict[str, int] = {}
+        self._handle: ctypes.c_void_p | None = None
+        run = self._library.function("run")
+        run.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._folder, self._threads)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the handle's memory; the next run makes another."""
+        handle, self._handle = getattr(self, "_handle", None), None
+        if handle is not None:
+            self._library.destroy(handle)
+
+    def get_inputs(self) -> list[Node]:
+        return list(self._inputs)
+
+    def get_outputs(self) -> list[Node]:
+        return list(self._outputs)
+
+    def run(self, output_names: Sequence[str] | None, input_feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Compute outputs (all, or the named ones in that order).
+
+        Raises ValueError for missing or unknown inputs, wrong types and shapes that do not fit; SessionError for what the model
+        refuses, such as an id outside the vocabulary.
+        """
+        arrays = [self._array(node, input_feed) for node in self._inputs]
+        unknown = set(input_feed) - {n.name for n in self._inputs}
+        if unknown:
+            raise ValueError(
+                f"unknown input {', '.join(sorted(unknown))}; the inputs are {', '.join(n.name for n in self._inputs)}"
+            )
+        dims = self._solve(arrays)
+        self._prepare(dims)
+        wanted = [n.name for n in self._outputs] if output_names is None else list(output_names)
+        for name in wanted:
+            if name not in {n.name for n in self._outputs}:
+                raise ValueError(f"there is no output {name}; the outputs are {', '.join(n.name for n in self._outputs)}")
+        results = {}
+        states = {e["name"] for e in self._library.interface["outputs"] if e["state"]}
+        for node in self._outputs:
+            if node.name in wanted or node.name not in states:
+                results[node.name] = np.empty([_evaluate(d, dims) for d in node.expressions], node.dtype)
+        fields = [dims[d] for d in self._dims]
+        fields += [a.ctypes.data for a in arrays]
+        fields += [results[n.name].ctypes.data if n.name in results else 0 for n in self._outputs]
+        arguments = (ctypes.c_int64 * len(fields))(*fields)
+        self._library.check(self._library.function("run")(self._handle, arguments))
+        return [results[name] for name in wanted]
+
+    def _array(self, node: Node, feed: Mapping[str, np.ndarray]) -> np.ndarray:
+        if node.name not in feed:
+            raise ValueError(f"input {node.name} is missing; the inputs are {', '.join(n.name for n in self._inputs)}")
+        array = np.asarray(feed[node.name])
+        if array.dtype != np.dtype(node.dtype):
+            raise ValueError(f"input {node.name} is {array.dtype}, the model takes {node.dtype}")
+        if array.ndim != len(node.expressions):
+            raise ValueError(f"input {node.name} has {array.ndim} axes, the model takes {len(node.expressions)}: {node.shape}")
+        return np.ascontiguousarray(array)
+
+    def _solve(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
+        """The dimensions, from axes that are one dimension alone, then every shape checked against them."""
+        dims: dict[str, int] = {}
+        for node, array in zip(self._inputs, arrays, strict=True):
+            for expression, extent in zip(node.expressions, array.shape, strict=True):
+                if expression in self._bounds:
+                    dims.setdefault(expression, extent)
+        for name in self._dims:
+            if name not in dims:
+                raise ValueError(f"no input tells the dimension {name}")
+            low, high = self._bounds[name]
+            if not low <= dims[name] <= high:
+                raise ValueError(
+                    f"{name} is {dims[name]}, outside {low}..{high}; compile with --dim {name}={low}..{max(dims[name], 1)}"
+                )
+        for node, array in zip(self._inputs, arrays, strict=True):
+            expected = tuple(_evaluate(d, dims) for d in node.expressions)
+            if array.shape != expected:
+                raise ValueError(f"input {node.name} has shape {list(array.shape)}, expected {list(expected)} ({node.shape})")
+        return dims
+
+    def _prepare(self, dims: Mapping[str, int]) -> None:
+        """A handle large enough for these sizes: the old one, or a new one that covers both."""
+        interface = self._library.interface
+        if interface["context"]:
+            total = dims[interface["past"]] + dims[interface["sequence"]]
+            needed = {"batch": dims[interface["batch"]], "sequence": dims[interface["sequence"]], "context": total}
+        else:
+            needed = {d: max(1, dims[d]) for d in self._dims}
+        if self._handle is not None and all(self._sizes.get(k, 0) >= v for k, v in needed.items()):
+            return
+        sizes = {k: max(v, self._sizes.get(k, 0)) for k, v in needed.items()}
+        self.close()
+        self._handle = self._library.create({**sizes, "threads": self._threads})
+        self._sizes = sizes
+
+
+class TextGenerator:
+    """A language model that keeps its cache: `feed(ids)` gives the logits of the last position, `generate` continues a prompt."""
+
+    def __init__(self, folder: str | Path, threads: int = 1, context: int = 0, sequence: int = 0):
+        self._library = Library(folder)
+        if not self._library.interface["feed"]:
+            raise ValueError(f"{folder} is no language model with a cache; use Session")
+        self._folder, self._settings = Path(folder).resolve(), (threads, context, sequence)
+        sizes = {"batch": 1, "context": context, "sequence": sequence, "threads": threads}
+        self._handle: ctypes.c_void_p | None = self._library.create(sizes)
+        self.vocabulary: int = self._library.interface["vocabulary"]
+        self.has_tokenizer: bool = self._library.report["tokenizer"]
+        self._logits = np.empty(self.vocabulary, np.float32)
+        feed = self._library.function("feed")
+        feed.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]
+        for name, restype in (("position", ctypes.c_int64), ("capacity", ctypes.c_int64), ("level", ctypes.c_char_p)):
+            self._library.function(name).restype = restype
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._folder, *self._settings)
+
+    def __del__(self) -> None:
+        handle, self._handle = getattr(self, "_handle", None), None
+        if handle is not None:
+            self._library.destroy(handle)
+
+    @property
+    def position(self) -> int:
+        """How many ids the cache holds."""
+        return int(self._library.function("position")(self._handle, ctypes.c_int64(0)))
+
+    @property
+    def capacity(self) -> int:
+        """How many ids the cache can hold."""
+        return int(self._library.function("capacity")(self._handle))
+
+    @property
+    def level(self) -> str:
+        """The instruction set level in use."""
+        text: bytes = self._library.function("level")(self._handle)
+        return text.decode()
+
+    def feed(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Append ids to the cache; float32 logits [vocabulary] after the last. Raises SessionError for ids out of range or a full cache."""
+        array = np.ascontiguousarray(ids, np.int64).reshape(-1)
+        status = self._library.function("feed")(self._handle, 1, array.size, array.ctypes.data, self._logits.ctypes.data)
+        self._library.check(status)
+        return self._logits.copy()
+
+    def reset(self) -> None:
+        """Forget everything that was fed."""
+        self._library.check(self._library.function("reset")(self._handle))
+
+    def truncate(self, length: int) -> None:
+        """Keep the first `length` positions."""
+        truncate = self._library.function("truncate")
+        self._library.check(truncate(self._handle, ctypes.c_int64(0), ctypes.c_int64(length)))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, by the tables compiled into the model."""
+        self._need_tokenizer()
+        data = text.encode("utf-8")
+        ids = (ctypes.c_int64 * (len(data) + 16))()
+        count = ctypes.c_size_t()
+        encode = self._library.function("encode")
+        encode.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+        self._library.check(encode(self._handle, data, len(data), ids, len(ids), ctypes.byref(count)))
+        return list(ids[: count.value])
+
+    def decode(self, ids: Sequence[int], keep_special: bool = False) -> str:
+        """Text of token ids."""
+        self._need_tokenizer()
+        array = np.ascontiguousarray(ids, np.int64).reshape(-1)
+        decode = self._library.function("decode")
+        decode.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+            ctypes.c_size_t,
+            ctypes.c_int,
+            ctypes.c_char_p,
+            ctypes.c_size_t,
+            ctypes.c_void_p,
+        ]
+        size = ctypes.c_size_t()
+        buffer = ctypes.create_string_buffer(16 * array.size + 64)
+        status = decode(self._handle, array.ctypes.data, array.size, keep_special, buffer, len(buffer), ctypes.byref(size))
+        if size.value > len(buffer):
+            buffer = ctypes.create_string_buffer(size.value)
+            status = decode(self._handle, array.ctypes.data, array.size, keep_special, buffer, len(buffer), ctypes.byref(size))
+        self._library.check(status)
+        return buffer.raw[: size.value].decode("utf-8")
+
+    def _need_tokenizer(self) -> None:
+        if not self.has_tokenizer:
+            raise ValueError("the model was compiled without tokenizer.json; compile a folder that has one")
+
+    def generate(self, ids: Sequence[int], max_new_tokens: int = 128, **options: Any) -> list[int]:
+        """Continue a prompt; returns the new ids. Options as in `stream`."""
+        return [token for token, _ in self.stream(ids, max_new_tokens, **options) if token >= 0]
+
+    def stream(
+        self,
+        ids: Sequence[int],
+        max_new_tokens: int = 128,
+        *,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        seed: int = 0,
+        stop_ids: Sequence[int] = (),
+        stop_strings: Sequence[str] = (),
+        on_token: Any = None,
+    ) -> Iterator[tuple[int, str]]:
+        """Continue a prompt in C; yields (id, new text) for each token, id -1 where only held-back text is left.
+
+        temperature 0 is greedy. `on_token(id, text)` is called as tokens come; a true result stops. Raises SessionError.
+        """
+        prompt = np.ascontiguousarray(ids, np.int64).reshape(-1)
+        made: list[tuple[int, str]] = []
+
+        def receive(token: int, text: bytes, size: int, _user: Any) -> int:
+            piece = (int(token), ctypes.string_at(text, size).decode("utf-8") if size else "")
+            made.append(piece)
+            return int(bool(on_token(*piece))) if on_token is not None else 0
+
+        choices = _GenerateOptions(max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed & (2**64 - 1))
+        stops = np.ascontiguousarray(list(stop_ids), np.int64)
+        texts = (ctypes.c_char_p * max(1, len(stop_strings)))(*(s.encode() for s in stop_strings))
+        choices.stop_ids, choices.stop_id_count = stops.ctypes.data, stops.size
+        choices.stop_strings, choices.stop_string_count = ctypes.cast(texts, ctypes.c_void_p), len(stop_strings)
+        choices.callback = _CALLBACK(receive)
+        generate = self._library.function("generate")
+        generate.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
+        self._library.check(generate(self._handle, prompt.ctypes.data, prompt.size, ctypes.byref(choices), None))
+        yield from made
+
+
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+
+
+class _GenerateOptions(ctypes.Structure):
+    """The generated header's options struct, field for field."""
+
+    _fields_ = (
+        ("max_new_tokens", ctypes.c_int64),
+        ("temperature", ctypes.c_double),
+        ("top_k", ctypes.c_int64),
+        ("top_p", ctypes.c_double),
+        ("min_p", ctypes.c_double),
+        ("repetition_penalty", ctypes.c_double),
+        ("seed", ctypes.c_uint64),
+        ("stop_ids", ctypes.c_void_p),
+        ("stop_id_count", ctypes.c_size_t),
+        ("stop_strings", ctypes.c_void_p),
+        ("stop_string_count", ctypes.c_size_t),
+        ("keep_special", ctypes.c_int),
+        ("callback", _CALLBACK),
+        ("user", ctypes.c_void_p),
+    )
+
+
+def _evaluate(expression: str, dims: Mapping[str, int]) -> int:
+    """A shape expression of the report, written by the compiler: names, integers, + - * // % max min."""
+    if expression.isdigit():
+        return int(expression)
+    return int(eval(expression, {"__builtins__": {}, "max": max, "min": min}, dict(dims)))
