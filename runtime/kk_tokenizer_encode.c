@@ -62,12 +62,22 @@ static void kk_add_span(kk_encoding *e, kk_splitter *s, const unsigned char *beg
     s->waiting_is_match = is_match;
 }
 
-/* The automaton of a stage, and where its classes are. */
+/* The automaton of a stage, and where its classes are; ascii: those of the first 128 code points. */
 typedef struct kk_automaton {
-    const unsigned char *transitions;
+    const unsigned char *transitions, *ascii;
     size_t symbols;
     uint32_t class_table;
 } kk_automaton;
+
+static kk_automaton kk_stage_automaton(const kk_tokenizer *t, const uint32_t *number)
+{
+    size_t entry = (size_t)number[KK_STAGE_CLASS_TABLE] * KK_CLASS_INDEX_LENGTH;
+    size_t block = kk_read16(t->array[KK_CLASS_INDEX] + 2 * entry);
+    kk_automaton automaton = {t->array[KK_TRANSITIONS] + 2 * (size_t)number[KK_STAGE_FIRST_TRANSITION],
+                              t->array[KK_CLASS_BLOCKS] + block * KK_CLASS_BLOCK, number[KK_STAGE_SYMBOLS],
+                              number[KK_STAGE_CLASS_TABLE]};
+    return automaton;
+}
 
 /* The bytes of the match that begins at text, 0 for none. */
 static size_t kk_match(const kk_tokenizer *t, const kk_automaton *a, const unsigned char *text,
@@ -77,9 +87,12 @@ static size_t kk_match(const kk_tokenizer *t, const kk_automaton *a, const unsig
     uint32_t state = KK_STATE_START;
     while (state != KK_STATE_DEAD) {
         size_t symbol = a->symbols - 1, length = 0;
-        if (at < end) {
-            uint32_t code_point = *at;
-            length = code_point < 0x80 ? 1 : kk_utf8_read(at, end, &code_point);
+        if (at < end && *at < 0x80) {
+            symbol = a->ascii[*at];
+            length = 1;
+        } else if (at < end) {
+            uint32_t code_point;
+            length = kk_utf8_read(at, end, &code_point);
             symbol = kk_class(t, a->class_table, code_point);
         }
         uint32_t transition = kk_read16(a->transitions + 2 * (state * a->symbols + symbol));
@@ -99,8 +112,7 @@ static void kk_encode_split(kk_encoding *e, size_t stage, const unsigned char *b
     uint32_t number[KK_STAGE_NUMBERS];
     for (size_t i = 0; i < KK_STAGE_NUMBERS; i++)
         number[i] = kk_table_number(t, KK_STAGES, stage * KK_STAGE_NUMBERS + i);
-    kk_automaton automaton = {t->array[KK_TRANSITIONS] + 2 * (size_t)number[KK_STAGE_FIRST_TRANSITION],
-                              number[KK_STAGE_SYMBOLS], number[KK_STAGE_CLASS_TABLE]};
+    kk_automaton automaton = kk_stage_automaton(t, number);
     kk_splitter splitter = {stage, (enum kk_behavior)number[KK_STAGE_BEHAVIOR], number[KK_STAGE_INVERT] != 0, 0, 0,
                             begin, begin};
     const unsigned char *unmatched = begin, *at = begin;

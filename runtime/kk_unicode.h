@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define KK_REPLACEMENT_CHARACTER 0xFFFDu
 
@@ -75,6 +76,15 @@ static inline int kk_utf8_valid(const unsigned char *text, size_t bytes)
     const unsigned char *end = text + bytes;
     while (text < end) {
         uint32_t code_point;
+        uint64_t eight;
+        /* Mostly ASCII: eight bytes at a look. */
+        if (end - text >= 8) {
+            memcpy(&eight, text, 8);
+            if ((eight & 0x8080808080808080u) == 0) {
+                text += 8;
+                continue;
+            }
+        }
         size_t length = kk_utf8_read(text, end, &code_point);
         if (length == 1 && code_point == KK_REPLACEMENT_CHARACTER)
             return 0;
