@@ -56,6 +56,26 @@ def _wide(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: function(np.asarray(x, np.float64)).astype(np.asarray(x).dtype)
 
 
+def _power(a: Any, b: Any) -> Any:
+    """Integers wrap around; a negative exponent gives the truncated quotient 1 / a**-b, 0 where a is 0."""
+    if not np.issubdtype(np.asarray(a).dtype, np.signedinteger):
+        return np.power(a, b)
+    odd_sign = np.where((a == -1) & (b % 2 != 0), -1, 1)
+    inverse = np.where((a == 1) | (a == -1), odd_sign, 0)
+    return np.where(b < 0, inverse, np.power(a, np.maximum(b, 0))).astype(np.asarray(a).dtype)
+
+
+def _shift(left: bool) -> Callable[..., Any]:
+    """Shift by b bits; 0 where b is as large as the type."""
+
+    def shift(a: Any, b: Any) -> Any:
+        bits = np.asarray(a).dtype.itemsize * 8
+        by = np.minimum(b, bits - 1).astype(np.asarray(a).dtype)
+        return np.where(b >= bits, 0, np.left_shift(a, by) if left else np.right_shift(a, by)).astype(np.asarray(a).dtype)
+
+    return shift
+
+
 def _floor_mod(a: Any, b: Any) -> Any:
     if np.issubdtype(np.asarray(a).dtype, np.integer):
         return _safe(np.remainder)(a, b)
@@ -70,7 +90,7 @@ _TABLE = [
     Scalar("floordiv", 2, _safe(np.floor_divide), infix="//"),
     Scalar("mod", 2, _floor_mod, infix="%"),
     Scalar("fmod", 2, np.fmod),
-    Scalar("pow", 2, np.power),
+    Scalar("pow", 2, _power),
     Scalar("max", 2, np.maximum, commutative=True),
     Scalar("min", 2, np.minimum, commutative=True),
     Scalar("neg", 1, np.negative),
@@ -97,6 +117,12 @@ _TABLE = [
     Scalar("or", 2, np.logical_or, True, "||", commutative=True),
     Scalar("xor", 2, np.logical_xor, True, commutative=True),
     Scalar("not", 1, np.logical_not, True),
+    Scalar("bit_and", 2, np.bitwise_and, infix="&", commutative=True),
+    Scalar("bit_or", 2, np.bitwise_or, infix="|", commutative=True),
+    Scalar("bit_xor", 2, np.bitwise_xor, infix="^", commutative=True),
+    Scalar("bit_not", 1, np.bitwise_not),
+    Scalar("shift_left", 2, _shift(True), infix="<<"),
+    Scalar("shift_right", 2, _shift(False), infix=">>"),
     Scalar("isnan", 1, np.isnan, True),
     Scalar("isinf", 1, np.isinf, True),
 ]
