@@ -23,6 +23,8 @@ SETTINGS: list[dict[str, Any]] = [
     {"temperature": 1.0, "top_k": 1},
     {"temperature": 0.9, "top_k": 40},
     {"temperature": 1.0, "top_k": 100_000},
+    {"temperature": 1.1, "top_k": 700, "top_p": 0.7},
+    {"temperature": 1.0, "top_p": 0.999},
     {"temperature": 1.0, "top_p": 0.9},
     {"temperature": 1.3, "top_p": 0.05},
     {"temperature": 1.0, "top_p": 0.0},
@@ -115,6 +117,18 @@ def test_consecutive_draws_are_independent() -> None:
     draws = np.array([sampler.sample(logits) for _ in range(40_000)])
     pairs = np.bincount(draws[:-1] * 2 + draws[1:], minlength=4)
     assert np.abs(pairs - 9999.75).max() < 5 * math.sqrt(10_000 * 0.75)
+
+
+def test_probabilities_are_exact_to_a_few_units_in_the_last_place() -> None:
+    logits = np.linspace(-700, 0, 200_001, dtype=np.float32)
+    got = CSampler(len(logits), temperature=1.0).distribution(logits).astype(np.longdouble)
+    expected = np.exp(logits.astype(np.longdouble))
+    assert np.abs(got / got[-1] / expected - 1).max() < 5e-16
+
+
+def test_what_is_beyond_the_range_of_double_has_no_probability() -> None:
+    logits = np.array([0, -708, -709, -1e30, -np.inf], dtype=np.float32)
+    assert (CSampler(5, temperature=1.0).distribution(logits) > 0).tolist() == [True, True, False, False, False]
 
 
 def splitmix(seed: int) -> float:
