@@ -204,8 +204,8 @@ static float kk_score_at_rank(const float *scores, int64_t count, int64_t k, flo
     return heap[0];
 }
 
-/* Takes out every token whose weight, were it all tokens', would stay within the limit: those surely go. order:
-   [count], keeps the others; *out: the sum of what goes. Returns how many stay. */
+/* Takes out every token whose weight, were it all tokens', would stay within the limit: those surely go, but never
+   the greatest. order: [count], keeps the others; *out: the sum of what goes. Returns how many stay. */
 static int64_t kk_drop_small(kk_sampler *s, int64_t count, double limit, double *out)
 {
     double small = (limit - *out) / (double)count;
@@ -213,7 +213,7 @@ static int64_t kk_drop_small(kk_sampler *s, int64_t count, double limit, double 
     for (int64_t i = 0; i < count; i++) {
         uint32_t at = s->order[i];
         double weight = s->weights[at];
-        int goes = weight <= small;
+        int goes = (weight <= small) & (weight < 1.0);
         *out += goes ? weight : 0.0;
         s->weights[at] = goes ? 0.0 : weight;
         s->order[kept] = at;
@@ -229,11 +229,10 @@ static void kk_drop_outside_top_p(kk_sampler *s, int64_t count, double total)
     double limit = (1.0 - s->options.top_p) * total, out = 0.0;
     int64_t begin = 0, end, low, high, before;
     uint64_t random = 0;
-    /* Cheap passes while they help; the rest is found by partitions. With top_p 0 the limit is the total. */
+    /* Cheap passes while they help; the rest is found by partitions. */
     do {
         before = count;
-        if (count > 1 && s->options.top_p > 0.0)
-            count = kk_drop_small(s, count, limit, &out);
+        count = kk_drop_small(s, count, limit, &out);
     } while (count < before - before / 4);
     end = count;
     while (begin < end) {

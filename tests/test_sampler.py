@@ -83,10 +83,20 @@ def test_scores_that_equal_the_least_of_the_top_k_stay() -> None:
     assert np.isfinite(expected).tolist() == [1, 0, 1, 1, 1, 0]
 
 
-@pytest.mark.parametrize(("top_p", "kept"), [(0.0, 1), (0.25, 1), (0.3, 2), (0.5, 2), (0.75, 3), (0.76, 4), (1.0, 4)])
+@pytest.mark.parametrize(("top_p", "kept"), [(0.0, 1), (1e-17, 1), (0.25, 1), (0.3, 2), (0.5, 2), (0.75, 3), (0.76, 4), (1.0, 4)])
 def test_of_equal_scores_top_p_keeps_as_many_as_it_needs(top_p: float, kept: int) -> None:
     got = CSampler(4, temperature=1.0, top_p=top_p).distribution(np.zeros(4, dtype=np.float32))
     assert got.tolist() == [0.0] * (4 - kept) + [1 / kept] * kept
+
+
+@pytest.mark.parametrize("top_p", [0.0, 1e-300, 1e-17, 1e-16, 0.5, 1 - 1e-16])
+@pytest.mark.parametrize("spread", [0.0, 1e-7, 1.0])
+def test_some_token_always_stays(top_p: float, spread: float) -> None:
+    for vocabulary in (1, 2, 3, 1001):
+        logits = normal_logits(vocabulary, vocabulary, spread)
+        sampler = CSampler(vocabulary, temperature=1.0, top_p=top_p, min_p=1.0, top_k=3)
+        assert sampler.distribution(logits)[logits == logits.max()].sum() == pytest.approx(1)
+        assert 0 <= sampler.sample(logits) < vocabulary
 
 
 def test_equal_scores_in_great_number_take_no_time() -> None:
