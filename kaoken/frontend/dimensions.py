@@ -28,7 +28,7 @@ class DimensionTable:
     used: set[str] = field(default_factory=set)
 
     def parse(self, text: str) -> Dim:
-        """An extent as exporters write it: a name, a number or an expression such as `past + seq`. Raises UsageError if malformed."""
+        """An extent as exporters write it: a name, a number or an expression such as `past + seq`; other text is one name."""
         try:
             tree = ast.parse(text.strip(), mode="eval")
             return self._convert(tree.body)
@@ -93,9 +93,8 @@ class DimensionTable:
         missing = [name for name in self.unbounded if name in self.symbols and name not in self.overrides]
         if missing:
             example = " ".join(f"--dim {name}=1..128" for name in missing)
-            raise UsageError(
-                f"no bounds are known for the dimension{'s' if len(missing) > 1 else ''} {', '.join(missing)}; give them: {example}"
-            )
+            plural = "s" if len(missing) > 1 else ""
+            raise UsageError(f"no bounds are known for the dimension{plural} {', '.join(missing)}; give them: {example}")
         unknown = sorted(self.overrides.keys() - self.used)
         if unknown:
             known = ", ".join(self.symbols) or "none"

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from kaoken.errors import UnsupportedModelError
-from kaoken.frontend import attention, movement, neural, pointwise, reduction, scatter, shape  # noqa: F401  (they fill the table of readers)
+from kaoken.frontend import activations, attention, convolution, movement, neural, pointwise, reduction, scatter, shape  # noqa: F401  (they fill the table of readers)
 from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
 from kaoken.frontend.mapped_file import MappedModel, find_model_file, load_model, tensor_array, tensor_dtype
 from kaoken.frontend.registry import READERS, OnnxNode, Unsupported, reader_for

@@ -1,8 +1,8 @@
 """Reading an ONNX file without loading its weights: the file is memory-mapped and large tensors stay where they lie.
 
 `onnx.load` of a model of n bytes costs 2n bytes of memory. Here the protocol-buffer wire format is walked once
-(https://protobuf.dev/programming-guides/encoding/), the payload of every large initializer is noted as an offset and left out, and
-only the small rest is parsed by `onnx`.
+(https://protobuf.dev/programming-guides/encoding/), the payload of every large initializer is noted as an offset and left out,
+and only the small rest is parsed by `onnx`.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _strip(data: mmap.mmap) -> tuple[bytes, list[tuple[int, int] | None]]:
 
 
 def find_model_file(path: Path) -> Path:
-    """The ONNX file that `path` means: itself, or the one in the folder Optimum wrote. Raises UsageError if there is none or too many."""
+    """The ONNX file that `path` means: itself, or the one in the folder Optimum wrote. Raises UsageError if there is not one."""
     if path.is_file():
         return path
     if not path.is_dir():
@@ -130,7 +130,10 @@ def find_model_file(path: Path) -> Path:
 
 
 def load_model(path: Path) -> MappedModel:
-    """Map and parse a model. Raises UsageError for a missing file, UnsupportedModelError for a damaged one or missing external data."""
+    """Map and parse a model.
+
+    Raises UsageError for a missing file, UnsupportedModelError for a damaged one or for missing external data.
+    """
     file = find_model_file(path)
     size = file.stat().st_size
     if size == 0:

@@ -1,13 +1,12 @@
-"""ONNX matrix products, convolution and normalisation."""
+"""ONNX matrix products and normalisation."""
 
 from __future__ import annotations
 
-import math
-
 from kaoken.frontend.movement import reshape_to
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.ir.dims import Dim, dim
+from kaoken.ir.dims import dim, exact_division
 from kaoken.ir.graph import Value
+from kaoken.ops.contraction import einsum_terms
 from kaoken.ops.registry import normalize_axis
 
 
@@ -35,46 +34,20 @@ def gemm(node: OnnxNode) -> Value:
     return result
 
 
-@onnx_op("Conv")
-def conv(node: OnnxNode) -> Value:
-    x, w = node.input(0), node.input(1)
-    spatial = x.rank - 2
-    strides = tuple(int(s) for s in node.attribute("strides", [1] * spatial))
-    dilations = tuple(int(d) for d in node.attribute("dilations", [1] * spatial))
-    before, after = _padding(node, x, w, strides, dilations)
-    group = int(node.attribute("group", 1))
-    inputs = [v for v in (x, w, node.optional(2)) if v is not None]
-    return node.add("conv", *inputs, strides=strides, dilations=dilations, before=before, after=after, group=group)
-
-
-def _padding(
-    node: OnnxNode, x: Value, w: Value, strides: tuple[int, ...], dilations: tuple[int, ...]
-) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
-    spatial = len(strides)
-    mode = node.attribute("auto_pad", "NOTSET")
-    if mode in ("NOTSET", "VALID"):
-        pads = [int(p) for p in node.attribute("pads", [0] * (2 * spatial))] if mode == "NOTSET" else [0] * (2 * spatial)
-        return tuple(dim(p) for p in pads[:spatial]), tuple(dim(p) for p in pads[spatial:])
-    before, after = [], []
-    for n in range(spatial):
-        extent, reach = x.shape[n + 2].constant, dilations[n] * (int(w.shape[n + 2]) - 1) + 1
-        if extent is None:
-            raise Unsupported(f"auto_pad={mode} needs constant spatial extents; fix them with --dim")
-        total = max(0, (math.ceil(extent / strides[n]) - 1) * strides[n] + reach - extent)
-        small, large = total // 2, total - total // 2
-        before.append(dim(small if mode == "SAME_UPPER" else large))
-        after.append(dim(large if mode == "SAME_UPPER" else small))
-    return tuple(before), tuple(after)
-
-
 @onnx_op("LayerNormalization", since=17)
-def layer_normalization(node: OnnxNode) -> Value:
-    if node.output_count > 1:
-        raise Unsupported("LayerNormalization's mean and deviation outputs are not supported")
+def layer_normalization(node: OnnxNode) -> list[Value | None]:
     x = node.input(0)
     axis = normalize_axis(int(node.attribute("axis", -1)), x.rank)
     epsilon = float(node.attribute("epsilon", 1e-5))
-    return node.add("norm", x, node.optional(1), node.optional(2), kind="layer", axis=axis, epsilon=epsilon)
+    result = node.add("norm", x, node.optional(1), node.optional(2), kind="layer", axis=axis, epsilon=epsilon)
+    if node.output_count == 1:
+        return [result]
+    axes = tuple(range(axis, x.rank))
+    mean = node.add("reduce_mean", x, axes=axes, keepdims=True)
+    centred = node.add("sub", x, mean)
+    variance = node.add("reduce_mean", node.add("mul", centred, centred), axes=axes, keepdims=True)
+    deviation = node.add("sqrt", node.add("add", variance, node.scalar(epsilon, x)))
+    return [result, mean, node.add("div", node.scalar(1, x), deviation)]
 
 
 @onnx_op("RMSNormalization", since=23)
@@ -94,6 +67,22 @@ def instance_normalization(node: OnnxNode) -> Value:
     return node.add("add", node.add("mul", normal, scale), shift)
 
 
+@onnx_op("GroupNormalization", since=18)
+def group_normalization(node: OnnxNode) -> Value:
+    """Channels are normalised in groups; scale and shift are one a channel, before opset 21 one a group."""
+    x, groups = node.input(0), int(node.attribute("num_groups"))
+    size = exact_division(x.shape[1], dim(groups)) if groups > 0 else None
+    if size is None:
+        raise Unsupported(f"{x.shape[1]} channels do not divide into {groups} groups")
+    split = [x.shape[0], dim(groups), size, *x.shape[2:]]
+    parts = reshape_to(node, x, split)
+    normal = node.add("norm", parts, None, None, kind="layer", axis=2, epsilon=float(node.attribute("epsilon", 1e-5)))
+    per_group = node.version < 21
+    spread = [dim(groups), dim(1) if per_group else size] + [dim(1)] * (x.rank - 2)
+    scale, shift = (reshape_to(node, node.input(n), spread) for n in (1, 2))
+    return reshape_to(node, node.add("add", node.add("mul", normal, scale), shift), list(x.shape))
+
+
 @onnx_op("BatchNormalization")
 def batch_normalization(node: OnnxNode) -> Value:
     if node.output_count > 1 or node.attribute("training_mode", 0):
@@ -107,7 +96,9 @@ def batch_normalization(node: OnnxNode) -> Value:
     return node.add("add", node.add("mul", normal, scale), shift)
 
 
-@onnx_op("GlobalAveragePool")
-def global_average_pool(node: OnnxNode) -> Value:
-    x = node.input(0)
-    return node.add("reduce_mean", x, axes=tuple(range(2, x.rank)), keepdims=True)
+@onnx_op("Einsum", since=12)
+def einsum(node: OnnxNode) -> Value:
+    """Each letter an axis; letters that the result lacks are summed. Spaces are allowed, `...` stands for leading axes."""
+    operands = [node.input(n) for n in range(len(node.inputs))]
+    terms, result = einsum_terms(str(node.attribute("equation")), [v.rank for v in operands])
+    return node.add("einsum", *operands, terms=terms, result=result)

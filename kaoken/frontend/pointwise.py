@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 
-from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
+from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
 from kaoken.ir.dtypes import is_float
 from kaoken.ir.graph import Value
 
@@ -39,6 +38,10 @@ _SAME = {
     "Not": "not",
     "IsNaN": "isnan",
     "Where": "select",
+    "BitwiseAnd": "bit_and",
+    "BitwiseOr": "bit_or",
+    "BitwiseXor": "bit_xor",
+    "BitwiseNot": "bit_not",
 }
 
 
@@ -47,67 +50,50 @@ def same(node: OnnxNode) -> Value:
     return node.add(_SAME[node.op], *node.inputs)
 
 
-@onnx_op("Identity", "Dropout")
-def identity(node: OnnxNode) -> list[Value | None]:
-    if node.op == "Dropout" and node.output_count > 1:
-        raise Unsupported("Dropout's mask output belongs to training; export the model for inference")
-    return [node.input(0)]
+@onnx_op("Identity")
+def identity(node: OnnxNode) -> Value:
+    return node.input(0)
 
 
-@onnx_op("Relu")
-def relu(node: OnnxNode) -> Value:
-    return node.add("max", node.input(0), node.scalar(0, node.input(0)))
+@onnx_op("Dropout", since=7)
+def dropout(node: OnnxNode) -> list[Value | None]:
+    """What it is in inference: the operand itself, and a mask that keeps everything."""
+    x = node.input(0)
+    training = node.optional(2)
+    if training is not None and (training.data is None or bool(training.data.reshape(-1)[0])):
+        raise Unsupported("Dropout in training mode; export the model for inference")
+    mask = node.add("fill", shape=x.shape, value=True, dtype="bool") if node.output_count > 1 else None
+    return [x, mask]
+
+
+@onnx_op("IsInf", since=10)
+def is_inf(node: OnnxNode) -> Value:
+    x = node.input(0)
+    up, down = bool(node.attribute("detect_positive", 1)), bool(node.attribute("detect_negative", 1))
+    if up and down:
+        return node.add("isinf", x)
+    if not up and not down:
+        return node.add("fill", shape=x.shape, value=False, dtype="bool")
+    return node.add("eq", x, node.scalar(np.inf if up else -np.inf, x))
+
+
+@onnx_op("BitShift", since=11)
+def bit_shift(node: OnnxNode) -> Value:
+    direction = node.attribute("direction")
+    if direction not in ("LEFT", "RIGHT"):
+        raise Unsupported(f"direction={direction!r} is neither 'LEFT' nor 'RIGHT'")
+    return node.add("shift_left" if direction == "LEFT" else "shift_right", node.input(0), node.input(1))
+
+
+@onnx_op("Tan")
+def tan(node: OnnxNode) -> Value:
+    x = node.input(0)
+    return node.add("div", node.add("sin", x), node.add("cos", x))
 
 
 @onnx_op("Reciprocal")
 def reciprocal(node: OnnxNode) -> Value:
     return node.add("div", node.scalar(1, node.input(0)), node.input(0))
-
-
-@onnx_op("Softplus")
-def softplus(node: OnnxNode) -> Value:
-    x = node.input(0)
-    small = node.add("exp", node.add("neg", node.add("abs", x)))
-    return node.add("add", node.add("max", x, node.scalar(0, x)), node.add("log", node.add("add", small, node.scalar(1, x))))
-
-
-@onnx_op("LeakyRelu")
-def leaky_relu(node: OnnxNode) -> Value:
-    x = node.input(0)
-    slope = node.scalar(node.attribute("alpha", 0.01), x)
-    return node.add("select", node.add("ge", x, node.scalar(0, x)), x, node.add("mul", x, slope))
-
-
-@onnx_op("HardSigmoid")
-def hard_sigmoid(node: OnnxNode) -> Value:
-    x = node.input(0)
-    alpha, beta = node.attribute("alpha", 0.2), node.attribute("beta", 0.5)
-    line = node.add("add", node.add("mul", x, node.scalar(alpha, x)), node.scalar(beta, x))
-    return node.add("max", node.scalar(0, x), node.add("min", node.scalar(1, x), line))
-
-
-@onnx_op("HardSwish")
-def hard_swish(node: OnnxNode) -> Value:
-    x = node.input(0)
-    line = node.add("add", node.add("mul", x, node.scalar(1 / 6, x)), node.scalar(0.5, x))
-    return node.add("mul", x, node.add("max", node.scalar(0, x), node.add("min", node.scalar(1, x), line)))
-
-
-@onnx_op("Gelu", since=20)
-def gelu(node: OnnxNode) -> Value:
-    approximate = node.attribute("approximate", "none")
-    if approximate not in ("none", "tanh"):
-        raise Unsupported(f"approximate={approximate!r} is neither 'none' nor 'tanh'")
-    return node.add("gelu_tanh" if approximate == "tanh" else "gelu", node.input(0))
-
-
-@onnx_op("Swish", since=24)
-def swish(node: OnnxNode) -> Value:
-    x = node.input(0)
-    alpha = node.attribute("alpha", 1.0)
-    if alpha == 1.0:
-        return node.add("silu", x)
-    return node.add("mul", x, node.add("sigmoid", node.add("mul", x, node.scalar(alpha, x))))
 
 
 @onnx_op("Max", "Min")
@@ -131,8 +117,10 @@ def variadic_sum(node: OnnxNode) -> Value:
 @onnx_op("Pow")
 def power(node: OnnxNode) -> Value:
     x, exponent = node.input(0), node.input(1)
-    if exponent.dtype != x.dtype:
-        exponent = node.add("cast", exponent, to=x.dtype)
+    if exponent.dtype != x.dtype and not is_float(x.dtype) and is_float(exponent.dtype):
+        wide = node.add("pow", node.add("cast", x, to="float64"), cast_value(node, exponent, "float64"))
+        return node.add("cast", wide, to=x.dtype)
+    exponent = cast_value(node, exponent, x.dtype)
     if exponent.data is not None and exponent.data.size == 1:
         number = float(exponent.data.reshape(-1)[0])
         if number == 2:
@@ -178,16 +166,16 @@ def cast(node: OnnxNode) -> Value:
     return cast_to(node, node.input(0), int(node.attribute("to")))
 
 
-@onnx_op("CastLike")
+@onnx_op("CastLike", since=15)
 def cast_like(node: OnnxNode) -> Value:
-    x, like = node.input(0), node.input(1)
-    return x if x.dtype == like.dtype else node.add("cast", x, to=like.dtype)
+    return cast_value(node, node.input(0), node.input(1).dtype)
 
 
 def cast_to(node: OnnxNode, x: Value, element_type: int) -> Value:
-    """Cast to an ONNX element type; a cast to the same type is nothing."""
-    try:
-        dtype = str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(element_type)))
-    except (KeyError, TypeError):
-        raise Unsupported(f"element type {element_type} is not supported") from None
+    """Cast to an ONNX element type."""
+    return cast_value(node, x, element_dtype(element_type))
+
+
+def cast_value(node: OnnxNode, x: Value, dtype: str) -> Value:
+    """Cast; to the same type it is nothing."""
     return x if x.dtype == dtype else node.add("cast", x, to=dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kaoken.frontend.movement import reshape_to
-from kaoken.frontend.registry import OnnxNode, onnx_op
+from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
 from kaoken.ir.dims import product
 from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
@@ -53,12 +53,13 @@ def softmax_flattened(node: OnnxNode) -> Value:
     return reshape_to(node, result, list(x.shape))
 
 
-@onnx_op("CumSum")
-def cumsum(node: OnnxNode) -> Value:
+@onnx_op("CumSum", since=11)
+@onnx_op("CumProd", since=26)
+def cumulative(node: OnnxNode) -> Value:
     x = node.input(0)
     axis = normalize_axis(node.integers(1)[0], x.rank)
     exclusive, reverse = bool(node.attribute("exclusive", 0)), bool(node.attribute("reverse", 0))
-    return node.add("cumsum", x, axis=axis, exclusive=exclusive, reverse=reverse)
+    return node.add(node.op.lower(), x, axis=axis, exclusive=exclusive, reverse=reverse)
 
 
 @onnx_op("ArgMax", "ArgMin")
@@ -72,3 +73,15 @@ def arg_extreme(node: OnnxNode) -> Value:
         keepdims=bool(node.attribute("keepdims", 1)),
         last=bool(node.attribute("select_last_index", 0)),
     )
+
+
+@onnx_op("LpNormalization")
+def lp_normalization(node: OnnxNode) -> Value:
+    """x / (|x|_p along the axis); 0 where the norm is 0."""
+    x, p = node.input(0), int(node.attribute("p", 2))
+    axis = normalize_axis(int(node.attribute("axis", -1)), x.rank)
+    if p not in (1, 2):
+        raise Unsupported(f"p={p} is neither 1 nor 2")
+    norm = node.add(f"reduce_l{p}", x, axes=(axis,), keepdims=True)
+    zero = node.scalar(0, x)
+    return node.add("select", node.add("eq", norm, zero), zero, node.add("div", x, norm))

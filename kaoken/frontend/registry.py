@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx
 
 from kaoken.ir.builder import Builder, literal_elements
 from kaoken.ir.dims import Dim, dim
+from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.expr import Expr, Int, literal
 from kaoken.ir.graph import Value
 
@@ -65,6 +67,18 @@ class OnnxNode:
         if value.known is None:
             raise Unsupported(f"input {index} ({value.name}) is computed from data; sizes must follow from the inputs' shapes")
         return [_element_dim(e) for e in value.known.reshape(-1)]
+
+
+def element_dtype(element_type: int) -> str:
+    """The name of an ONNX element type. Raises Unsupported for one that has no plain C type."""
+    try:
+        dtype = str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(int(element_type))))
+    except (KeyError, TypeError):
+        dtype = ""
+    if dtype not in C_TYPES:
+        names = {number: name for name, number in onnx.TensorProto.DataType.items()}
+        raise Unsupported(f"element type {names.get(element_type, element_type)} is not supported")
+    return dtype
 
 
 def _element_dim(element: Expr) -> Dim:

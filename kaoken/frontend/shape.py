@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-import onnx
 
 from kaoken.frontend.mapped_file import tensor_array
-from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.ir.dims import dim, floordiv, is_nonnegative
+from kaoken.frontend.movement import reshape_to
+from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
+from kaoken.ir.builder import literal_elements
+from kaoken.ir.dims import dim, maximum
+from kaoken.ir.dtypes import C_TYPES, is_float
 from kaoken.ir.expr import Int
 from kaoken.ir.graph import Value
+from kaoken.ops.registry import normalize_axis
 
 
 @onnx_op("Shape")
@@ -30,7 +35,10 @@ def size(node: OnnxNode) -> Value:
 def constant(node: OnnxNode) -> Value:
     for name, value in node.attributes.items():
         if name == "value":
-            return node.builder.constant(tensor_array(value), node.names[0])
+            data = tensor_array(value)
+            if str(data.dtype) not in C_TYPES:
+                raise Unsupported(f"element type {data.dtype} is not supported")
+            return node.builder.constant(data, node.names[0])
         if name in ("value_float", "value_floats"):
             return node.builder.constant(np.asarray(value, np.float32), node.names[0])
         if name in ("value_int", "value_ints"):
@@ -42,28 +50,37 @@ def constant(node: OnnxNode) -> Value:
 def constant_of_shape(node: OnnxNode) -> Value:
     value = node.attribute("value")
     data = tensor_array(value).reshape(-1) if value is not None else np.zeros(1, np.float32)
+    if data.size != 1 or str(data.dtype) not in C_TYPES:
+        raise Unsupported(f"a value of {data.size} elements of type {data.dtype}")
     target = node.dims(0)
     if not target:
         return node.builder.constant(data.reshape(()))
     return node.add("fill", shape=tuple(target), value=data[0].item(), dtype=str(data.dtype))
 
 
-@onnx_op("Range")
+@onnx_op("Range", since=11)
 def range_(node: OnnxNode) -> Value:
-    if node.input(0).dtype not in ("int64", "int32"):
-        raise Unsupported(f"Range over {node.input(0).dtype} is not supported")
+    dtype = node.input(0).dtype
+    if is_float(dtype):
+        return _range_of_floats(node, dtype)
     start, limit, step = (node.dims(n)[0] for n in range(3))
     if step.constant is None or step.constant == 0:
         raise Unsupported("Range needs a constant step other than 0")
     span = limit - start if step.constant > 0 else start - limit
-    length = span if abs(step.constant) == 1 else floordiv(span + abs(step.constant) - 1, dim(abs(step.constant)))
-    if not is_nonnegative(length):
-        if length.constant is not None:
-            length = dim(0)
-        else:
-            raise Unsupported(f"Range from {start} to {limit} may be empty in a way that is not known when compiling")
+    length = maximum(dim(0), -((-span) // abs(step.constant)))
     result = node.add("iota", start=start, step=step, length=length)
-    return result if node.input(0).dtype == "int64" else node.add("cast", result, to=node.input(0).dtype)
+    return result if dtype == "int64" else node.add("cast", result, to=dtype)
+
+
+def _range_of_floats(node: OnnxNode, dtype: str) -> Value:
+    ends = [literal_elements(node.input(n)) for n in range(3)]
+    if any(end is None for end in ends):
+        raise Unsupported("Range of floats needs constant ends")
+    start, limit, step = (float(end.reshape(-1)[0]) for end in ends if end is not None)
+    if step == 0 or not math.isfinite((limit - start) / step):
+        raise Unsupported(f"Range from {start} to {limit} by {step} has no length")
+    place = node.add("cast", node.add("iota", start=0, step=1, length=max(0, math.ceil((limit - start) / step))), to=dtype)
+    return node.add("add", node.add("mul", place, node.input(2)), node.input(0))
 
 
 @onnx_op("EyeLike")
@@ -71,9 +88,7 @@ def eye_like(node: OnnxNode) -> Value:
     x = node.input(0)
     rows, columns = x.shape
     k = int(node.attribute("k", 0))
-    dtype = x.dtype
-    if "dtype" in node.attributes:
-        dtype = str(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(node.attributes["dtype"])))
+    dtype = element_dtype(node.attributes["dtype"]) if "dtype" in node.attributes else x.dtype
     i = node.add("reshape", node.add("iota", start=0, step=1, length=rows), shape=(rows, dim(1)))
     j = node.add("iota", start=-k, step=1, length=columns)
     return node.add("cast", node.add("eq", i, j), to=dtype)
@@ -88,3 +103,18 @@ def trilu(node: OnnxNode) -> Value:
     j = node.add("iota", start=0, step=1, length=columns)
     keep = node.add("ge" if node.attribute("upper", 1) else "le", j, i)
     return node.add("select", keep, x, node.builder.constant(np.zeros((), x.dtype)))
+
+
+@onnx_op("OneHot", since=9)
+def one_hot(node: OnnxNode) -> Value:
+    """Indices outside -depth..depth-1 give a row without a hot element."""
+    indices, depth, values = node.input(0), node.dims(1)[0], node.input(2)
+    axis = normalize_axis(int(node.attribute("axis", -1)), indices.rank + 1)
+    index = node.add("cast", indices, to="int64") if indices.dtype != "int64" else indices
+    negative = node.add("lt", index, node.scalar(0, index))
+    index = node.add("select", negative, node.add("add", index, node.builder.known(Int(depth))), index)
+    index = reshape_to(node, index, [*index.shape[:axis], dim(1), *index.shape[axis:]])
+    place = node.add("iota", start=0, step=1, length=depth)
+    place = reshape_to(node, place, [*(dim(1),) * axis, depth, *(dim(1),) * (indices.rank - axis)])
+    off, on = (node.add("gather", values, node.builder.constant(np.asarray(n)), axis=0) for n in range(2))
+    return node.add("select", node.add("eq", place, index), on, off)

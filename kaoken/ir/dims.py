@@ -193,7 +193,8 @@ def _divide_terms(value: Dim, divisor: Dim) -> tuple[Dim, Dim]:
     if len(divisor.terms) != 1:
         return _long_division(value, divisor)
     (monomial, coefficient) = divisor.terms[0]
-    quotient, rest = {}, {}
+    quotient: dict[Monomial, int] = {}
+    rest: dict[Monomial, int] = {}
     for term, c in value.terms:
         powers = dict(term)
         if c % coefficient == 0 and all(powers.get(atom, 0) >= power for atom, power in monomial):
@@ -399,6 +400,14 @@ def _is_atom_nonnegative(atom: Atom) -> bool:
     return low is not None and low >= 0
 
 
+_INTEGERS: dict[str, Callable[[int, int], int]] = {
+    "floordiv": lambda a, b: a // b,
+    "mod": lambda a, b: a % b,
+    "max": max,
+    "min": min,
+}
+
+
 def evaluate(expression: Dim | int, values: Mapping[str, int]) -> int:
     """The integer value at `values` (symbol name -> integer). Raises KeyError naming a missing symbol."""
     if isinstance(expression, int):
@@ -411,12 +420,7 @@ def evaluate(expression: Dim | int, values: Mapping[str, int]) -> int:
                 base = values[atom.name]
             else:
                 left, right = evaluate(atom.left, values), evaluate(atom.right, values)
-                base = {
-                    "floordiv": lambda a, b: a // b,
-                    "mod": lambda a, b: a % b,
-                    "max": max,
-                    "min": min,
-                }[atom.function](left, right)
+                base = _INTEGERS[atom.function](left, right)
             term *= base**power
         total += term
     return total

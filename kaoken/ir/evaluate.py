@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
@@ -117,9 +118,9 @@ class _Evaluator:
             return _sum_of_products(factors[0], factors[1], rank, extents).astype(node.dtype)
         elements = np.where(valid, self.visit(body, inner, inner_rank, active), neutral)
         full = np.broadcast_shapes(elements.shape, (1,) * rank + tuple(extents))
-        function = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}[node.kind]
+        functions: dict[str, Callable[..., Any]] = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min}
         over = tuple(range(rank, inner_rank))
-        return function(np.broadcast_to(elements, full).astype(_wide(node), copy=False), axis=over).astype(node.dtype)
+        return functions[node.kind](np.broadcast_to(elements, full).astype(_wide(node), copy=False), axis=over).astype(node.dtype)
 
 
 def _wide(node: Reduce) -> str:
@@ -135,7 +136,8 @@ def _sum_of_products(a: np.ndarray, b: np.ndarray, rank: int, extents: list[int]
     varies = [[n for n in range(total_rank) if x.shape[n] != 1] for x in (a, b)]
     kept = [n for n in range(rank) if n in varies[0] or n in varies[1]]
     missing = [e for n, e in enumerate(extents) if rank + n not in varies[0] and rank + n not in varies[1]]
-    result = np.einsum(a.squeeze(), varies[0], b.squeeze(), varies[1], kept, optimize=True) * np.float64(np.prod(missing))
+    left, right, out = ("".join(ascii_letters[n] for n in axes) for axes in (*varies, kept))
+    result = np.einsum(f"{left},{right}->{out}", a.squeeze(), b.squeeze(), optimize=True) * np.float64(np.prod(missing))
     shape = tuple(max(a.shape[n], b.shape[n]) for n in range(rank))
     return np.reshape(result, shape)
 

@@ -1,6 +1,6 @@
 """The operations of the IR; importing the package fills the table."""
 
-from kaoken.ops import attention, contraction, linear, mapping, movement, normalization, pointwise, reduction, scatter
+from kaoken.ops import attention, contraction, linear, mapping, movement, normalization, pointwise, pooling, reduction, scatter
 from kaoken.ops.compose import composed, expand, formula_of, instantiate, read
 from kaoken.ops.registry import OPS, Op, ShapeError
 
@@ -19,6 +19,7 @@ __all__ = [
     "movement",
     "normalization",
     "pointwise",
+    "pooling",
     "read",
     "reduction",
     "scatter",

@@ -170,7 +170,7 @@ def _elements_formula(node: Node, output: int) -> Formula:
 define("elements", "pointwise", _infer_fill, _elements_formula)
 
 
-# concat: attrs axis. Several reads, each guarded: no pure movement ---------------------------------------------------------------
+# concat: attrs axis. Several reads, each guarded: no pure movement ------------------------------------------------------------
 
 
 def _infer_concat(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
@@ -208,7 +208,7 @@ def _concat_formula(node: Node, output: int) -> Formula:
 define("concat", "pointwise", _infer_concat, _concat_formula)
 
 
-# gather: operands x, indices; attrs axis. gather_nd: attrs batch_dims. Negative indices count from the end -----------------------
+# gather: operands x, indices; attrs axis. gather_nd: attrs batch_dims. Negative indices count from the end --------------------
 
 
 def wrap_index(index: Expr, extent: Dim) -> Expr:
@@ -292,7 +292,7 @@ def _gather_nd_formula(node: Node, output: int) -> Formula:
 define("gather_nd", "movement", _infer_gather_nd, _gather_nd_formula)
 
 
-# pad: operands x, value (optional); attrs before, after: constant padding; negative crops ------------------------------------------
+# pad: operands x, value (optional); attrs before, after: constant padding; negative crops -------------------------------------
 
 
 def _pad_shape(x: Value, attrs: Attrs) -> Shape:

@@ -7,7 +7,7 @@ from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, axis, cast
 from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ops.registry import Attrs, Inputs, define, normalize_axis, operand
 
-# norm: operands x, scale or None, shift or None; attrs kind ("layer" or "rms"), axis (first normalised), epsilon ------------------
+# norm: operands x, scale or None, shift or None; attrs kind ("layer" or "rms"), axis (first normalised), epsilon --------------
 
 
 def _infer(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kaoken.ir.dims import dim, product
 from kaoken.ir.dtypes import is_float
-from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, axis, cast, integer, reduce
+from kaoken.ir.expr import Expr, Formula, Int, Read, Reduce, apply, axes_for, axis, cast, const, integer, reduce, select
 from kaoken.ir.graph import Node, Shape
 from kaoken.ops.registry import Attrs, Inputs, define, normalize_axis, operand
 
@@ -57,9 +57,24 @@ for _name, _kind, _before, _after in (
     ("reduce_l1", "sum", "abs", ""),
     ("reduce_l2", "sum", "square", "sqrt"),
     ("reduce_log_sum", "sum", "", "log"),
-    ("reduce_log_sum_exp", "sum", "exp", "log"),
 ):
     define(_name, "reduction", _infer, _reduction(_kind, _before, _after))
+
+
+def _log_sum_exp(node: Node, output: int) -> Formula:
+    """log(sum(exp(x))), the largest element taken out first so that nothing overflows."""
+    largest = _reduction("max", "", "")(node, output)
+    x = operand(node.inputs, 0)
+    highest = select(apply("isinf", largest.body), const(0, x.dtype), largest.body)
+    plain = _reduction("sum", "", "")(node, output)
+    assert isinstance(plain.body, (Reduce, Read))
+    element = plain.body.body if isinstance(plain.body, Reduce) else plain.body
+    shifted = apply("exp", apply("sub", element, highest))
+    total = reduce("sum", plain.body.axes, shifted) if isinstance(plain.body, Reduce) else shifted
+    return Formula(plain.axes, apply("add", apply("log", total), highest))
+
+
+define("reduce_log_sum_exp", "reduction", _infer, _log_sum_exp)
 
 
 # softmax: attrs axis; log_softmax likewise ------------------------------------------------------------------------------------
@@ -98,26 +113,29 @@ define("softmax", "reduction", _same, _softmax(False))
 define("log_softmax", "reduction", _same, _softmax(True))
 
 
-# cumsum: attrs axis, exclusive, reverse --------------------------------------------------------------------------------------
+# cumsum, cumprod: attrs axis, exclusive, reverse ------------------------------------------------------------------------------
 
 
-def _cumsum_formula(node: Node, output: int) -> Formula:
-    x = operand(node.inputs, 0)
-    over = normalize_axis(node.attrs["axis"], x.rank)
-    out = axes_for(x.shape)
-    at = tuple(Int(dim(a)) for a in out)
-    position = dim(out[over])
-    exclusive = 1 if node.attrs["exclusive"] else 0
-    if node.attrs["reverse"]:
-        count, first = x.shape[over] - position - exclusive, position + exclusive
-    else:
-        count, first = position + 1 - exclusive, dim(0)
-    own = axis("r0", count)
-    body = reduce("sum", (own,), Read(x, (*at[:over], Int(first + dim(own)), *at[over + 1 :])))
-    return Formula(out, body)
+def _cumulative(kind: str):  # type: ignore[no-untyped-def]
+    def formula(node: Node, output: int) -> Formula:
+        x = operand(node.inputs, 0)
+        over = normalize_axis(node.attrs["axis"], x.rank)
+        out = axes_for(x.shape)
+        at = tuple(Int(dim(a)) for a in out)
+        position = dim(out[over])
+        exclusive = 1 if node.attrs["exclusive"] else 0
+        if node.attrs["reverse"]:
+            count, first = x.shape[over] - position - exclusive, position + exclusive
+        else:
+            count, first = position + 1 - exclusive, dim(0)
+        own = axis("r0", count)
+        return Formula(out, reduce(kind, (own,), Read(x, (*at[:over], Int(first + dim(own)), *at[over + 1 :]))))
+
+    return formula
 
 
-define("cumsum", "reduction", _same, _cumsum_formula)
+define("cumsum", "reduction", _same, _cumulative("sum"))
+define("cumprod", "reduction", _same, _cumulative("prod"))
 
 
 # argmax / argmin: attrs axis, keepdims, last: how many elements beat every earlier one is found by counting, as a formula -------
@@ -142,8 +160,6 @@ def _arg_formula(kind: str):  # type: ignore[no-untyped-def]
         hit = apply("eq", element, extreme)
         if is_float(x.dtype):
             hit = apply("or", hit, apply("isnan", element))
-        from kaoken.ir.expr import select
-
         if node.attrs["last"]:
             return Formula(out, reduce("max", (own,), select(hit, Int(dim(own)), integer(-1))))
         return Formula(out, reduce("min", (own,), select(hit, Int(dim(own)), Int(x.shape[over]))))

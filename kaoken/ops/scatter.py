@@ -33,7 +33,7 @@ def _combined(kind: str, old: Expr, own: tuple[Symbol, ...], hit: Expr, update: 
     return apply(COMBINE[kind], old, reduce(function, own, select(hit, update, neutral)))
 
 
-# update_slice: operands x, updates; attrs starts: the box that begins at `starts` is replaced by updates -------------------------
+# update_slice: operands x, updates; attrs starts: the box that begins at `starts` is replaced by updates ----------------------
 
 
 def _infer_update(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
@@ -57,7 +57,7 @@ def _update_formula(node: Node, output: int) -> Formula:
 define("update_slice", "pointwise", _infer_update, _update_formula)
 
 
-# scatter_nd: operands x, indices, updates; attrs reduction. Of several updates to one element `none` keeps the last -----------------
+# scatter_nd: operands x, indices, updates; attrs reduction. Of several updates to one element `none` keeps the last -----------
 
 
 def _infer_nd(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
