@@ -9,8 +9,20 @@ from typing import Any
 import onnx
 
 from kaoken.errors import UnsupportedModelError
-from kaoken.frontend import activations, attention, convolution, movement, neural, pointwise, reduction, scatter, shape  # noqa: F401  (they fill the table of readers)
+from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
+    activations,
+    attention,
+    convolution,
+    movement,
+    neural,
+    pointwise,
+    reduction,
+    resize,
+    scatter,
+    shape,
+)
 from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
+from kaoken.frontend.functions import function_body
 from kaoken.frontend.mapped_file import MappedModel, find_model_file, load_model, tensor_array, tensor_dtype
 from kaoken.frontend.registry import READERS, OnnxNode, Unsupported, reader_for
 from kaoken.ir.builder import Builder, literal_elements
@@ -159,7 +171,8 @@ class _Importer:
         standard = proto.domain in ("", "ai.onnx")
         reader = self._branch if proto.op_type == "If" else reader_for(proto.op_type, self.version)
         if reader is None or not standard:
-            self._fail(proto, name, self._unknown(proto))
+            if not standard or not self._expand(proto, name):
+                self._fail(proto, name, self._unknown(proto))
             return
         self.builder.origin = (name,)
         try:
@@ -178,6 +191,22 @@ class _Importer:
         missing = [o for o in proto.output if o and o not in self.values]
         if missing:
             self._fail(proto, name, f"{proto.op_type}: output {', '.join(missing)} is not supported")
+
+    def _expand(self, proto: onnx.NodeProto, name: str) -> bool:
+        """Read the body by which the standard defines an operator, if there is one that can be read."""
+        inputs = [self.values[i] if i else None for i in proto.input]
+        body = function_body(proto, self.version, inputs)
+        if body is None:
+            return False
+        version, problems, broken = self.version, list(self.problems), set(self.broken)
+        nodes, self.version = body
+        for node in nodes:
+            self._node(node, name)
+        self.version = version
+        if self.problems == problems:
+            return True
+        self.problems, self.broken = problems, broken
+        return False
 
     def _bind(self, name: str, value: Value) -> None:
         """Let `name` mean `value`; a value takes the first name that is given to it."""

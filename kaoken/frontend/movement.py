@@ -177,8 +177,8 @@ def gather_nd(node: OnnxNode) -> Value:
 def pad(node: OnnxNode) -> Value:
     x = node.input(0)
     mode = node.attribute("mode", "constant")
-    if mode != "constant":
-        raise Unsupported(f"Pad mode {mode!r} is not supported; only 'constant' is")
+    if mode not in ("constant", "reflect", "edge", "wrap"):
+        raise Unsupported(f"mode={mode!r} is none of constant, reflect, edge and wrap")
     widths = node.dims(1)
     axes = node.integers(3) if node.optional(3) is not None else list(range(x.rank))
     before, after = [dim(0)] * x.rank, [dim(0)] * x.rank
@@ -187,7 +187,18 @@ def pad(node: OnnxNode) -> Value:
         before[at], after[at] = widths[n], widths[len(axes) + n]
     if all(d == 0 for d in before + after):
         return x
-    return node.add("pad", x, node.optional(2), before=tuple(before), after=tuple(after))
+    if mode == "constant":
+        return node.add("pad", x, node.optional(2), before=tuple(before), after=tuple(after))
+    for extent, low, high in zip(x.shape, before, after, strict=True):
+        if extent == 0 and (low != 0 or high != 0):
+            raise Unsupported(f"mode={mode!r} of an axis without elements")
+    return node.add("pad_index", x, before=tuple(before), after=tuple(after), mode=mode)
 
 
-__all__ = ["reshape_to", "slice_axis"]
+@onnx_op("ReverseSequence", since=10)
+def reverse_sequence(node: OnnxNode) -> Value:
+    x, lengths = node.input(0), node.input(1)
+    batch_axis, time_axis = int(node.attribute("batch_axis", 1)), int(node.attribute("time_axis", 0))
+    if {batch_axis, time_axis} != {0, 1}:
+        raise Unsupported(f"batch_axis={batch_axis} and time_axis={time_axis} are not 0 and 1")
+    return node.add("reverse_sequence", x, lengths, batch_axis=batch_axis, time_axis=time_axis)

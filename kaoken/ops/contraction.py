@@ -142,7 +142,7 @@ def _conv_transpose_formula(node: Node, output: int) -> Formula:
 define("conv_transpose", "contraction", _infer_conv_transpose, _conv_transpose_formula)
 
 
-# einsum: attrs terms (a tuple of axis labels for each operand), result (labels); other labels are summed, in order of first use --
+# einsum: attrs terms (a tuple of axis labels for each operand), result (labels); other labels are summed, in order of first use
 
 
 def einsum_terms(equation: str, ranks: list[int]) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:

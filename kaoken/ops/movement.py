@@ -317,6 +317,49 @@ def _pad_formula(node: Node, output: int) -> Formula:
 define("pad", "pointwise", _same_type(_pad_shape), _pad_formula)
 
 
+# pad_index: operand x; attrs before, after, mode (edge, reflect, wrap): what lies outside is an element inside --
+
+
+def _pad_index_formula(node: Node, output: int) -> Formula:
+    axes, at = _at(node)
+    x = operand(node.inputs, 0)
+    indices: list[Expr] = []
+    for extent, before, after, i in zip(x.shape, node.attrs["before"], node.attrs["after"], at, strict=True):
+        index = apply("sub", i, Int(dim(before)))
+        if before == 0 and after == 0:
+            indices.append(index)
+        elif extent == 1:
+            indices.append(integer(0))
+        elif node.attrs["mode"] == "wrap":
+            indices.append(apply("mod", index, Int(extent)))
+        elif node.attrs["mode"] == "edge":
+            indices.append(apply("max", integer(0), apply("min", index, Int(extent - 1))))
+        else:
+            period = 2 * extent - 2
+            folded = apply("mod", index, Int(period))
+            indices.append(apply("min", folded, apply("sub", Int(period), folded)))
+    return Formula(axes, Read(x, tuple(indices)))
+
+
+define("pad_index", "movement", _same_type(_pad_shape), _pad_index_formula)
+
+
+# reverse_sequence: operands x, lengths; attrs batch_axis, time_axis: the first lengths[b] steps of each row, backwards --
+
+
+def _reverse_sequence_formula(node: Node, output: int) -> Formula:
+    axes, at = _at(node)
+    x, lengths = operand(node.inputs, 0), operand(node.inputs, 1)
+    time = node.attrs["time_axis"]
+    length = Read(lengths, (at[node.attrs["batch_axis"]],))
+    turned = apply("sub", apply("sub", length, integer(1)), at[time])
+    index = select(apply("lt", at[time], length), turned, at[time])
+    return Formula(axes, Read(x, (*at[:time], index, *at[time + 1 :])))
+
+
+define("reverse_sequence", "movement", _same_type(lambda x, attrs: x.shape), _reverse_sequence_formula)
+
+
 def infer_minus_one(shape: list[Dim], total: Dim) -> list[Dim]:
     """Replace the one -1 of a reshape target by what is left of `total`. Raises ShapeError if nothing fits."""
     holes = [n for n, d in enumerate(shape) if d == -1]

@@ -1,0 +1,68 @@
+"""Operators that the ONNX standard defines by a function body, expanded into the operators of that body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+
+from kaoken.ir.graph import Value
+
+
+def function_body(node: onnx.NodeProto, version: int, inputs: list[Value | None]) -> tuple[list[onnx.NodeProto], int] | None:
+    """The nodes that the standard spells `node` with, from its operands to its results, and their opset; None without a body."""
+    schema: Any
+    try:
+        schema = onnx.defs.get_schema(node.op_type, version, "")
+    except onnx.defs.SchemaError:
+        return None
+    text: bytes | None = None
+    if schema.has_function:
+        versions = [v for v in schema.function_opset_versions if v <= version]
+        text = schema.get_function_with_opset_version(max(versions)) if versions else None
+    if not text and schema.has_context_dependent_function:
+        versions = [v for v in schema.context_dependent_function_opset_versions if v <= version]
+        types = [_type(value).SerializeToString() for value in inputs]
+        whole = node.SerializeToString()
+        text = schema.get_context_dependent_function_with_opset_version(max(versions), whole, types) if versions else None
+    if not text:
+        return None
+    function = onnx.FunctionProto()
+    function.ParseFromString(text)
+    opset = next((o.version for o in function.opset_import if o.domain in ("", "ai.onnx")), version)
+    return _between(function, node), opset
+
+
+def _type(value: Value | None) -> onnx.TypeProto:
+    if value is None:
+        return onnx.TypeProto()
+    element_type = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)  # type: ignore[arg-type]
+    return onnx.helper.make_tensor_type_proto(element_type, [d.constant for d in value.shape])
+
+
+def _between(function: onnx.FunctionProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """The body with the node's names and attributes in place of its formal ones; inner names are made unique."""
+    names = {"": ""} | dict(zip(function.input, node.input, strict=False))
+    names |= {formal: "" for formal in function.input if formal not in names}
+    names |= {formal: actual for formal, actual in zip(function.output, node.output, strict=False) if actual}
+    prefix = f"{next(o for o in node.output if o)}/"
+    given = {a.name: a for a in node.attribute}
+    given = {a.name: a for a in function.attribute_proto} | given
+    result = []
+    for inner in function.node:
+        copy = onnx.NodeProto()
+        copy.CopyFrom(inner)
+        del copy.input[:], copy.output[:], copy.attribute[:]
+        copy.name = f"{prefix}{inner.name or inner.op_type}"
+        copy.input.extend(names.get(name, prefix + name) for name in inner.input)
+        copy.output.extend(names.setdefault(name, prefix + name) for name in inner.output)
+        for attribute in inner.attribute:
+            if not attribute.ref_attr_name:
+                copy.attribute.append(attribute)
+            elif attribute.ref_attr_name in given:
+                actual = onnx.AttributeProto()
+                actual.CopyFrom(given[attribute.ref_attr_name])
+                actual.name = attribute.name
+                copy.attribute.append(actual)
+        result.append(copy)
+    return result
