@@ -248,7 +248,7 @@ class Session:
         interface = self._library.interface
         if interface["context"]:
             total = dims[interface["past"]] + dims[interface["sequence"]]
-            needed = {"batch": dims[interface["batch"]], "sequence": dims[interface["sequence"]], "context": total}
+            needed = {"batch": dims.get(interface["batch"], 0), "sequence": dims[interface["sequence"]], "context": total}
         else:
             needed = {d: max(1, dims[d]) for d in self._dims}
         if self._handle is not None and all(self._sizes.get(k, 0) >= v for k, v in needed.items()):
@@ -267,7 +267,7 @@ class TextGenerator:
         if not self._library.interface["feed"]:
             raise ValueError(f"{folder} is no language model with a cache; use Session")
         self._folder, self._settings = Path(folder).resolve(), (threads, context, sequence)
-        sizes = {"batch": 1, "context": context, "sequence": sequence, "threads": threads}
+        sizes = {"context": context, "sequence": sequence, "threads": threads}
         self._handle: ctypes.c_void_p | None = self._library.create(sizes)
         self.vocabulary: int = self._library.interface["vocabulary"]
         self.has_tokenizer: bool = self._library.report["tokenizer"]

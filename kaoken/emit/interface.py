@@ -78,7 +78,7 @@ def in_call(size: Dim) -> str:
 
 @dataclass
 class Interface:
-    """The model's surface. `batch`, `seq`, `past` name the dimensions of a model with state."""
+    """The model's surface. `batch`, `seq`, `past` name the dimensions of a model with state; a fixed batch has no name."""
 
     sizes: list[Size]
     dims: list[DimField]
@@ -87,6 +87,7 @@ class Interface:
     creation: dict[Symbol, str]
     feed: bool = False
     batch: str = ""
+    fixed_batch: int = 0
     seq: str = ""
     past: str = ""
     ids: str = ""
@@ -102,7 +103,7 @@ def build_interface(graph: Graph, tokenizer: bool) -> Interface:
     symbols = [s for s in graph.symbols.values() if s is not rows]
     past = _past_symbol(graph)
     seq = _only_symbol(graph.states[0].present.shape[2] - dim(past)) if past is not None else None
-    batch = _only_symbol(graph.states[0].past.shape[0]) if past is not None else None
+    batch = graph.states[0].past.shape[0] if past is not None else None
     names = Names()
     state_values = {s.past for s in graph.states} | {s.present for s in graph.states}
     inputs = [_tensor(v.name, v, "input", names, v in state_values) for v in graph.inputs]
@@ -121,7 +122,9 @@ def build_interface(graph: Graph, tokenizer: bool) -> Interface:
     interface = Interface(sizes, dims, inputs, outputs, creation)
     interface.context = context
     if past is not None and seq is not None and batch is not None:
-        interface.batch, interface.seq, interface.past = (c_name(s.name) for s in (batch, seq, past))
+        interface.seq, interface.past = c_name(seq.name), c_name(past.name)
+        interface.fixed_batch = batch.constant or 0
+        interface.batch = "" if interface.fixed_batch else c_name(to_text(batch))
         _find_feed(graph, interface, seq)
     return interface
 
@@ -145,30 +148,28 @@ def _upper(symbol: Symbol) -> int:
 
 
 def _state_sizes(
-    graph: Graph, batch: Symbol, seq: Symbol, past: Symbol
+    graph: Graph, batch: Dim, seq: Symbol, past: Symbol
 ) -> tuple[list[Size], list[DimField], dict[Symbol, str], int]:
     context = _context(graph, seq, past)
+    rows = _only_symbol(batch)
+    low, high = (max(1, rows.lower), _upper(rows)) if rows is not None else (int(batch), int(batch))
+    piece = min(128, context, _upper(seq))
+    shorter = f"sizes->context < {piece} ? sizes->context : {piece}"
     sizes = [
-        Size("batch", max(1, batch.lower), _upper(batch), 1, "1", "rows"),
+        Size("batch", low, high, low, str(low), "rows"),
         Size("context", 1, context, context, str(context), "positions that a row can hold"),
         Size(
-            "sequence",
-            1,
-            min(_upper(seq), context),
-            min(128, context),
-            "default_sequence",
-            "positions of a call of run, or of a piece that feed takes",
+            "sequence", 1, min(_upper(seq), context), piece, shorter, "positions of a call of run, or of a piece that feed takes"
         ),
     ]
-    sizes[2] = Size(
-        **{**sizes[2].__dict__, "default_code": f"sizes->context < {sizes[2].default} ? sizes->context : {sizes[2].default}"}
-    )
     dims = [
-        DimField(c_name(batch.name), max(1, batch.lower), _upper(batch), "m->sizes.batch"),
         DimField(c_name(seq.name), max(1, seq.lower), min(_upper(seq), context), "m->sizes.sequence"),
         DimField(c_name(past.name), 0, context, "m->sizes.context"),
     ]
-    creation = {batch: "sizes->batch", seq: "sizes->sequence", past: "sizes->context"}
+    creation = {seq: "sizes->sequence", past: "sizes->context"}
+    if rows is not None:
+        dims.insert(0, DimField(c_name(rows.name), low, high, "m->sizes.batch"))
+        creation[rows] = "sizes->batch"
     return sizes, dims, creation, context
 
 

@@ -183,10 +183,7 @@ def render_tiles(schedules: Iterable[Schedule]) -> str:
             condition = "#if 1 /* the same on every level */"
         tiles = sorted(frozenset[Tile]().union(*(tile_set.tiles() for tile_set in sets)))
         text = "\n".join(_render("tile.mako", rows=tile.rows, panels=tile.panels) for tile in tiles)
-        tables = [
-            (name, tile_set.panels, tile_set.main.rows)
-            for name, tile_set in zip(names, sets, strict=True)
-        ]
+        tables = [(name, tile_set.panels, tile_set.main.rows) for name, tile_set in zip(names, sets, strict=True)]
         levels.append((condition, text.rstrip("\n"), _table(tiles), tables))
     matmul = any(isinstance(schedule, LinearSchedule) for schedule in schedules)
     return _render("tile_matmul.mako", levels=levels, matmul=matmul)

@@ -80,9 +80,9 @@ class ModelFiles:
     def call_dims(self) -> list[str]:
         return [d.name for d in self.interface.dims] + (["logit_rows"] if self.tail else [])
 
-    @property
-    def batch_dim(self) -> str:
-        return self.interface.batch
+    def batch_of(self, prefix: str) -> str:
+        """The batch of a call as C: a field of `prefix`, or the fixed number."""
+        return f"{prefix}{self.interface.batch}" if self.interface.batch else str(self.interface.fixed_batch)
 
     @property
     def seq_dim(self) -> str:
@@ -122,6 +122,24 @@ class ModelFiles:
         memory = self.program.memory
         return [
             (memory.slot_of[c.keys].index, memory.slot_of[c.values].index, self.created(c.keys.shape[2])) for c in memory.caches
+        ]
+
+    @property
+    def cache_offsets(self) -> list:
+        """Caches of the arena whose queries begin behind their first key: index, room for the offsets, the offset in a call."""
+        found = [c for c in self.program.memory.caches if c.offset != 0]
+        return [
+            type(
+                "Offset",
+                (),
+                {
+                    "index": c.index,
+                    "rows": self.created(c.keys.shape[0]),
+                    "batch": in_call(c.keys.shape[0]),
+                    "value": in_call(c.offset),
+                },
+            )
+            for c in found
         ]
 
     def created(self, size: Dim) -> str:

@@ -236,7 +236,10 @@ class _Builder:
 
         past = self._past(keys)
         arguments = [Argument(to_c(q.shape[0])), Argument(to_c(q.shape[1])), self.pointer(q), Argument(str(heads * head_dim))]
-        arguments += [Argument(cache=self.memory.cache_of(keys)), Argument(to_c(keys.shape[2] - past))]
+        arguments += [
+            Argument(cache=self.memory.cache_of(keys)),
+            Argument(to_c(keys.shape[2] - past - self.memory.cache_of(keys).offset)),
+        ]
         if mask is not None:
             stride = "0" if mask.shape[0] == 1 else to_c(mask.shape[1])
             arguments += [self.pointer(mask), Argument(stride)]
@@ -290,6 +293,7 @@ class _Builder:
         operands = list(dict.fromkeys(r.value for r in _all_reads(formula.body)))
         names = {value: chr(ord("a") + n) if n < 20 else f"a{n}" for n, value in enumerate(operands)}
         stored = output.packing in ("keys", "values")
+        kept = output in {s.present for s in self.graph.states}
 
         def offset(value: Value, indices: list[str]) -> str:
             entry = self.weights.of_value.get(value)
@@ -301,8 +305,8 @@ class _Builder:
 
         def output_offset(at: list[str]) -> str:
             if stored:
-                place = f"{at[2]} + (cache->past ? cache->past[{at[0]}] : 0)"
-                return cache_offset(output, [at[0], at[1], f"({place})", at[3]], "cache->capacity")
+                place = f"{at[2]} + cache->past[{at[0]}]" if kept else at[2]
+                return cache_offset(output, [at[0], at[1], place, at[3]], "cache->capacity")
             return row_major(at, [to_c(d) for d in output.shape])
 
         emitter = LoopEmitter(formula, output.dtype, output, names, offset, {v for v, _ in self.program.checks})

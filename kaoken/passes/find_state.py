@@ -23,6 +23,13 @@ def find_state(graph: Graph) -> None:
         if past not in inputs or past.rank != 4 or node.attrs["axis"] != 2:
             explanation(graph).miss("state", node, f"{past.name} is no input [batch, heads, past, size] continued on axis 2")
             continue
+        if (
+            past.shape[2].constant is not None
+            or new.shape[2].constant is not None
+            or not new.shape[2].symbols().isdisjoint(past.shape[2].symbols())
+        ):
+            explanation(graph).miss("state", node, f"{past.name} has a fixed number of positions; export it with dynamic sizes")
+            continue
         if not _only_continued(rewriter, past, node):
             explanation(graph).miss("state", node, f"{past.name} is read by other nodes too")
             continue

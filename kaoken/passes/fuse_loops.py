@@ -22,7 +22,6 @@ def fuse_loops(graph: Graph) -> None:
     uses = graph.uses()
     stored = _stored(graph, uses)
     nodes: list[Node] = []
-    replaced: dict[Value, Value] = {}
     for node in graph.nodes:
         if node.op == "append":
             _fuse_append(node, stored)
@@ -35,15 +34,8 @@ def fuse_loops(graph: Graph) -> None:
         else:
             for n, value in enumerate(node.outputs):
                 if value in stored:
-                    made = _loop(node, n, value, stored)
-                    nodes.append(made)
-                    replaced[value] = made.output
-    graph.nodes = nodes
-    for known in _known_operands(graph):
-        made = _from_known(known)
-        graph.nodes.insert(0, made)
-        replaced[known] = made.output
-    graph.replace(replaced)
+                    nodes.append(_loop(node, n, value, stored))
+    graph.nodes = [*map(_from_known, _known_operands(nodes, graph.outputs)), *nodes]
     graph.outputs = [(name, _stored_output(graph, value)) for name, value in graph.outputs]
     graph.sort()
     graph.remove_dead()
@@ -91,10 +83,15 @@ def _reads_strided(node: Node, uses: dict[Value, list[Node]]) -> bool:
 
 def _loop(node: Node, output: int, value: Value, stored: set[Value]) -> Node:
     formula = _composed(value, stored, expand)
+    origin = _origin(node, value, stored)
+    return _computed_by(value, formula, origin)
+
+
+def _computed_by(value: Value, formula: Formula, origin: tuple[str, ...]) -> Node:
+    """A map node that computes `value`: the value stays the one that other formulas read."""
     inputs = list(dict.fromkeys(r.value for r in reads(formula.body)))
-    attrs = {"formula": formula, "dtype": value.dtype}
-    made = new_node("map", inputs, [(value.name, value.shape, value.dtype)], attrs, _origin(node, value, stored))
-    made.output.packing = value.packing
+    made = Node("map", [*inputs], [value], {"formula": formula, "dtype": value.dtype}, origin)
+    value.producer = made
     return made
 
 
@@ -136,24 +133,17 @@ def _origin(node: Node, value: Value, stored: set[Value]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _known_operands(graph: Graph) -> list[Value]:
-    found: dict[Value, None] = {}
-    for node in graph.nodes:
-        for value in node.inputs:
-            if value is not None and value.producer is None and value.known is not None and value.data is None:
-                found.setdefault(value)
-    for _, value in graph.outputs:
-        if value.producer is None and value.known is not None and value.data is None:
-            found.setdefault(value)
-    return list(found)
+def _known_operands(nodes: list[Node], outputs: list[tuple[str, Value]]) -> list[Value]:
+    """Known tensors that a kernel or an output needs in memory."""
+    read_values = [v for node in nodes for v in node.inputs if v is not None] + [value for _, value in outputs]
+    return list(dict.fromkeys(v for v in read_values if v.producer is None and v.known is not None and v.data is None))
 
 
 def _from_known(value: Value) -> Node:
-    """A known tensor that a kernel or an output needs in memory."""
     axes = axes_for(value.shape)
     body = see_through(read(value, tuple(Int(dim(a)) for a in axes)))
-    attrs = {"formula": Formula(axes, body), "dtype": value.dtype}
-    return new_node("map", [], [(value.name, value.shape, value.dtype)], attrs)
+    value.known = None
+    return _computed_by(value, Formula(axes, body), ())
 
 
 def _stored_output(graph: Graph, value: Value) -> Value:

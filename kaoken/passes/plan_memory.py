@@ -24,13 +24,17 @@ class Slot:
 
 @dataclass(eq=False)
 class CachePlan:
-    """Keys and values of one attention: in the handle's state, or in slots of the arena."""
+    """Keys and values of one attention: in the handle's state, or in slots of the arena.
+
+    `offset` is the position of the first query among the keys of a causal attention in the arena, 0 where they begin together.
+    """
 
     index: int
     attention: Node
     keys: Value
     values: Value
     is_state: bool
+    offset: Dim
 
 
 @dataclass
@@ -74,7 +78,9 @@ def plan_memory(graph: Graph) -> None:
         if node.op == "attention":
             keys, values = node.inputs[1], node.inputs[2]
             assert keys is not None and values is not None
-            plan.caches.append(CachePlan(len(plan.caches), node, keys, values, keys in states))
+            causal = node.attrs["causal"] and keys not in states
+            offset = keys.shape[2] - node.output.shape[1] if causal else dim(0)
+            plan.caches.append(CachePlan(len(plan.caches), node, keys, values, keys in states, offset))
     plan.external = {root(v) for _, v in graph.outputs} | set(graph.inputs) | states
     last_use = _last_uses(graph)
     sample = _sample(graph)

@@ -84,7 +84,7 @@ static void ${spec.name}_task(kk_thread *t, int64_t rows, const float *q, int64_
                 const float *w = keys + (k0 / 16 + panel) * ${16 * head_dim};
                 wide = panels - panel >= width ? width : panels - panel >= 2 ? 2 : 1;
                 const int64_t stride = wide == 1 ? 0 : ${16 * head_dim};
-                tiles[r1 - r0][wide](${head_dim}, q + r0 * q_stride, q_stride, w, 16, stride, score + 16 * panel, ${key_block}, 0, (uintptr_t)w + ${64 * head_dim} * (uintptr_t)wide, 4 * (uintptr_t)stride);
+                tiles[r1 - r0][wide](${head_dim}, q + r0 * q_stride, q_stride, w, 16, stride, score + 16 * panel, ${key_block}, 0, (uintptr_t)w + ${64 * head_dim} * (uintptr_t)wide, 4 * (uintptr_t)stride, 64);
             }
             /* 3. Their softmax, continued: what a row does not see weighs nothing. */
             for (int64_t r = r0; r < r1; r++) {
@@ -132,10 +132,10 @@ static void ${spec.name}_task(kk_thread *t, int64_t rows, const float *q, int64_
                 wide = left >= width ? width : left >= 2 ? 2 : 1;
                 const int64_t stride = wide == 1 ? 0 : 16;
                 const float *w = values + k0 * ${value_dim} + 16 * panel;
-                tiles[r1 - r0][wide](depth, score, ${key_block}, w, ${value_dim}, stride, sum + r0 * ${value_width} + 16 * panel, ${value_width}, 1, (uintptr_t)w + STREAM_AHEAD, 4 * (uintptr_t)stride);
+                tiles[r1 - r0][wide](depth, score, ${key_block}, w, ${value_dim}, stride, sum + r0 * ${value_width} + 16 * panel, ${value_width}, 1, (uintptr_t)w + STREAM_AHEAD, 4 * (uintptr_t)stride, ${4 * value_dim});
             }
 % if ragged:
-            tiles[r1 - r0][1](depth, score, ${key_block}, edge, 16, 0, sum + r0 * ${value_width} + ${edge_slot}, ${value_width}, 1, (uintptr_t)edge, 0);
+            tiles[r1 - r0][1](depth, score, ${key_block}, edge, 16, 0, sum + r0 * ${value_width} + ${edge_slot}, ${value_width}, 1, (uintptr_t)edge, 0, 0);
 % endif
         }
     }

@@ -8,7 +8,7 @@ ${m.name}_status ${m.name}_feed(${m.name} *m, int64_t batch, int64_t count, cons
 {
     if (!m || !ids)
         return ${m.upper}_ERROR_ARGUMENT;
-    if (batch < 1 || batch > m->sizes.batch || count < 1)
+    if (batch < ${m.interface.fixed_batch or 1} || batch > m->sizes.batch || count < 1)
         return ${m.upper}_ERROR_RANGE;
     for (int64_t b = 0; b < batch; b++) {
         if (count > m->sizes.context - m->past[b])
@@ -28,7 +28,9 @@ ${m.name}_status ${m.name}_feed(${m.name} *m, int64_t batch, int64_t count, cons
         n = count - done < m->sizes.sequence ? count - done : m->sizes.sequence;
         memset(&c, 0, sizeof c);
         c.m = m;
-        c.${m.batch_dim} = batch;
+% if m.interface.batch:
+        c.${m.interface.batch} = batch;
+% endif
         c.${m.seq_dim} = n;
         c.${m.past_dim} = m->past[0];
 % if m.tail:

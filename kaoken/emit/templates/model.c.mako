@@ -44,6 +44,9 @@ struct ${m.name} {
 % if m.caches:
     kk_cache cache[${len(m.caches)}];
 % endif
+% if m.cache_offsets:
+    int64_t *offset[${len(m.cache_offsets)}]; /* [batch]: where the first query stands among the keys */
+% endif
 % if m.states:
     int64_t *past; /* [batch]: positions that each row holds */
     int64_t *positions, *ids; /* [batch][sequence]: a piece of what feed is given */
@@ -85,6 +88,9 @@ typedef struct layout {
     size_t slot[${max(1, len(m.slots))}], arena_end;
 % if m.states:
     size_t cache[${len(m.caches)}][2], past, positions, ids;
+% endif
+% if m.cache_offsets:
+    size_t offset[${len(m.cache_offsets)}];
 % endif
 % if m.tokenizer:
     size_t text_scratch;
@@ -147,6 +153,9 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
     l.positions = place(&end, 8 * sizes->batch * sizes->sequence);
     l.ids = place(&end, 8 * sizes->batch * sizes->sequence);
 % endif
+% for n, o in enumerate(m.cache_offsets):
+    l.offset[${n}] = place(&end, 8 * (${o.rows}));
+% endfor
 % if m.tokenizer:
     l.text_scratch = place(&end, (int64_t)kk_tokenizer_scratch((size_t)sizes->text_bytes));
 % endif
@@ -220,6 +229,9 @@ static ${m.name}_status lay_out(${m.name} **handle, kk_weights *file, const ${m.
     m->cache[${n}].capacity = (${capacity} + 15) / 16 * 16;
 % endfor
 % endif
+% for n, o in enumerate(m.cache_offsets):
+    m->cache[${o.index}].past = m->offset[${n}] = (int64_t *)(void *)(base + l.offset[${n}]);
+% endfor
     status = size == ${m.weights_size} ? KK_OK : KK_ERROR_WEIGHTS;
 % if m.tokenizer:
     if (status == KK_OK) {
@@ -361,13 +373,13 @@ static void forward_run(void *argument, kk_thread *t)
 % if m.states:
     /* What the caller kept of earlier positions goes into the cache; the longer cache comes back out. */
 % for s in m.state_pairs:
-    kk_cache_import(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], c->${m.batch_dim}, c->${m.past_dim}, c->${s.past_keys}, c->${s.past_values});
+    kk_cache_import(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${m.past_dim}, c->${s.past_keys}, c->${s.past_values});
 % endfor
     kk_barrier(t);
     forward(c, t);
     kk_barrier(t);
 % for s in m.state_pairs:
-    kk_cache_export(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], c->${m.batch_dim}, c->${m.past_dim} + c->${m.seq_dim}, c->${s.present_keys}, c->${s.present_values});
+    kk_cache_export(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${m.past_dim} + c->${m.seq_dim}, c->${s.present_keys}, c->${s.present_values});
 % endfor
 % else:
     forward(c, t);
@@ -423,9 +435,13 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
         return ${m.upper}_ERROR_RANGE;
 % endfor
 % if m.states:
-    for (int64_t b = 0; b < a->${m.batch_dim}; b++)
+    for (int64_t b = 0; b < ${m.batch_of("a->")}; b++)
         m->past[b] = a->${m.past_dim};
 % endif
+% for n, o in enumerate(m.cache_offsets):
+    for (int64_t b = 0; b < ${o.batch}; b++)
+        m->offset[${n}][b] = ${o.value};
+% endfor
     return (${m.name}_status)kk_pool_run(m->pool, forward_run, &c);
 }
 % if m.feed:

@@ -17,7 +17,7 @@ static void tile_${rows}x${width}(TILE_ARGUMENTS)
 % for r in R:
     kk_f32 ${", ".join(f"s{r}{p} = first(sum{column(r, 'sum_stride', 1)}{f' + {16 * p}' if p else ''}, resume)" for p in P)};
 % endfor
-    for (int64_t k = 0; k < depth; k++, w += w_stride, ahead += 4 * (uintptr_t)w_stride) {
+    for (int64_t k = 0; k < depth; k++, w += w_stride, ahead += ahead_step) {
         const kk_f32 ${", ".join(f"w{p} = kk_load(w{column(p, 'panel_stride', 1)})" for p in P)};
 % for p in P:
         kk_prefetch((const void *)(ahead${column(p, "ahead_stride", 1)}));

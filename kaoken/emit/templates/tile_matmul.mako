@@ -6,9 +6,12 @@
  *   x      [rows][depth], rows x_stride floats apart
  *   w      panel p is [depth][16]: w + p * panel_stride + k * w_stride
  *   sum    [rows][16 * panels], rows sum_stride floats apart; resume: continue these sums, else start from 0
- *   ahead  address to prefetch while at it, moving like w; of panel p at ahead + p * ahead_stride (bytes) */
-#define TILE_ARGUMENTS int64_t depth, const float *x, int64_t x_stride, const float *w, int64_t w_stride, int64_t panel_stride, float *sum, int64_t sum_stride, int resume, uintptr_t ahead, uintptr_t ahead_stride
+ *   ahead  address to prefetch while at it, ahead_step bytes further with each k; of panel p at ahead + p * ahead_stride */
+#define TILE_ARGUMENTS int64_t depth, const float *x, int64_t x_stride, const float *w, int64_t w_stride, int64_t panel_stride, float *sum, int64_t sum_stride, int resume, uintptr_t ahead, uintptr_t ahead_stride, uintptr_t ahead_step
 typedef void tile_function(TILE_ARGUMENTS);
+
+/* Distance, in bytes, at which a lone tile prefetches what it streams. */
+#define STREAM_AHEAD 2048
 
 KK_INLINE kk_f32 first(const float *sum, int resume) { return resume ? kk_load(sum) : kk_zero(); }
 % for condition, tiles, table, widths in levels:
@@ -30,9 +33,6 @@ static const unsigned char ${name}[] = {${most}, ${", ".join(map(str, numbers))}
 % endfor
 #endif
 % if matmul:
-
-/* Distance, in bytes, at which a tile prefetches the weights that it is streaming. */
-#define STREAM_AHEAD 2048
 
 /* One y = x W: its sizes and schedule. */
 typedef struct matmul_plan {
@@ -93,16 +93,12 @@ static void matmul(kk_thread *t, const matmul_plan *plan, int64_t rows, const fl
                 const int last = k0 + depth == k;
                 const float *next = !last ? w + 16 * depth : left > step ? weight + (panel + step) * panel_stride : w;
                 for (int64_t tile = 0; tile < tile_count; tile++) {
-                    /* 3. The first tile streams these weights in, later ones fetch the next block's while they compute. */
+                    /* 3. A lone tile prefetches what it streams; several fetch a part each of the next block while they compute. */
                     const int64_t r0 = count * tile / tile_count, r1 = count * (tile + 1) / tile_count;
-                    const int64_t fetched = tile - 1;
-                    uintptr_t ahead = (uintptr_t)w + STREAM_AHEAD, ahead_stride = 4 * (uintptr_t)stride;
-                    if (tile > 0) {
-                        ahead = (uintptr_t)(fetched < step ? next + fetched * panel_stride : w);
-                        ahead_stride = 0;
-                    }
+                    const uintptr_t part = 64 * (uintptr_t)(depth * tile / tile_count);
+                    const uintptr_t ahead = tile_count == 1 ? (uintptr_t)w + STREAM_AHEAD : (uintptr_t)next + part;
                     float *sum = sums + (plan->k_block < k ? r0 * sum_stride : 0);
-                    tiles[r1 - r0][step](depth, x + (from + r0) * x_stride + k0, x_stride, w, 16, stride, sum, sum_stride, k0 > 0, ahead, ahead_stride);
+                    tiles[r1 - r0][step](depth, x + (from + r0) * x_stride + k0, x_stride, w, 16, stride, sum, sum_stride, k0 > 0, ahead, 4 * (uintptr_t)stride, 64 / (uintptr_t)tile_count);
                     if (last)
                         finish(out, from + r0, r1 - r0, panel, step, sum, sum_stride);
                 }

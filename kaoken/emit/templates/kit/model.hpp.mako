@@ -1,0 +1,298 @@
+<%
+    M, c = m.upper, f"::{m.name}"
+%>// ${m.name}.hpp: ${m.title} for C++17, a thin layer over ${m.name}.h.
+// Made by Kaoken ${m.version} from ${m.source}. Header only; link the C library.
+//
+// A Model owns its memory, may be moved and not copied, and serves one thread at a time; different ones may be used from
+// different threads at once. Every function throws Error, with the status in words, where the C function does not return OK.
+#ifndef ${M}_HPP
+#define ${M}_HPP
+
+#include "${m.name}.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace kaoken::${m.name} {
+
+using Status = ${c}_status;
+using Sizes = ${c}_sizes;         // the largest sizes a model is made for; 0: the default
+using Arguments = ${c}_arguments; // sizes, inputs and outputs of a call in the caller's memory
+
+class Error : public std::runtime_error {
+public:
+    explicit Error(Status status) : std::runtime_error(${c}_status_text(status)), status_(status) {}
+    Status status() const noexcept { return status_; }
+
+private:
+    Status status_;
+};
+
+inline void check(Status status)
+{
+    if (status != ${M}_OK)
+        throw Error(status);
+}
+
+// The sizes and inputs of a call, tensors dense and row-major.
+struct Inputs {
+% for d in k.dims:
+    std::int64_t ${d.name} = ${d.start}; // ${d.lower} to ${d.upper}
+% endfor
+% for v in k.inputs:
+    std::vector<${v.cpp_type}> ${v.c_name}; // ${v.shape_text}
+% endfor
+};
+
+struct Outputs {
+% for v in k.outputs:
+    std::vector<${v.cpp_type}> ${v.c_name}; // ${v.shape_text}
+% endfor
+};
+% if m.feed:
+
+// How a continuation is chosen and where it ends.
+struct GenerateOptions {
+    std::int64_t max_new_tokens = 128;
+    double temperature = 0;        // 0: always the likeliest token
+    std::int64_t top_k = 0;        // only the k likeliest; 0: all
+    double top_p = 1;              // only the likeliest that together reach top_p; 1: all
+    double min_p = 0;              // only those above min_p of the best; 0: all
+    double repetition_penalty = 1; // above 1 makes tokens of the context less likely
+    std::uint64_t seed = 0;        // equal seeds give equal texts
+    std::vector<std::int64_t> stop_ids;
+    std::vector<std::string> stop_strings; // need a tokenizer
+    bool keep_special = false;
+};
+
+using GenerateResult = ${c}_generate_result;
+
+// Receives each token's id (-1: only text that was held back is left) and its new text; true stops.
+using OnToken = std::function<bool(std::int64_t id, std::string_view text)>;
+% endif
+
+class Model {
+public:
+% if m.embedded:
+    // The weights that are linked into the program.
+    explicit Model(const Sizes &sizes = Sizes()) : handle_(create(nullptr, sizes)) {}
+
+% endif
+    // Maps the weights file.
+    explicit Model(const std::string &weights_path, const Sizes &sizes = Sizes()) : handle_(create(weights_path.c_str(), sizes)) {}
+    explicit Model(const char *weights_path, const Sizes &sizes = Sizes()) : handle_(create(weights_path, sizes)) {}
+
+    // In the caller's memory, 64-byte aligned, which must outlive the model; nothing is allocated. See ${m.name}_create_in.
+    Model(const void *weights, std::size_t weights_size, void *memory, std::size_t memory_size, const Sizes &sizes = Sizes())
+        : handle_(create_in(weights, weights_size, memory, memory_size, sizes))
+    {
+    }
+
+    static std::size_t arena_size(const Sizes &sizes = Sizes()) { return ${c}_arena_size(&sizes); }
+    static std::size_t memory_size(const Sizes &sizes = Sizes()) { return ${c}_memory_size(&sizes); }
+
+    // The C handle; it stays this object's. Null after a move.
+    ${c} *get() const noexcept { return handle_.get(); }
+    std::string level() const { return ${c}_level(get()); }
+    void check_weights() const { check(${c}_check_weights(get())); }
+
+    // Computes into the caller's memory, nothing is copied.
+    void run(const Arguments &arguments) { check(${c}_run(get(), &arguments)); }
+
+    // The same with vectors. std::invalid_argument names an input whose length does not fit the sizes.
+    Outputs run(const Inputs &in)
+    {
+        Outputs out;
+        Arguments arguments{};
+% for d in k.dims:
+        in_bounds(in.${d.name}, ${d.lower}, ${d.upper});
+        arguments.${d.name} = in.${d.name};
+% endfor
+% for v in k.inputs:
+        arguments.${v.c_name} = data(in.${v.c_name}, ${v.count_in("in.")}, "${v.c_name}");
+% endfor
+% for v in k.outputs:
+        out.${v.c_name}.resize(static_cast<std::size_t>(${v.count_in("in.")}));
+        arguments.${v.c_name} = out.${v.c_name}.data();
+% endfor
+        run(arguments);
+        return out;
+    }
+% if m.feed:
+
+    // Appends ids to row 0; logits after the last of them: [${M}_VOCABULARY].
+    std::vector<float> feed(const std::vector<std::int64_t> &ids) { return feed(1, ids); }
+
+    // Appends ids, [batch][count], to the first `batch` rows; logits: [batch][${M}_VOCABULARY].
+    std::vector<float> feed(std::int64_t batch, const std::vector<std::int64_t> &ids)
+    {
+        in_bounds(batch, 1, ${k.batch_upper});
+        if (ids.empty() || ids.size() % static_cast<std::size_t>(batch) != 0)
+            throw std::invalid_argument("ids: every row needs the same number of ids, 1 or more");
+        std::vector<float> logits(static_cast<std::size_t>(batch) * ${M}_VOCABULARY);
+        feed(batch, static_cast<std::int64_t>(ids.size()) / batch, ids.data(), logits.data());
+        return logits;
+    }
+
+    // In the caller's memory; logits may be null.
+    void feed(std::int64_t batch, std::int64_t count, const std::int64_t *ids, float *logits)
+    {
+        check(${c}_feed(get(), batch, count, ids, logits));
+    }
+
+    std::int64_t position(std::int64_t row = 0) const { return ${c}_position(get(), row); }
+    std::int64_t capacity() const { return ${c}_capacity(get()); }
+    void reset() { check(${c}_reset(get())); }
+    void truncate(std::int64_t length, std::int64_t row = 0) { check(${c}_truncate(get(), row, length)); }
+    void reorder(const std::vector<std::int64_t> &rows)
+    {
+        static const std::int64_t none = 0;
+        check(${c}_reorder(get(), rows.empty() ? &none : rows.data(), static_cast<std::int64_t>(rows.size())));
+    }
+
+    // Feeds the prompt to row 0 and continues it. An exception of `on_token` ends the text and is passed on.
+    GenerateResult generate(const std::vector<std::int64_t> &prompt, const GenerateOptions &options = GenerateOptions(),
+                            const OnToken &on_token = OnToken())
+    {
+        ${c}_generate_options o = ${c}_generate_defaults();
+        std::vector<const char *> texts;
+        Receiver receiver{&on_token, nullptr};
+        GenerateResult result{};
+
+        for (const std::string &text : options.stop_strings)
+            texts.push_back(text.c_str());
+        o.max_new_tokens = options.max_new_tokens;
+        o.temperature = options.temperature;
+        o.top_k = options.top_k;
+        o.top_p = options.top_p;
+        o.min_p = options.min_p;
+        o.repetition_penalty = options.repetition_penalty;
+        o.seed = options.seed;
+        o.stop_ids = options.stop_ids.data();
+        o.stop_id_count = options.stop_ids.size();
+        o.stop_strings = texts.data();
+        o.stop_string_count = texts.size();
+        o.keep_special = options.keep_special;
+        o.callback = on_token ? &receive : nullptr;
+        o.user = &receiver;
+        const Status status = ${c}_generate(get(), prompt.data(), prompt.size(), &o, &result);
+        if (receiver.thrown)
+            std::rethrow_exception(receiver.thrown);
+        check(status);
+        return result;
+    }
+% endif
+% if m.tokenizer:
+
+    // Text, UTF-8, to ids.
+    std::vector<std::int64_t> encode(std::string_view text)
+    {
+        // A byte gives one id at most; what the tokenizer puts around a text is asked for again.
+        std::vector<std::int64_t> ids(text.size() + 16);
+        std::size_t count = 0;
+        Status status = ${c}_encode(get(), text.data(), text.size(), ids.data(), ids.size(), &count);
+        if (status == ${M}_ERROR_CAPACITY && count > ids.size()) {
+            ids.resize(count);
+            status = ${c}_encode(get(), text.data(), text.size(), ids.data(), ids.size(), &count);
+        }
+        check(status);
+        ids.resize(count);
+        return ids;
+    }
+
+    // Ids to UTF-8 text.
+    std::string decode(const std::vector<std::int64_t> &ids, bool keep_special = false) const
+    {
+        std::string text(16 * ids.size() + 16, '\0');
+        std::size_t bytes = 0;
+        Status status = ${c}_decode(get(), ids.data(), ids.size(), keep_special, text.data(), text.size(), &bytes);
+        if (status == ${M}_ERROR_CAPACITY && bytes > text.size()) {
+            text.resize(bytes);
+            status = ${c}_decode(get(), ids.data(), ids.size(), keep_special, text.data(), text.size(), &bytes);
+        }
+        check(status);
+        text.resize(bytes);
+        return text;
+    }
+% endif
+% if k.text:
+
+    // Continues a text and returns what is new.
+    std::string complete(std::string_view prompt, const GenerateOptions &options = GenerateOptions(), const OnToken &on_token = OnToken())
+    {
+        std::string text;
+        generate(encode(prompt), options, [&](std::int64_t id, std::string_view piece) {
+            text += piece;
+            return on_token && on_token(id, piece);
+        });
+        return text;
+    }
+% endif
+
+private:
+    struct Destroy {
+        void operator()(${c} *handle) const noexcept { ${c}_destroy(handle); }
+    };
+
+    static ${c} *create(const char *weights_path, const Sizes &sizes)
+    {
+        ${c} *handle = nullptr;
+        check(${c}_create(&handle, weights_path, &sizes));
+        return handle;
+    }
+
+    static ${c} *create_in(const void *weights, std::size_t weights_size, void *memory, std::size_t memory_size, const Sizes &sizes)
+    {
+        ${c} *handle = nullptr;
+        check(${c}_create_in(&handle, weights, weights_size, &sizes, memory, memory_size));
+        return handle;
+    }
+
+    static void in_bounds(std::int64_t value, std::int64_t lower, std::int64_t upper)
+    {
+        if (value < lower || value > upper)
+            throw Error(${M}_ERROR_RANGE);
+    }
+
+    template <class T> static const T *data(const std::vector<T> &values, std::int64_t count, const char *name)
+    {
+        if (values.size() != static_cast<std::size_t>(count))
+            throw std::invalid_argument(std::string(name) + " has " + std::to_string(values.size()) + " elements, the sizes ask for " +
+                                        std::to_string(count));
+        return values.data();
+    }
+% if m.feed:
+
+    struct Receiver {
+        const OnToken *on_token;
+        std::exception_ptr thrown;
+    };
+
+    // C code lies between this and generate, which no exception may cross.
+    static int receive(std::int64_t id, const char *text, std::size_t bytes, void *user)
+    {
+        Receiver &receiver = *static_cast<Receiver *>(user);
+        try {
+            return (*receiver.on_token)(id, std::string_view(text, bytes));
+        } catch (...) {
+            receiver.thrown = std::current_exception();
+            return 1;
+        }
+    }
+% endif
+
+    std::unique_ptr<${c}, Destroy> handle_;
+};
+
+} // namespace kaoken::${m.name}
+
+#endif
