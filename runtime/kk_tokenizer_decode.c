@@ -1,7 +1,7 @@
 /* Decoding: the bytes of the tokens, one after the other, read as UTF-8. */
 #include "kk_prefix.h"
 
-#include "kk_tokenizer.h"
+#include "kk_tokenizer_decode.h"
 
 #include "kk_tokenizer_tables.h"
 #include "kk_unicode.h"

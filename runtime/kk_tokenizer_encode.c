@@ -2,7 +2,7 @@
    each piece is encoded by itself. */
 #include "kk_prefix.h"
 
-#include "kk_tokenizer.h"
+#include "kk_tokenizer_encode.h"
 
 #include "kk_bpe.h"
 #include "kk_tokenizer_tables.h"
