@@ -21,6 +21,7 @@ from kaoken.emit.kit import write_kit
 from kaoken.emit.model import build_model_files, render_files
 from kaoken.emit.names import c_name
 from kaoken.emit.program import Program, build_program
+from kaoken.emit.report_page import memory_report
 from kaoken.emit.runtime_sources import copy_runtime
 from kaoken.errors import UnsupportedModelError, UsageError
 from kaoken.frontend import import_model
@@ -169,8 +170,9 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
     if options.embed is not None:
         weights = folder / f"{name}.weights"
         write_elf_object(weights, folder / f"{name}_weights.o", f"{name}_embedded_weights", options.embed)
-    write_kit(folder, name, interface, tables is not None, options.embed is not None)
-    return _report(name, graph, program, interface, tables is not None, rendered, copied)
+    report = _report(name, graph, program, interface, tables is not None, rendered, copied)
+    write_kit(folder, files, report)
+    return report
 
 
 def _title(graph: Graph, name: str) -> str:
@@ -207,7 +209,15 @@ def _report(
         "calls": [{"kernel": c.kernel.name, "layer": c.module, "origin": list(c.node.origin)} for c in program.calls],
         "fusions": explanation(graph).fired,
         "misses": [list(m) for m in explanation(graph).misses],
+        "memory": memory_report(graph, interface),
+        "end_ids": _end_ids(graph),
     }
+
+
+def _end_ids(graph: Graph) -> list[int]:
+    """The tokens that end a text, as config.json says them: one, several or none."""
+    ids = graph.metadata.get("config", {}).get("eos_token_id")
+    return [i for i in (ids if isinstance(ids, list) else [ids]) if isinstance(i, int)]
 
 
 def _schedule(kernel: Any) -> str:

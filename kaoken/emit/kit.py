@@ -1,11 +1,187 @@
-"""What makes the folder a product: build files, an example, wrappers."""
+"""What makes the folder a product: build files, an example, C++ and Python wrappers, a report to read."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from kaoken.emit.interface import Interface
+from kaoken.emit.interface import DimField, Tensor
+from kaoken.emit.kernels import _templates as templates
+from kaoken.emit.model import ModelFiles
+from kaoken.emit.names import c_name
+from kaoken.emit.report_page import render_page
+from kaoken.errors import UsageError
+from kaoken.ir.dims import Call, Dim, bounds, product, to_text
+
+FILES = {
+    "main.c.mako": "example/main.c",
+    "model.hpp.mako": "{name}.hpp",
+    "CMakeLists.txt.mako": "CMakeLists.txt",
+    "config.cmake.mako": "{name}Config.cmake.in",
+    "Makefile.mako": "Makefile",
+    "model.pc.in.mako": "{name}.pc.in",
+    "README.md.mako": "README.md",
+}
+EXAMPLE_LENGTH = 16
+"""Positions that the example of a model without text runs on, where the bounds allow."""
 
 
-def write_kit(folder: Path, name: str, interface: Interface, tokenizer: bool, embedded: bool) -> None:
-    """Write everything around the C files."""
+def write_kit(folder: Path, m: ModelFiles, report: dict[str, Any]) -> None:
+    """Write everything around the C files, which lie in `folder` already. `report`: what report.json will hold."""
+    kit = Kit(folder, m, report)
+    (folder / "example").mkdir()
+    for template, name in FILES.items():
+        text = templates().get_template(f"kit/{template}").render(m=m, k=kit)
+        _write(folder / name.format(name=m.name), text)
+    _write(folder / f"{m.name}.py", python_module(m.name, m.version))
+    _write(folder / "report.html", render_page(report))
+
+
+def _write(path: Path, text: str) -> None:
+    text = re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n"
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def python_module(name: str, version: str) -> str:
+    """The source of `kaoken.session` as a module that needs NumPy only and takes its own folder for the model's."""
+    source = (Path(__file__).parents[1] / "session.py").read_text(encoding="utf-8")
+    about = (
+        f'"""Runs {name} from Python: `Session().run(None, inputs)`, and `TextGenerator()` for a language model with a cache.\n\n'
+        f"Made by Kaoken {version}: its session module, with the folder of this file as the model. Needs NumPy, and a C compiler\n"
+        'on first use unless `make shared` has run.\n"""\n'
+    )
+    source, documented = re.subn(r'\A""".*?"""\n', lambda _: about, source, flags=re.DOTALL)
+    source, placed = re.subn(r"^import numpy as np\n", "\\g<0>\nFOLDER = Path(__file__).resolve().parent\n", source, flags=re.M)
+    source, defaults = re.subn(r"(?<=[(,] )?\bfolder: str \| Path(?=[,)])", "folder: str | Path = FOLDER", source)
+    if documented != 1 or placed != 1 or defaults < 4 or re.search(r"^\s*(from|import) kaoken", source, re.MULTILINE):
+        raise UsageError("kaoken/session.py cannot be made into a module of its own; install Kaoken again")
+    return source
+
+
+@dataclass(frozen=True)
+class KitDim:
+    """A dimension of a call: its bounds, the smallest as a start, and what the example takes."""
+
+    name: str
+    lower: int
+    upper: int
+    start: int
+    example: int
+
+
+class KitTensor:
+    """An input or output as the templates print it. `value` is C for element i of a valid example, or None for zeros."""
+
+    def __init__(self, tensor: Tensor, value: str | None = None):
+        self.name, self.c_name, self.c_type = tensor.name, tensor.c_name, tensor.c_type
+        self.shape_text, self.is_state, self.value = tensor.shape_text, tensor.is_state, value
+        self.size = product(tensor.shape)
+
+    @property
+    def cpp_type(self) -> str:
+        return f"std::{self.c_type}" if self.c_type.endswith("_t") else self.c_type
+
+    @property
+    def count(self) -> str:
+        return self.count_in("a->")
+
+    def count_in(self, prefix: str) -> str:
+        """Number of elements, as C and C++ over dimensions that are written `prefix` and their name."""
+        names = {s.name: prefix + c_name(s.name) for s in self.size.symbols()}
+        return self_contained_c(self.size, names)
+
+
+def self_contained_c(size: Dim, names: dict[str, str]) -> str:
+    """A size as an expression in C and C++ that needs no header. `names`: what stands for each symbol."""
+
+    def call(atom: Call) -> str:
+        left, right = f"({to_text(atom.left, call)})", f"({to_text(atom.right, call)})"
+        low, _ = bounds(atom.left)
+        if atom.function in ("max", "min"):
+            return f"({left} {'>' if atom.function == 'max' else '<'} {right} ? {left} : {right})"
+        remainder = f"({left} % {right})" if low is not None and low >= 0 else f"(({left} % {right} + {right}) % {right})"
+        return remainder if atom.function == "mod" else f"(({left} - {remainder}) / {right})"
+
+    text = to_text(size, call)
+    pattern = "|".join(rf"\b{re.escape(name)}\b" for name in sorted(names, key=len, reverse=True))
+    return re.sub(pattern, lambda found: names[found[0]], text) if names else text
+
+
+class Kit:
+    """What the templates ask for under `k`."""
+
+    def __init__(self, folder: Path, m: ModelFiles, report: dict[str, Any]):
+        self.folder, self.m, self.report = folder, m, report
+        self.text: bool = bool(m.feed and m.tokenizer)
+        self.end_ids: list[int] = report["end_ids"]
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """All C files, as paths in the folder."""
+        return [p.relative_to(self.folder).as_posix() for p in self._files("*.c")]
+
+    @cached_property
+    def headers(self) -> list[str]:
+        included = [f"{self.m.name}_kernels.c"]  # each level's file includes it
+        return [p.relative_to(self.folder).as_posix() for p in self._files("*.h")] + included
+
+    def _files(self, pattern: str) -> list[Path]:
+        return sorted(self.folder.glob(pattern)) + sorted((self.folder / "kaoken").glob(pattern))
+
+    @property
+    def objects(self) -> list[tuple[str, str]]:
+        """Each source with the object that make builds of it."""
+        return [(s, f"build/{Path(s).stem}.o") for s in self.sources]
+
+    @cached_property
+    def dims(self) -> list[KitDim]:
+        return [KitDim(d.name, d.lower, d.upper, d.lower, self._example(d)) for d in self.m.interface.dims]
+
+    def _example(self, d: DimField) -> int:
+        if d.name == self.m.interface.past:
+            return d.lower
+        if d.name == self.m.interface.batch or "batch" in d.name:
+            return max(1, d.lower)
+        return min(d.upper, max(d.lower, EXAMPLE_LENGTH))
+
+    @property
+    def example_dims(self) -> list[tuple[str, int]]:
+        return [(d.name, d.example) for d in self.dims]
+
+    @property
+    def example_sizes(self) -> list[tuple[str, int]]:
+        """Just what the example needs."""
+        dims = dict(self.example_dims)
+        if self.m.states:
+            return [("context", dims[self.m.interface.seq]), ("sequence", dims[self.m.interface.seq])]
+        sizes = {s.name for s in self.m.interface.sizes}
+        return [(name, value) for name, value in dims.items() if name in sizes]
+
+    @property
+    def batch_upper(self) -> int:
+        return next(s.upper for s in self.m.interface.sizes if s.name == "batch")
+
+    @cached_property
+    def inputs(self) -> list[KitTensor]:
+        return [KitTensor(t, self._value(t)) for t in self.m.interface.inputs]
+
+    @cached_property
+    def outputs(self) -> list[KitTensor]:
+        return [KitTensor(t) for t in self.m.interface.outputs]
+
+    @property
+    def output_types(self) -> list[str]:
+        return sorted({t.c_type for t in self.outputs if not t.is_state})
+
+    def _value(self, tensor: Tensor) -> str | None:
+        if tensor.is_state:
+            return None
+        if tensor.dtype.startswith("float"):
+            return f"({tensor.c_type})(i * 37 % 101 - 50) / 50"
+        if "mask" in tensor.name or tensor.dtype == "bool":
+            return "1"
+        extents = [check.extent for check in self.m.checks if check.name == tensor.c_name]
+        return f"i % {min(extents)}" if extents else None
