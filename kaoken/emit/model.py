@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import kaoken
@@ -13,12 +12,11 @@ from kaoken.emit.interface import Interface, in_call
 from kaoken.emit.kernels import _templates as templates
 from kaoken.emit.kernels import render_tiles
 from kaoken.emit.program import Argument, Call, Program
+from kaoken.emit.runtime_sources import runtime_folder
 from kaoken.ir.dims import Dim, product, to_c, to_text
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.passes.last_position import LOGIT_ROWS
 from kaoken.passes.plan_memory import at_creation
-
-RUNTIME = Path(__file__).parents[2] / "runtime"
 
 
 @dataclass
@@ -205,7 +203,7 @@ class ModelFiles:
 
 def statuses() -> list[tuple[str, str]]:
     """(name without prefix, text) of every status, read from the runtime's header."""
-    text = (RUNTIME / "kk_status.h").read_text(encoding="utf-8")
+    text = (runtime_folder() / "kk_status.h").read_text(encoding="utf-8")
     names = re.findall(r"^[ \t]+KK_(\w+)(?: = 0)?,?[ \t]*(?:/\* (.*?) \*/)?", text[: text.index("} kk_status")], re.MULTILINE)
     return [(name, comment or "no error") for name, comment in names]
 

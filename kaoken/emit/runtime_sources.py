@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kaoken.errors import UsageError
+from kaoken.paths import data_folder
 
 FOLDER = "kaoken"
 PREFIX_HEADER = "kk_prefix.h"
@@ -23,12 +24,8 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def runtime_folder() -> Path:
-    """The folder of the runtime's sources: inside the installed package, or beside it in a source tree."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "runtime", package.parent / "runtime"):
-        if (folder / PREFIX_HEADER).is_file():
-            return folder
-    raise UsageError(f"the runtime's C sources are missing beside {package}; install Kaoken again")
+    """The folder of the runtime's sources."""
+    return data_folder("runtime", PREFIX_HEADER)
 
 
 def runtime_closure(sources: Iterable[str]) -> list[str]:

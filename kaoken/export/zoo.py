@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kaoken.errors import UsageError
+from kaoken.paths import data_folder
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,8 @@ class ZooModel:
 
 
 def models_folder() -> Path:
-    """Where the manifest, the configurations and the recipes lie: installed with Kaoken, or in its source
-    tree."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "_models", package.parent / "models"):
-        if (folder / "zoo.toml").is_file():
-            return folder
-    raise UsageError(f"the model zoo is missing: neither {package / '_models'} nor {package.parent / 'models'}")
+    """Where the manifest, the configurations and the recipes lie."""
+    return data_folder("models", "zoo.toml")
 
 
 def load_zoo(folder: Path | None = None) -> dict[str, ZooModel]:
