@@ -143,7 +143,8 @@ class KaokenModelForCausalLM(GenerationMixin):
         wanted = ["logits", *(self._present_names if use_cache is not False else [])]
         logits, *caches = (torch.from_numpy(value) for value in self.session.run(wanted, feeds))
         pairs = tuple(zip(caches[::2], caches[1::2], strict=True)) if caches else None
-        return CausalLMOutputWithPast(logits=logits, past_key_values=pairs)
+        # transformers' annotations know float tensors and Cache objects only; it takes the tuples as well.
+        return CausalLMOutputWithPast(logits=logits, past_key_values=pairs)  # type: ignore[arg-type]
 
     def _cache_feeds(self, past_key_values: Cache | None, batch: int) -> Mapping[str, np.ndarray]:
         """The cache's tensors by input name; empty ones before the first step."""
@@ -157,7 +158,7 @@ class KaokenModelForCausalLM(GenerationMixin):
             empty[name] = np.zeros(shape, np.float32)
         return empty
 
-    def prepare_inputs_for_generation(
+    def prepare_inputs_for_generation(  # type: ignore[override]
         self,
         input_ids: torch.Tensor,
         past_key_values: Cache | None = None,

@@ -57,6 +57,8 @@ class Oracle:
             proto = onnx.inliner.inline_local_functions(proto)
         self._opsets = {entry.domain: entry.version for entry in proto.opset_import}
         self._cached_bytes = 0
+        # Nodes that differ in nothing but names share one evaluator: a model has thousands of the former.
+        self._evaluators: dict[bytes, onnx.reference.ReferenceEvaluator] = {}
         self._graph = _Graph(proto.graph)
         self.input_names = [i.name for i in proto.graph.input if i.name not in self._graph.initializers]
         self.output_names = [o.name for o in proto.graph.output]
@@ -165,17 +167,21 @@ class Oracle:
 
     def _reference(self, graph: _Graph, step: _Step, arguments: list[Any], scope: Scope) -> list[Any]:
         """One node through onnx's reference implementation, given float64 arrays."""
-        feeds = {name: value for name, value in zip(step.node.input, arguments, strict=True) if name}
-        feeds |= {name: self._read(graph, scope, name) for name in step.captures}
-        if step.evaluator is None:
-            node = promote_node(step.node)
-            names = [name for name in dict.fromkeys(node.output) if name]
-            types = [_value_info(name, value) for name, value in feeds.items()]
-            body = helper.make_graph([node], "node", types, [onnx.ValueInfoProto(name=name) for name in names])
+        captured = {name: self._read(graph, scope, name) for name in step.captures}
+        node = _with_plain_names(step.node)
+        feeds = {name: value for name, value in zip(node.input, arguments, strict=True) if name} | captured
+        types = [_value_info(name, value) for name, value in feeds.items()]
+        messages: list[Any] = [node, *types]
+        key = b"".join(message.SerializeToString(deterministic=True) for message in messages)
+        if key not in self._evaluators:
+            names = [onnx.ValueInfoProto(name=name) for name in node.output if name]
+            body = helper.make_graph([promote_node(node)], "node", types, names)
             opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
-            step.evaluator = onnx.reference.ReferenceEvaluator(helper.make_model(body, opset_imports=opsets))
-        results = dict(zip(step.evaluator.output_names, step.evaluator.run(None, feeds), strict=True))
-        return [results.get(name) for name in step.node.output]
+            model = helper.make_model(body, opset_imports=opsets)
+            self._evaluators[key] = onnx.reference.ReferenceEvaluator(model)
+        evaluator = self._evaluators[key]
+        results = dict(zip(evaluator.output_names, evaluator.run(None, feeds), strict=True))
+        return [results.get(name) for name in node.output]
 
 
 class _Step:
@@ -193,7 +199,6 @@ class _Step:
             else:
                 self.attributes[attribute.name] = helper.get_attribute_value(attribute)
         self.captures = sorted(set().union(*(sub.free_names for sub in self.subgraphs.values())))
-        self.evaluator: onnx.reference.ReferenceEvaluator | None = None
 
 
 class _Graph:
@@ -252,13 +257,24 @@ def _promote_tensor(tensor: TensorProto) -> TensorProto:
     return numpy_helper.from_array(promote(numpy_helper.to_array(tensor)), tensor.name)
 
 
+def _with_plain_names(node: NodeProto) -> NodeProto:
+    """The node reading i0, i1, ... and writing o0, o1, ..., so that equal work compares equal."""
+    plain = NodeProto()
+    plain.CopyFrom(node)
+    plain.name, plain.doc_string = "", ""
+    del plain.metadata_props[:]
+    plain.input[:] = [f"i{index}" if name else "" for index, name in enumerate(node.input)]
+    plain.output[:] = [f"o{index}" if name else "" for index, name in enumerate(node.output)]
+    return plain
+
+
 def _value_info(name: str, value: Any) -> onnx.ValueInfoProto:
-    """The type of a value for onnx's reference evaluator, which picks function bodies by it."""
+    """The element type of a value for onnx's reference evaluator, which picks function bodies by it."""
     if not isinstance(value, np.ndarray):
         return onnx.ValueInfoProto(name=name)
     if value.dtype.kind in "OUS":
-        return helper.make_tensor_value_info(name, TensorProto.STRING, value.shape)
-    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+        return helper.make_tensor_value_info(name, TensorProto.STRING, None)
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), None)
 
 
 def _load(model: str | Path | ModelProto) -> ModelProto:
