@@ -30,9 +30,9 @@ static const ${block.name}_weights ${block.name}_layers[${block.count}] = {
 % endfor
 };
 % endfor
+% if m.states:
 
 /* A layer's cache: heads, floats of a key and of a value. */
-% if m.caches:
 static const kk_cache_shape cache_shapes[${len(m.caches)}] = {${", ".join("{%d, %d, %d}" % c for c in m.caches)}};
 % endif
 

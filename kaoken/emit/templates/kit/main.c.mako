@@ -1,9 +1,8 @@
 % if k.text:
-/* example/main.c: continues a text with ${m.name}.
- *
- *   cc -O2 example/main.c *.c kaoken/*.c ${m.name + "_weights.o " if m.embedded else ""}-lm -lpthread -o main
- *   ./main ${"" if m.embedded else m.name + ".weights "}"Once upon a time"
- */
+// example/main.c: continues a text with ${m.name}.
+//
+//   cc -O2 example/main.c *.c kaoken/*.c ${m.name + "_weights.o " if m.embedded else ""}-lm -lpthread -o main
+//   ./main ${"" if m.embedded else m.name + ".weights "}"Once upon a time"
 #include "../${m.name}.h"
 
 #include <errno.h>
@@ -131,11 +130,10 @@ int main(int argc, char **argv)
     return result;
 }
 % else:
-/* example/main.c: runs ${m.name} once on made-up inputs and prints how its outputs begin.
- *
- *   cc -O2 example/main.c *.c kaoken/*.c ${m.name + "_weights.o " if m.embedded else ""}-lm -lpthread -o main
- *   ./main${"" if m.embedded else " " + m.name + ".weights"}
- */
+// example/main.c: runs ${m.name} once on made-up inputs and prints how its outputs begin.
+//
+//   cc -O2 example/main.c *.c kaoken/*.c ${m.name + "_weights.o " if m.embedded else ""}-lm -lpthread -o main
+//   ./main${"" if m.embedded else " " + m.name + ".weights"}
 #include "../${m.name}.h"
 
 #include <stdio.h>
