@@ -40,13 +40,15 @@ class CompileOptions:
     """What `kaoken compile` can be told.
 
     name: the C prefix; from the model's folder or file by default. dims: bounds by dimension name. embed: "x86_64" or "aarch64"
-    to write the weights as an object file too. dump_ir: a folder for the graph's text after every pass.
+    to write the weights as an object file too. dump_ir: a folder for the graph's text after every pass. taps: values of the ONNX
+    graph, by name, that become outputs as well (verification looks at layers through them).
     """
 
     name: str | None = None
     dims: dict[str, str] = field(default_factory=dict)
     embed: str | None = None
     dump_ir: Path | None = None
+    taps: tuple[str, ...] = ()
 
 
 @dataclass
@@ -96,6 +98,8 @@ def compile_model(
 def lower(model: Path, options: CompileOptions, name: str) -> Graph:
     """Import and run all passes."""
     graph = import_model(model, options.dims, name)
+    computed = {value.name: value for node in graph.nodes for value in node.outputs}
+    graph.outputs += [(tap, computed[tap]) for tap in options.taps]
     dump = None
     if options.dump_ir is not None:
         options.dump_ir.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,255 @@
+"""Verification of a compiled model: every output and every layer against the float64 oracle, beside onnxruntime's own error."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from kaoken.compiler import CompileOptions, compile_model, lower, model_name
+from kaoken.emit.names import module_of
+from kaoken.errors import UsageError
+from kaoken.frontend import import_model
+from kaoken.frontend.mapped_file import find_model_file
+from kaoken.ir.graph import Graph
+from kaoken.session import Session, TextGenerator, build_library
+from kaoken.verify.cases import Case, plan_cases
+from kaoken.verify.compare import ErrorReport, argmax_agrees, contract
+from kaoken.verify.inputs import index_bounds, make_inputs
+from kaoken.verify.oracle import Oracle
+from kaoken.verify.peer import Peer
+
+Progress = Callable[[str], None]
+STEPS_PROMPT = 4
+
+
+@dataclass(frozen=True)
+class OutputResult:
+    """An output of one case (or of one layer). `argmax` is the share of rows whose largest entry is the oracle's, for logits."""
+
+    name: str
+    report: ErrorReport
+    argmax: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.report.ok
+
+
+@dataclass
+class CaseResult:
+    """All outputs for one set of sizes."""
+
+    case: Case
+    outputs: list[OutputResult]
+
+    @property
+    def ok(self) -> bool:
+        return all(o.ok for o in self.outputs)
+
+
+@dataclass
+class Verification:
+    """Everything that was compared. `layers` tells where an error begins and is not judged: the contract is about outputs.
+
+    `steps` is the teacher-forced run through the cache; `bits` has a sentence for each comparison of bits, and whether it held.
+    """
+
+    model: str
+    level: str
+    cases: list[CaseResult] = field(default_factory=list)
+    layers: list[OutputResult] = field(default_factory=list)
+    steps: OutputResult | None = None
+    step_count: int = 0
+    bits: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return all(c.ok for c in self.cases) and (self.steps is None or self.steps.ok) and all(self.bits.values())
+
+    def as_json(self) -> dict[str, Any]:
+        return {"ok": self.ok, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """sizes: lengths to try (None: some within the bounds). batch: rows of the padded cases. steps: cached steps. layers: whether to
+    compare them too, which compiles the model once more with them as outputs."""
+
+    dims: Mapping[str, str] = field(default_factory=dict)
+    sizes: Sequence[int] | None = None
+    batch: int = 3
+    steps: int = 32
+    layers: bool = True
+    threads: int = 1
+    seed: int = 0
+
+
+def verify_model(
+    model: Path, compiled: Path | None = None, options: VerifyOptions | None = None, progress: Progress | None = None
+) -> Verification:
+    """Compare a compiled folder (or one made for the purpose and thrown away) with the oracle and onnxruntime.
+
+    Raises UsageError for a missing model, sizes outside the bounds or missing onnxruntime, UnsupportedModelError for a model that
+    cannot be compiled, session.BuildError when the C compiler fails. A wrong result is no exception: see `Verification.ok`.
+    """
+    options = options or VerifyOptions()
+    with tempfile.TemporaryDirectory(prefix="kaoken-verify-") as scratch:
+        return _Verifier(model, compiled, options, progress or (lambda _text: None), Path(scratch)).run()
+
+
+class _Verifier:
+    def __init__(self, model: Path, compiled: Path | None, options: VerifyOptions, say: Progress, scratch: Path) -> None:
+        self.file, self.options, self.say, self.scratch = find_model_file(model), options, say, scratch
+        self.compile_options = CompileOptions(dims=dict(options.dims))
+        say("compiling")
+        self.graph: Graph = lower(model, self.compile_options, model_name(model, None))
+        self.model = model
+        self.folder = compiled if compiled is not None else self._compile("model", self.compile_options)
+        build_library(self.folder)
+        self.session = Session(self.folder, threads=options.threads)
+        self.proto = onnx.load(self.file, load_external_data=False)
+        say("loading the model into onnxruntime")
+        self.peer = Peer(self.file, threads=2)
+        self.oracle = Oracle(self.file)
+
+    def _compile(self, name: str, options: CompileOptions) -> Path:
+        compile_model(self.model, self.scratch / name, options)
+        return self.scratch / name
+
+    def run(self) -> Verification:
+        cases = plan_cases(self.graph, self.options.dims, self.options.sizes, self.options.batch)
+        found = Verification(str(self.file), _level(self.session))
+        for case in cases:
+            self.say(f"comparing {case}")
+            found.cases.append(self._case(case))
+        found.bits |= self._thread_bits(cases)
+        if self.session._library.interface["feed"] and self.options.steps > 0:
+            found.step_count, found.steps = self._steps(found)
+        if self.options.layers:
+            found.layers = self._layers(next((c for c in cases if not c.extreme), cases[0]))
+        return found
+
+    def _inputs(self, case: Case, seed: int) -> dict[str, np.ndarray]:
+        return make_inputs(self.proto, case.dims, self.options.seed + seed, padding=case.padding)
+
+    def _case(self, case: Case) -> CaseResult:
+        inputs = self._inputs(case, seed=sum(case.dims.values()))
+        exact, near = self.oracle.run(inputs), self.peer.run(inputs)
+        names = [n.name for n in self.session.get_outputs()]
+        ours = dict(zip(names, self.session.run(None, inputs), strict=True))
+        return CaseResult(case, [_compare(name, exact[name], ours[name], near.get(name)) for name in exact])
+
+    def _thread_bits(self, cases: Sequence[Case]) -> dict[str, bool]:
+        """One thread and two give equal bits."""
+        self.say("comparing the bits of 1 and 2 threads")
+        result = True
+        sessions = [Session(self.folder, threads=n) for n in (1, 2)]
+        for case in {c.padding: c for c in cases if not c.extreme}.values():
+            inputs = self._inputs(case, 1)
+            one, two = (s.run(None, inputs) for s in sessions)
+            result &= all(_same_bits(a, b) for a, b in zip(one, two, strict=True))
+        return {"1 and 2 threads give equal bits": result}
+
+    def _steps(self, found: Verification) -> tuple[int, OutputResult]:
+        """Random ids, fed one at a time behind a short prompt, against the oracle's logits of the whole sequence."""
+        generator = TextGenerator(self.folder, threads=self.options.threads)
+        names = self.session._library.interface
+        prompt = min(STEPS_PROMPT, generator.capacity - 1)
+        steps = min(self.options.steps, generator.capacity - prompt)
+        self.say(f"comparing {steps} cached steps")
+        sizes = {names["batch"]: 1, names["sequence"]: prompt + steps, names["past"]: 0}
+        bound = min(index_bounds(self.proto).get("input_ids", 2), generator.vocabulary)
+        ids = np.random.default_rng(self.options.seed).integers(0, bound, prompt + steps)
+        inputs = make_inputs(self.proto, self._all_dims(sizes), self.options.seed)
+        inputs["input_ids"] = ids.reshape(1, -1).astype(inputs["input_ids"].dtype)
+        exact = self.oracle.run(inputs, ["logits"])["logits"][0, prompt - 1 :]
+        near = self.peer.run(inputs)["logits"][0, prompt - 1 :]
+        ours = [generator.feed(ids[:prompt])]
+        ours += [generator.feed(ids[n : n + 1]) for n in range(prompt, prompt + steps)]
+        generator.reset()
+        whole = generator.feed(ids)
+        found.bits["a prompt fed whole and in pieces gives equal bits"] = _same_bits(whole, ours[-1])
+        return steps, _compare("logits", exact, np.stack(ours), near)
+
+    def _all_dims(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        from kaoken.verify.cases import complete
+
+        return complete(self.graph, self.options.dims, sizes)
+
+    def _layers(self, case: Case) -> list[OutputResult]:
+        """The kernels' results that are values of the ONNX graph too, in order."""
+        self.say("compiling with every layer as an output")
+        taps = dict(_taps(self.graph, import_model(self.model, dict(self.options.dims))))
+        if not taps:
+            return []
+        folder = self._compile("layers", replace(self.compile_options, taps=tuple(taps)))
+        build_library(folder)
+        session = Session(folder, threads=self.options.threads)
+        self.say("comparing layers")
+        inputs = self._inputs(case, 2)
+        exact = self.oracle.run(inputs, list(taps))
+        near = self._peer_with(list(taps)).run(inputs)
+        ours = dict(zip(taps, session.run(list(taps), inputs), strict=True))
+        return [_compare(label, exact[name], ours[name], near.get(name)) for name, label in taps.items()]
+
+    def _peer_with(self, names: list[str]) -> Peer:
+        """onnxruntime on the graph with more outputs."""
+        proto = onnx.load(self.file)
+        proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+        path = self.scratch / "tapped.onnx"
+        large = proto.ByteSize() > 2**31 - 2**20
+        onnx.save(proto, path, save_as_external_data=large, location="tapped.onnx_data")
+        return Peer(path, threads=2)
+
+
+def _taps(compiled: Graph, imported: Graph) -> Iterator[tuple[str, str]]:
+    """(value, layer) for what a kernel computes just as the ONNX graph does, of the same name and shape."""
+    known = {value.name: value for node in imported.nodes for value in node.outputs}
+    outputs = {name for name, _ in imported.outputs}
+    rows = compiled.symbols.get("logit_rows")
+    for node in compiled.nodes:
+        if node.op in ("view", "reshape", "append"):
+            continue
+        for value in node.outputs:
+            twin = known.get(value.name)
+            if twin is None or value.name in outputs or value.dtype != twin.dtype or value.packing != "rows":
+                continue
+            if value.shape == twin.shape or (rows is not None and any(rows in d.symbols() for d in value.shape)):
+                yield value.name, f"{module_of(node.origin) or node.op} ({node.op})"
+
+
+def _compare(name: str, exact: np.ndarray, ours: np.ndarray, near: np.ndarray | None) -> OutputResult:
+    report = contract(exact, ours, near)
+    if name != "logits" or not report.ok or exact.size == 0:
+        return OutputResult(name, report)
+    share = float(np.mean(ours.argmax(-1) == exact.argmax(-1)))
+    if not argmax_agrees(exact, ours, report.max_limit):
+        report = replace(report, ok=False, reason="the largest entry is another one, by more than the error allows")
+    return OutputResult(name, report, share)
+
+
+def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def _level(session: Session) -> str:
+    """What the compiled folder runs on here; a handle is needed to ask, so one of the least sizes is made."""
+    import ctypes
+
+    library = session._library
+    sizes = {s["name"]: s["lower"] for s in library.interface["sizes"]}
+    handle = library.create(sizes)
+    function = library.function("level")
+    function.restype, function.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
+    text: bytes = function(handle)
+    library.destroy(handle)
+    return text.decode()
+
+
+__all__ = ["CaseResult", "OutputResult", "UsageError", "Verification", "VerifyOptions", "verify_model"]
