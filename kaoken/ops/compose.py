@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from kaoken.ir.dims import Symbol, dim, substitute
+from kaoken.ir.dtypes import is_float
 from kaoken.ir.expr import (
     Expr,
     Formula,
@@ -25,7 +26,7 @@ from kaoken.ir.graph import Node, Value
 from kaoken.ops.registry import OPS
 
 CHOICES = 8
-"""A constant of up to this many elements is read at a computed index by comparisons, a larger one from memory."""
+"""A constant of up to this many integers is read at a computed index by comparisons, a larger one from memory."""
 
 
 def formula_of(node: Node, output: int = 0) -> Formula:
@@ -64,7 +65,8 @@ def _read_known(value: Value, at: tuple[Expr, ...]) -> Expr:
             return apply("add", Int(first), apply("mul", Int(step), index))
     if value.producer is not None:
         return expand(value, at) if OPS[value.producer.op].kind == "movement" else Read(value, at)
-    return choose(flat, index) if value.data is None or len(flat) <= CHOICES else Read(value, at)
+    chosen = value.data is None or (len(flat) <= CHOICES and not is_float(value.dtype))
+    return choose(flat, index) if chosen else Read(value, at)
 
 
 def choose(items: Sequence[Expr], index: Expr, first: int = 0) -> Expr:
