@@ -8,7 +8,7 @@
 #define KK_AWAKE_NANOSECONDS 5000u  /* spinning */
 #define KK_YIELD_NANOSECONDS 50000u /* then offering the processor to others, before sleeping */
 
-enum { KK_POOL_STARTING, KK_POOL_RUNNING, KK_POOL_ENDING };
+enum { KK_GATE_CLOSED, KK_GATE_OPEN, KK_GATE_ABANDONED };
 
 /* Waiters read `generation` while others add to `arrived`: on cache lines of their own. */
 struct kk_pool {
@@ -20,7 +20,9 @@ struct kk_pool {
     void (*work)(void *argument, kk_thread *thread);
     void *argument;
     kk_lock lock;
-    int count, state, may_spin;
+    int count, may_spin;
+    int gate;   /* under the lock: what creation decided for the workers it had started */
+    int ending; /* ordered by the barrier */
 };
 
 /* Each on lines of its own, since every kernel reads its kk_thread. */
@@ -100,29 +102,30 @@ static void kk_worker(void *argument)
     kk_thread *thread = argument;
     kk_pool *pool = thread->pool;
     kk_float_mode mode;
-    int state;
+    int gate;
     kk_lock_enter(&pool->lock);
-    while (pool->state == KK_POOL_STARTING)
+    while (pool->gate == KK_GATE_CLOSED)
         kk_lock_sleep(&pool->lock);
-    state = pool->state;
+    gate = pool->gate;
     kk_lock_leave(&pool->lock);
+    if (gate == KK_GATE_ABANDONED)
+        return;
     kk_float_mode_enter(&mode);
-    while (state == KK_POOL_RUNNING) {
+    for (;;) {
         kk_meet(pool, pool->may_spin); /* awake for a moment, since the next run often follows at once */
-        state = pool->state; /* ordered by the barrier */
-        if (state == KK_POOL_RUNNING) {
-            pool->work(pool->argument, thread);
-            kk_meet(pool, pool->may_spin);
-        }
+        if (pool->ending)
+            break;
+        pool->work(pool->argument, thread);
+        kk_meet(pool, pool->may_spin);
     }
     kk_float_mode_leave(&mode);
 }
 
-/* Lets the started workers leave their gate into `state`. */
-static void kk_open_gate(kk_pool *pool, int state)
+/* Tells the workers started so far whether the pool came about. */
+static void kk_open_gate(kk_pool *pool, int gate)
 {
     kk_lock_enter(&pool->lock);
-    pool->state = state;
+    pool->gate = gate;
     kk_lock_wake_all(&pool->lock);
     kk_lock_leave(&pool->lock);
 }
@@ -162,14 +165,14 @@ kk_status kk_pool_create(void *memory, size_t bytes, int threads, size_t scratch
         for (int i = 1; i < threads; i++) {
             status = kk_thread_start(&members[i].native, kk_worker, &members[i].thread);
             if (status != KK_OK) {
-                kk_open_gate(pool, KK_POOL_ENDING);
+                kk_open_gate(pool, KK_GATE_ABANDONED);
                 while (--i > 0)
                     kk_thread_join(&members[i].native);
                 kk_lock_destroy(&pool->lock);
                 return status;
             }
         }
-        kk_open_gate(pool, KK_POOL_RUNNING);
+        kk_open_gate(pool, KK_GATE_OPEN);
     }
     *out = pool;
     return KK_OK;
@@ -179,7 +182,7 @@ void kk_pool_destroy(kk_pool *pool)
 {
     if (pool == NULL || pool->count == 1)
         return;
-    pool->state = KK_POOL_ENDING;
+    pool->ending = 1;
     kk_meet(pool, 0);
     for (int i = 1; i < pool->count; i++)
         kk_thread_join(&kk_members(pool)[i].native);

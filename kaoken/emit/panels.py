@@ -55,5 +55,6 @@ def _pack(block: NDArray[np.generic], panels: int) -> NDArray[np.float32]:
 
 def unpack_panels(packed: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
     """The matrix [rows, columns] whose packed panels these are: the inverse of `pack_panels`."""
-    panels = packed.reshape(panel_count(columns), rows, PANEL)
-    return np.ascontiguousarray(panels.transpose(1, 0, 2).reshape(rows, -1)[:, :columns])
+    count = panel_count(columns)
+    panels = packed.reshape(count, rows, PANEL)
+    return np.ascontiguousarray(panels.transpose(1, 0, 2).reshape(rows, count * PANEL)[:, :columns])
