@@ -186,7 +186,8 @@ def render_tiles(schedules: Iterable[Schedule]) -> str:
         tables = [(name, tile_set.panels, tile_set.main.rows) for name, tile_set in zip(names, sets, strict=True)]
         levels.append((condition, text.rstrip("\n"), _table(tiles), tables))
     matmul = any(isinstance(schedule, LinearSchedule) for schedule in schedules)
-    return _render("tile_matmul.mako", levels=levels, matmul=matmul)
+    attention = any(isinstance(schedule, AttentionSchedule) for schedule in schedules)
+    return _render("tile_matmul.mako", levels=levels, matmul=matmul, attention=attention)
 
 
 def _table(tiles: Sequence[Tile]) -> list[list[str]]:

@@ -27,6 +27,7 @@ bias_argument = ", const float *bias, int64_t bias_batch, int64_t bias_head, int
 static void ${spec.name}_task(kk_thread *t, int64_t rows, const float *q, int64_t q_stride, const float *keys, const float *values, int64_t total${", int64_t position, int64_t step" if spec.causal else ""}${", const %s *mask" % spec.mask_type if spec.mask else ""}${", const float *bias, int64_t bias_step" if spec.bias else ""}, float *y, int64_t y_stride)
 {
     const kk_f32 minus_infinity = kk_set1(-INFINITY);
+    float shift[16] = {0.0f}, decay[16] = {0.0f}; /* of the rows of a tile: what is subtracted, how old sums shrink */
     float *const score = (float *)t->scratch;             /* [${tile_rows}][${key_block}] of the tile at work */
     float *const sum = score + ${tile_rows * key_block};${" " * (26 - len(str(tile_rows * key_block)))}/* [rows][${value_width}] */
     float *const largest = sum + ${query_rows * value_width};${" " * (22 - len(str(query_rows * value_width)))}/* [rows] */
@@ -86,15 +87,15 @@ static void ${spec.name}_task(kk_thread *t, int64_t rows, const float *q, int64_
                 const int64_t stride = wide == 1 ? 0 : ${16 * head_dim};
                 tiles[r1 - r0][wide](${head_dim}, q + r0 * q_stride, q_stride, w, 16, stride, score + 16 * panel, ${key_block}, 0, (uintptr_t)w + ${64 * head_dim} * (uintptr_t)wide, 4 * (uintptr_t)stride, 64);
             }
-            /* 3. Their softmax, continued: what a row does not see weighs nothing. */
+            /* 3. Their softmax, continued: the largest scores first; what a row does not see weighs nothing. */
             for (int64_t r = r0; r < r1; r++) {
                 float *s = score + (r - r0) * ${key_block};
 % if spec.causal:
-                const int64_t row_reach = position + step * r + 1 - k0, own = row_reach < 0 ? 0 : row_reach < count ? row_reach : count;
+                const int64_t own_reach = position + step * r + 1 - k0, own = own_reach < count ? own_reach : count;
 % else:
-                const int64_t own = count;
+                const int64_t own = depth;
 % endif
-                kk_f32 top = minus_infinity, total_weight = kk_zero();
+                kk_f32 top = minus_infinity;
                 for (int64_t k = 0; k < 16 * panels; k += 16) {
                     kk_f32 v = kk_load(s + k);
 % if scale is not None:
@@ -112,19 +113,25 @@ static void ${spec.name}_task(kk_thread *t, int64_t rows, const float *q, int64_
                     top = kk_max(top, v);
                     kk_store(s + k, v);
                 }
-                const float block_top = kk_hmax(top), new_top = block_top > largest[r] ? block_top : largest[r];
-                const kk_f32 shift = kk_set1(new_top == -INFINITY ? 0.0f : new_top);
+                const float block_top = kk_hmax(top), old_top = largest[r];
+                const float new_top = block_top > old_top ? block_top : old_top;
+                shift[r - r0] = new_top == -INFINITY ? 0.0f : new_top;
+                decay[r - r0] = old_top - shift[r - r0];
+                largest[r] = new_top;
+            }
+            kk_store(decay, softmax_weight(kk_load(decay)));
+            for (int64_t r = r0; r < r1; r++) {
+                float *s = score + (r - r0) * ${key_block}, *o = sum + r * ${value_width};
+                const kk_f32 row_shift = kk_set1(shift[r - r0]), row_decay = kk_set1(decay[r - r0]);
+                kk_f32 block_weight = kk_zero();
                 for (int64_t k = 0; k < 16 * panels; k += 16) {
-                    const kk_f32 p = kk_exp(kk_sub(kk_load(s + k), shift));
-                    total_weight = kk_add(total_weight, p);
+                    const kk_f32 p = softmax_weight(kk_sub(kk_load(s + k), row_shift));
+                    block_weight = kk_add(block_weight, p);
                     kk_store(s + k, p);
                 }
-                const kk_f32 decay = kk_exp(kk_sub(kk_set1(largest[r]), shift));
-                largest[r] = new_top;
-                weight[r] = weight[r] * kk_lane0(decay) + kk_sum(total_weight);
-                if (kk_lane0(decay) != 1.0f)
-                    for (int64_t d = 0; d < ${value_width}; d += 16)
-                        kk_store(sum + r * ${value_width} + d, kk_mul(kk_load(sum + r * ${value_width} + d), decay));
+                weight[r] = weight[r] * decay[r - r0] + kk_sum(block_weight);
+                for (int64_t d = 0; d < ${value_width}; d += 16)
+                    kk_store(o + d, kk_mul(kk_load(o + d), row_decay));
             }
             /* 4. The weighted sum of these values, continued. */
             for (int64_t panel = 0, wide; panel < ${full}; panel += wide) {

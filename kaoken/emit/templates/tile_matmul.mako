@@ -107,3 +107,13 @@ static void matmul(kk_thread *t, const matmul_plan *plan, int64_t rows, const fl
     }
 }
 % endif
+% if attention:
+
+/* e^x for x <= 0, and 0 where that is below the normal numbers: beside the weight 1 of the largest score it is nothing, and
+ * arithmetic on subnormals, of which each hidden key would make one, takes processors a hundred times longer. */
+KK_INLINE kk_f32 softmax_weight(kk_f32 x)
+{
+    const kk_f32 lowest = kk_set1(-87.0f);
+    return kk_select(kk_lt(x, lowest), kk_zero(), kk_exp_nonpositive(kk_max(lowest, x)));
+}
+% endif
