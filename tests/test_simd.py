@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import c_build
@@ -84,6 +85,15 @@ def run(compiler: str, level: str, options: tuple[str, ...], *arguments: str, pr
     command = [EMULATOR, str(built)] if level == "neon" else [str(built)]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True, timeout=300)
     return dict(line.split(" ", 1) for line in done.stdout.splitlines())
+
+
+def run_cross(command: list[str], *arguments: str) -> str:
+    """Runs a cross compiler's command line into a scratch program, and that under the emulator; returns what it prints."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = str(Path(folder) / "program")
+        subprocess.run([*command, "-o", program], check=True)
+        done = subprocess.run([EMULATOR, program, *arguments], capture_output=True, text=True, check=True, timeout=300)
+    return done.stdout
 
 
 @functools.cache
