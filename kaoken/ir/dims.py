@@ -432,7 +432,7 @@ def to_text(expression: Dim, call: Callable[[Call], str] | None = None) -> str:
         return "0"
     render = call or (lambda c: _python_call(c))
     parts: list[str] = []
-    for monomial, coefficient in expression.terms:
+    for monomial, coefficient in sorted(expression.terms, key=lambda term: term[1] < 0):
         factors = [name for atom, power in monomial for name in [atom.name if isinstance(atom, Symbol) else render(atom)] * power]
         magnitude = abs(coefficient)
         if magnitude != 1 or not factors:
