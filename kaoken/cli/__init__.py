@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -19,7 +20,7 @@ BUG_EXIT_CODE = 1
 USAGE_EXIT_CODE = 2
 INTERRUPTED = 130
 # typer has carried a copy of click since it stopped depending on it; this is the base of its usage errors in either case.
-_ClickException = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+_ClickException: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 app = typer.Typer(
     name="kaoken",

@@ -54,7 +54,7 @@ def run_command(
     if not model.has_tokenizer:
         raise UsageError(f"{folder} was compiled without a tokenizer; compile a folder that holds tokenizer.json")
     text = prompt if prompt is not None else _read_stdin()
-    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+    options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
     options |= {"repetition_penalty": repetition_penalty, "seed": seed, "stop_strings": stop}
     with compiled_folder_errors(folder):
         result = _generate(model, text, max_new_tokens, options, echo=not json)

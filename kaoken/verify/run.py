@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,12 +14,11 @@ import onnx
 
 from kaoken.compiler import CompileOptions, compile_model, lower, model_name
 from kaoken.emit.names import module_of
-from kaoken.errors import UsageError
 from kaoken.frontend import import_model
 from kaoken.frontend.mapped_file import find_model_file
 from kaoken.ir.graph import Graph
-from kaoken.session import Session, TextGenerator, build_library
-from kaoken.verify.cases import Case, plan_cases
+from kaoken.session import Library, Session, TextGenerator, build_library
+from kaoken.verify.cases import Case, complete, plan_cases
 from kaoken.verify.compare import ErrorReport, argmax_agrees, contract
 from kaoken.verify.inputs import index_bounds, make_inputs
 from kaoken.verify.oracle import Oracle
@@ -78,8 +78,10 @@ class Verification:
 
 @dataclass(frozen=True)
 class VerifyOptions:
-    """sizes: lengths to try (None: some within the bounds). batch: rows of the padded cases. steps: cached steps. layers: whether to
-    compare them too, which compiles the model once more with them as outputs."""
+    """sizes: lengths to try (None: some within the bounds). batch: rows of the padded cases. steps: cached steps.
+
+    layers: whether to compare them too, which compiles the model once more with them as outputs.
+    """
 
     dims: Mapping[str, str] = field(default_factory=dict)
     sizes: Sequence[int] | None = None
@@ -124,7 +126,7 @@ class _Verifier:
 
     def run(self) -> Verification:
         cases = plan_cases(self.graph, self.options.dims, self.options.sizes, self.options.batch)
-        found = Verification(str(self.file), _level(self.session))
+        found = Verification(str(self.file), level_of(self.folder))
         for case in cases:
             self.say(f"comparing {case}")
             found.cases.append(self._case(case))
@@ -178,8 +180,6 @@ class _Verifier:
         return steps, _compare("logits", exact, np.stack(ours), near)
 
     def _all_dims(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        from kaoken.verify.cases import complete
-
         return complete(self.graph, self.options.dims, sizes)
 
     def _layers(self, case: Case) -> list[OutputResult]:
@@ -238,18 +238,12 @@ def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
-def _level(session: Session) -> str:
-    """What the compiled folder runs on here; a handle is needed to ask, so one of the least sizes is made."""
-    import ctypes
-
-    library = session._library
-    sizes = {s["name"]: s["lower"] for s in library.interface["sizes"]}
-    handle = library.create(sizes)
+def level_of(folder: Path) -> str:
+    """The instruction set level that a compiled folder chooses here; a handle is asked, so one of the least sizes is made."""
+    library = Library(folder)
+    handle = library.create({size["name"]: size["lower"] for size in library.interface["sizes"]})
     function = library.function("level")
     function.restype, function.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
     text: bytes = function(handle)
     library.destroy(handle)
     return text.decode()
-
-
-__all__ = ["CaseResult", "OutputResult", "UsageError", "Verification", "VerifyOptions", "verify_model"]

@@ -1,0 +1,1 @@
+"""Measures a compiled model beside onnxruntime and against the machine's own limits."""

@@ -1,0 +1,56 @@
+"""The machine's limits, probed in C between the measurements: multiply-adds and reading memory."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shlex
+import statistics
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kaoken.emit.runtime_sources import runtime_folder
+from kaoken.errors import ToolchainError
+
+BUFFER_FLOATS = 96 << 20  # 403 MB: more than any cache
+
+FMA_REPEATS = 9  # of some milliseconds each
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What `threads` threads can do together: FLOP and bytes a second."""
+
+    flops: float
+    bandwidth: float
+
+
+class Probes:
+    """Built once with the system's C compiler, at an instruction set level ("avx512", "avx2", "neon" or "plain")."""
+
+    def __init__(self, level: str, folder: Path) -> None:
+        """`folder` takes the library. Raises ToolchainError."""
+        here, library = Path(__file__).parent, folder / "probes.so"
+        defines = [f"-DKK_LEVEL_{level.upper()}=1"] if level in ("avx512", "avx2") else []
+        command = [*shlex.split(os.environ.get("CC") or "cc"), "-O2", "-std=c99", "-fPIC", "-shared", *defines]
+        command += [f"-I{runtime_folder()}", f"-I{here}", str(here / "probes.c"), "-o", str(library), "-lpthread"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+        except OSError as error:
+            raise ToolchainError(f"cannot run the C compiler {command[0]}: {error.strerror}; install gcc or set CC") from error
+        if done.returncode != 0:
+            raise ToolchainError(f"the C compiler refused probes.c:\n{done.stderr.strip()}")
+        self._library = ctypes.CDLL(str(library))
+        self._library.kaoken_probe_fma.restype = self._library.kaoken_probe_read.restype = ctypes.c_double
+        raw = np.ones(BUFFER_FLOATS + 16, np.float32)
+        start = -raw.ctypes.data % 64 // 4
+        self._buffer = raw[start : start + BUFFER_FLOATS]
+
+    def measure(self, threads: int) -> Limits:
+        """Probe once; takes about a quarter of a second."""
+        flops = statistics.median(self._library.kaoken_probe_fma(ctypes.c_int(threads)) for _ in range(FMA_REPEATS))
+        pointer, floats = ctypes.c_void_p(self._buffer.ctypes.data), ctypes.c_int64(BUFFER_FLOATS)
+        return Limits(flops, self._library.kaoken_probe_read(ctypes.c_int(threads), pointer, floats))

@@ -1,0 +1,242 @@
+"""Times a compiled model beside onnxruntime at its best, in interleaved rounds, and against the machine's limits.
+
+In a round every workload is timed for every contestant, in an order that turns from round to round, with the limits probed around
+each workload. All rounds are kept; medians leave out those in which a probe fell 10% below its best, unless all did.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from kaoken.bench.contestants import CompiledModel, Contestant, OnnxRuntime, Step, Workload
+from kaoken.bench.cost import Cost, graph_costs, limit_seconds
+from kaoken.bench.last_position import last_position_model
+from kaoken.bench.probes import Limits, Probes
+from kaoken.compiler import CompileOptions, compile_model, lower, model_name
+from kaoken.errors import UsageError, VerificationError
+from kaoken.frontend.mapped_file import find_model_file
+from kaoken.ir.graph import Graph
+from kaoken.passes.last_position import LOGIT_ROWS
+from kaoken.session import build_library
+from kaoken.verify.cases import complete
+from kaoken.verify.inputs import index_bounds, make_inputs
+from kaoken.verify.run import level_of
+
+Progress = Callable[[str], None]
+PROBE_TOLERANCE = 0.9
+NO_LIMITS = Limits(0, 0)
+SETTLE_SECONDS = 0.02  # onnxruntime's idle workers spin for a while after a run
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """prefill: prompt lengths (for other models: lengths). decode: contexts of one-token steps.
+
+    seconds: time for a contestant in a round. as_is: also time the graph as it was exported.
+    """
+
+    dims: Mapping[str, str] = field(default_factory=dict)
+    prefill: Sequence[int] = (16, 128, 512)
+    decode: Sequence[int] = (128, 512)
+    threads: Sequence[int] = (1, 2)
+    rounds: int = 5
+    seconds: float = 0.5
+    as_is: bool = True
+
+
+@dataclass
+class Row:
+    """A workload at a number of threads: seconds of each round by contestant, and the limit by the limits that were probed."""
+
+    workload: str
+    threads: int
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    probes: list[Limits] = field(default_factory=list)
+    best: Limits = NO_LIMITS
+    limit: float = 0.0
+
+    @property
+    def disturbed(self) -> list[bool]:
+        """For each round whether another tenant of the machine took 10% or more of it."""
+        bars = PROBE_TOLERANCE * self.best.flops, PROBE_TOLERANCE * self.best.bandwidth
+        return [p.flops < bars[0] or p.bandwidth < bars[1] for p in self.probes]
+
+    def median(self, contestant: str) -> float:
+        """Over the undisturbed rounds, or over all where there is none."""
+        times = self.seconds[contestant]
+        calm = [t for t, bad in zip(times, self.disturbed, strict=True) if not bad]
+        return statistics.median(calm or times)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "workload": self.workload,
+            "threads": self.threads,
+            "median_ms": {name: 1e3 * self.median(name) for name in self.seconds},
+            "rounds_ms": {name: [1e3 * t for t in times] for name, times in self.seconds.items()},
+            "ratio": {name: self.median(name) / self.median("kaoken") for name in self.seconds if name != "kaoken"},
+            "limit_ms": 1e3 * self.limit,
+            "roofline_share": self.limit / self.median("kaoken"),
+            "disturbed": self.disturbed,
+            "probes": [asdict(p) for p in self.probes],
+        }
+
+
+@dataclass
+class Benchmark:
+    """All rows, and what was said about them."""
+
+    model: str
+    level: str
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        rows = [row.as_json() for row in self.rows]
+        return {"model": self.model, "level": self.level, "notes": self.notes, "rows": rows}
+
+
+def bench_model(
+    model: Path, compiled: Path | None = None, options: BenchOptions | None = None, progress: Progress | None = None
+) -> Benchmark:
+    """Measure a compiled folder (or one made for the purpose and thrown away) beside onnxruntime.
+
+    Raises UsageError for a missing model or missing onnxruntime, UnsupportedModelError, session.BuildError or ToolchainError when
+    the C compiler fails, VerificationError when the contestants do not compute the same.
+    """
+    with tempfile.TemporaryDirectory(prefix="kaoken-bench-") as scratch:
+        return _Bench(model, compiled, options or BenchOptions(), progress or (lambda _text: None), Path(scratch)).run()
+
+
+class _Bench:
+    def __init__(self, model: Path, compiled: Path | None, options: BenchOptions, say: Progress, scratch: Path) -> None:
+        self.file, self.options, self.say, self.scratch = find_model_file(model), options, say, scratch
+        say("compiling")
+        choices = CompileOptions(dims=dict(options.dims))
+        self.graph: Graph = lower(model, choices, model_name(model, None))
+        self.folder = compiled if compiled is not None else compile_model(model, scratch / "model", choices).out
+        build_library(self.folder)
+        self.proto = onnx.load(self.file, load_external_data=False)
+        level = level_of(self.folder)
+        self.found = Benchmark(str(self.file), level)
+        self.probes = Probes(level, scratch)
+        self.peer_file: Path = self.file
+
+    def run(self) -> Benchmark:
+        first = CompiledModel(self.folder, 1, 1)
+        workloads = self._generation() if first.is_language_model else self._whole_runs()
+        if first.is_language_model:
+            self._cut_head()
+        costs = [graph_costs(self.graph, w.dims) for w in workloads]
+        for threads in self.options.threads:
+            self._measure(threads, workloads, costs)
+        return self.found
+
+    def _cut_head(self) -> None:
+        self.say("making onnxruntime's graph with logits of the last position")
+        reason = last_position_model(self.file, self.scratch / "last_position.onnx")
+        if reason is None:
+            self.peer_file = self.scratch / "last_position.onnx"
+        else:
+            self.found.notes.append(f"onnxruntime computes logits of all positions: {reason}")
+
+    def _generation(self) -> list[Workload]:
+        """Prompts of several lengths, and steps of one token behind a context."""
+        past = self.graph.states[0].past.shape
+        batch, before = (next(iter(d.symbols())).name for d in (past[0], past[2]))
+        length = next(iter((self.graph.states[0].present.shape[2] - past[2]).symbols())).name
+        upper = self.graph.symbols[length].upper
+        most = upper if isinstance(upper, int) else 2**31
+        bound = index_bounds(self.proto).get("input_ids", 2)
+        ids = np.random.default_rng(0).integers(0, bound, max([*self.options.prefill, *self.options.decode, 0]) + 1)
+        found = []
+        for size in [n for n in self.options.prefill if n <= most]:
+            dims = complete(self.graph, self.options.dims, {batch: 1, length: size, before: 0})
+            inputs = make_inputs(self.proto, dims) | {"input_ids": ids[None, :size].astype(np.int64)}
+            found.append(Workload(f"prefill {size}", {**dims, LOGIT_ROWS: 1}, inputs, feed=ids[:size]))
+        for context in [n for n in self.options.decode if n < most]:
+            dims = complete(self.graph, self.options.dims, {batch: 1, length: 1, before: context})
+            inputs = make_inputs(self.proto, dims) | {"input_ids": ids[None, context : context + 1].astype(np.int64)}
+            timed, held = ids[context : context + 1], ids[:context]
+            found.append(Workload(f"decode at {context}", {**dims, LOGIT_ROWS: 1}, inputs, feed=timed, context=held))
+        if not found:
+            raise UsageError(f"the model takes {most} positions at most; give shorter --prefill and --decode")
+        return found
+
+    def _whole_runs(self) -> list[Workload]:
+        """One row for each length, or for the model's fixed sizes."""
+        bounds = {s.name: (s.lower, s.upper) for s in self.graph.symbols.values()}
+        lengths = [name for name in bounds if "batch" not in name]
+        sizes = [n for n in self.options.prefill if lengths and _fits(n, [bounds[name] for name in lengths])]
+        found = []
+        for size in sizes or [1]:
+            chosen = {name: size if name in lengths else max(1, bounds[name][0]) for name in bounds}
+            dims = complete(self.graph, self.options.dims, chosen)
+            name = ", ".join(f"{n} {v}" for n, v in chosen.items()) or "fixed sizes"
+            found.append(Workload(name, dims, make_inputs(self.proto, dims)))
+        return found
+
+    def _contestants(self, threads: int) -> list[Contestant]:
+        self.say(f"loading the model for {threads} thread{'s' if threads > 1 else ''}")
+        longest = max([*self.options.prefill, 1])
+        contestants: list[Contestant] = [CompiledModel(self.folder, threads, longest)]
+        contestants.append(OnnxRuntime("onnxruntime", self.peer_file, threads))
+        if self.options.as_is and self.peer_file != self.file:
+            contestants.append(OnnxRuntime("onnxruntime as is", self.file, threads))
+        return contestants
+
+    def _measure(self, threads: int, workloads: Sequence[Workload], costs: Sequence[list[Cost]]) -> None:
+        contestants = self._contestants(threads)
+        rows = [Row(w.name, threads) for w in workloads]
+        for n in range(self.options.rounds):
+            self.say(f"{threads} thread{'s' if threads > 1 else ''}, round {n + 1} of {self.options.rounds}")
+            for workload, row in zip(workloads, rows, strict=True):
+                row.probes.append(self.probes.measure(threads))
+                turned = contestants[n % len(contestants) :] + contestants[: n % len(contestants)]
+                results = {c.name: self._time(c.prepare(workload), row, c.name) for c in turned}
+                if n == 0:
+                    _check_same(workload.name, results)
+        best = Limits(max(p.flops for row in rows for p in row.probes), max(p.bandwidth for row in rows for p in row.probes))
+        for row, cost in zip(rows, costs, strict=True):
+            row.best, row.limit = best, limit_seconds(cost, best)
+            row.seconds = {c.name: row.seconds[c.name] for c in contestants}
+        self.found.rows += rows
+
+    def _time(self, step: Step, row: Row, name: str) -> np.ndarray:
+        """Median seconds of a step over about options.seconds, after one that warms up."""
+        time.sleep(SETTLE_SECONDS)
+        result = step().copy()
+        times: list[float] = []
+        end = time.perf_counter() + self.options.seconds
+        while not times or time.perf_counter() < end:
+            started = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - started)
+        row.seconds.setdefault(name, []).append(statistics.median(times))
+        return result
+
+
+def _fits(size: int, bounds: Sequence[tuple[int, Any]]) -> bool:
+    return all(low <= size and (not isinstance(high, int) or size <= high) for low, high in bounds)
+
+
+def _check_same(workload: str, results: Mapping[str, np.ndarray]) -> None:
+    """Contestants that disagree are not doing the same work. A thousandth of the largest value is far above rounding.
+
+    A decode step's cache holds other numbers for Kaoken (its own) than for onnxruntime (random ones): only shapes are compared.
+    """
+    ours = results["kaoken"]
+    for name, other in results.items():
+        same = other.size == ours.size
+        if same and not workload.startswith("decode"):
+            same = bool(np.abs(other.reshape(-1) - ours.reshape(-1)).max(initial=0) <= 1e-3 * np.abs(ours).max(initial=0))
+        if not same:
+            raise VerificationError(f"{workload}: {name} and Kaoken compute different things; run `kaoken verify`")
