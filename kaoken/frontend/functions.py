@@ -30,7 +30,8 @@ def function_body(node: onnx.NodeProto, version: int, inputs: list[Value | None]
     function = onnx.FunctionProto()
     function.ParseFromString(text)
     opset = next((o.version for o in function.opset_import if o.domain in ("", "ai.onnx")), version)
-    return _between(function, node), opset
+    defaults = [a.default_value for a in schema.attributes.values() if a.default_value.type]
+    return _between(function, node, defaults), opset
 
 
 def _type(value: Value | None) -> onnx.TypeProto:
@@ -40,14 +41,13 @@ def _type(value: Value | None) -> onnx.TypeProto:
     return onnx.helper.make_tensor_type_proto(element_type, [d.constant for d in value.shape])
 
 
-def _between(function: onnx.FunctionProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:
+def _between(function: onnx.FunctionProto, node: onnx.NodeProto, defaults: list[onnx.AttributeProto]) -> list[onnx.NodeProto]:
     """The body with the node's names and attributes in place of its formal ones; inner names are made unique."""
     names = {"": ""} | dict(zip(function.input, node.input, strict=False))
     names |= {formal: "" for formal in function.input if formal not in names}
     names |= {formal: actual for formal, actual in zip(function.output, node.output, strict=False) if actual}
     prefix = f"{next(o for o in node.output if o)}/"
-    given = {a.name: a for a in node.attribute}
-    given = {a.name: a for a in function.attribute_proto} | given
+    given = {a.name: a for a in (*defaults, *function.attribute_proto, *node.attribute)}
     result = []
     for inner in function.node:
         copy = onnx.NodeProto()

@@ -54,6 +54,8 @@ def _read_known(value: Value, at: tuple[Expr, ...]) -> Expr:
     if all(p is not None for p in position):
         return value.known[tuple(int(p) for p in position if p is not None)]
     flat = list(value.known.reshape(-1))
+    if not flat:
+        return const(0, value.dtype)
     if len(set(flat)) == 1:
         return flat[0]
     index: Expr = integer(0)

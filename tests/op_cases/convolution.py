@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from op_cases.case import Case, floats, integers
 
 CASES: list[Case] = [
@@ -31,6 +30,7 @@ CASES += [
         "ConvTranspose",
         (floats(*x), floats(*w, seed=1), floats(w[1] * attrs.get("group", 1), seed=2)),
         attrs,
+        fixed=(1,),
         sizes=(3,),
         rtol=1e-5,
     )
@@ -62,7 +62,7 @@ for shape, attrs in POOLS:
     CASES.append(Case("MaxPool", (floats(*shape),), attrs, sizes=(5, 7)))
     CASES.append(Case("AveragePool", (floats(*shape),), attrs, sizes=(5, 7), since=19))
     CASES.append(Case("AveragePool", (floats(*shape),), {**attrs, "count_include_pad": 1}, since=19))
-    CASES.append(Case("LpPool", (floats(*shape),), {**attrs, "p": 2}, since=18, oracle="reference"))
+    CASES.append(Case("LpPool", (floats(*shape),), {**attrs, "p": 2}, since=18, until=21))
 CASES += [Case("MaxPool", (floats(1, 2, 5, 7),), {"kernel_shape": [2, 3], "dilations": [2, 2]})]
 CASES += [Case("AveragePool", (floats(1, 2, 5, 7),), {"kernel_shape": [2, 3], "dilations": [2, 2]}, since=19)]
 CASES += [
@@ -80,13 +80,4 @@ CASES += [
 ]
 CASES += [Case("LpPool", (floats(1, 2, 5),), {"kernel_shape": [2], "p": p}, since=18, rtol=1e-5) for p in (1, 3)]
 CASES += [Case(op, (floats(*s),), sizes=(5,)) for op in ("GlobalAveragePool", "GlobalMaxPool") for s in ((2, 3, 4, 5), (2, 3, 5))]
-CASES += [Case("GlobalLpPool", (floats(2, 3, 4),), {"p": p}, rtol=1e-5) for p in (1, 2, 3)]
-CASES += [
-    Case(
-        "MaxPool",
-        (np.array([[[1, np.nan, 2, 3]]], np.float32),),
-        {"kernel_shape": [2]},
-        oracle="reference",
-        why="onnxruntime drops NaN",
-    )
-]
+CASES += [Case("GlobalLpPool", (floats(2, 3, 4),), {"p": p}, until=21, rtol=1e-5) for p in (1, 2, 3)]

@@ -52,7 +52,8 @@ CASES += [
 CASES += [
     Case("Expand", (floats(*source), i64(*target)), fixed=(1,), sizes=sizes)
     for source, target, sizes in (
-        ((3, 1), (2, 3, 4), (3,)),
+        ((3, 1), (2, 1, 4), (3,)),
+        ((3, 1), (2, 3, 4), ()),
         ((3, 4), (1, 1), (3,)),
         ((1, 4), (3, 1), ()),
         ((3, 1), (0, 3, 1), ()),

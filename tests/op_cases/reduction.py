@@ -25,7 +25,7 @@ for op in (*REDUCTIONS, "ReduceLogSum"):
             CASES.append(Case(op, (x, i64(*axes)), {"keepdims": keep}, fixed=(1,), since=change, sizes=(3, 5)))
             if change > 13:
                 CASES.append(Case(op, (x,), {"keepdims": keep, "axes": list(axes)}, until=change - 1, sizes=(3, 5)))
-    CASES += [Case(op, (x,)), Case(op, (x,), {"keepdims": 0}), Case(op, (scalar(0.5),), {"keepdims": 0})]
+    CASES += [Case(op, (x,)), Case(op, (x,), {"keepdims": 0}), Case(op, (scalar(0.5),), {"keepdims": 0}, until=20)]
     CASES.append(Case(op, (x, i64()), {"noop_with_empty_axes": 0}, fixed=(1,), since=change))
     if op in ("ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"):
         CASES.append(Case(op, (integers(-5, 5, 3, 4), i64(1)), fixed=(1,), since=change))
@@ -47,7 +47,14 @@ CASES += [
 CASES += [Case("ReduceSum", (floats(0, 3), i64(1)), fixed=(1,)), Case("ReduceSum", (floats(0, 3), i64(0)), fixed=(1,))]
 CASES += [Case("ReduceLogSumExp", (np.array([[1000.0, 1001.0], [-1000.0, -np.inf]], np.float32), i64(1)), fixed=(1,), since=18)]
 CASES += [
-    Case(op, (np.array([[1, np.nan, 3], [np.inf, -np.inf, 0]], np.float32), i64(1)), fixed=(1,), since=18)
+    Case(
+        op,
+        (np.array([[1, np.nan, 3], [np.inf, -np.inf, 0]], np.float32), i64(1)),
+        fixed=(1,),
+        since=18,
+        oracle="reference",
+        why="onnxruntime loses a NaN",
+    )
     for op in ("ReduceMax", "ReduceMin")
 ]
 

@@ -60,4 +60,6 @@ CASES += [
         (integers(0, 3, 2, 3, dtype="int32"), 4, np.array([0, 1], np.int64)),
     )
 ]
-CASES += [Case("OneHot", (np.array([1.0, 0.0, 3.0], np.float32), i64(4), np.array([2.0, 3.0], np.float32)), fixed=(1,))]
+CASES += [
+    Case("OneHot", (np.array([1.0, 0.0, 3.0], np.float32), scalar(4, "int64"), np.array([2.0, 3.0], np.float32)), fixed=(1,))
+]
