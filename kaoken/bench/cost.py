@@ -1,13 +1,11 @@
 """What a graph costs at given sizes: FLOP, and bytes that have to come from memory, kernel by kernel (the roofline model of
 Williams, Waterman and Patterson, 2009).
 
-Bytes are weights and caches: activations may stay in the processor's caches, and so may the weights of a model that is
-smaller than the last of them; such a model is bound by computing alone.
+Bytes are weights and attention's past: activations may stay in the processor's caches.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -38,22 +36,13 @@ class Cost:
 def graph_costs(graph: Graph, dims: Mapping[str, int]) -> list[Cost]:
     """The cost of each kernel of a graph that went through all passes. `dims` gives every symbol a value (also `logit_rows`)."""
     weights: WeightPlan = graph.metadata["weights"]
-    resident = weights.total < last_cache_bytes()
     found = []
     for node in graph.nodes:
         if node.op in ("view", "reshape"):
             continue
         flop, count = _COSTS.get(node.op, _loop)(node, dims, weights)
-        found.append(Cost(module_of(node.origin) or node.op, node.op, float(flop), 0.0 if resident else float(count)))
+        found.append(Cost(module_of(node.origin) or node.op, node.op, float(flop), float(count)))
     return found
-
-
-def last_cache_bytes() -> int:
-    """Size of the processor's last cache; 0 where the system does not tell."""
-    try:
-        return max(os.sysconf(f"SC_LEVEL{n}_CACHE_SIZE") for n in (2, 3))
-    except (ValueError, OSError, AttributeError):
-        return 0
 
 
 def limit_seconds(costs: list[Cost], limits: Limits) -> float:

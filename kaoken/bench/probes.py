@@ -15,7 +15,8 @@ import numpy as np
 from kaoken.emit.runtime_sources import runtime_folder
 from kaoken.errors import ToolchainError
 
-BUFFER_FLOATS = 96 << 20  # 403 MB: more than any cache
+LARGEST_BUFFER = 96 << 22  # bytes; 403 MB
+READ_BYTES = 128 << 20  # what a probe reads at least, in as many passes as that takes
 
 FMA_REPEATS = 9  # of some milliseconds each
 
@@ -29,9 +30,13 @@ class Limits:
 
 
 class Probes:
-    """Built once with the system's C compiler, at an instruction set level ("avx512", "avx2", "neon" or "plain")."""
+    """Built once with the system's C compiler, at an instruction set level ("avx512", "avx2", "neon" or "plain").
 
-    def __init__(self, level: str, folder: Path) -> None:
+    The bandwidth is that of reading as many bytes as the model has weights again and again: from memory for a large model, from
+    the cache that holds them for a small one.
+    """
+
+    def __init__(self, level: str, weights_bytes: int, folder: Path) -> None:
         """`folder` takes the library. Raises ToolchainError."""
         here, library = Path(__file__).parent, folder / "probes.so"
         defines = [f"-DKK_LEVEL_{level.upper()}=1"] if level in ("avx512", "avx2") else []
@@ -45,12 +50,16 @@ class Probes:
             raise ToolchainError(f"the C compiler refused probes.c:\n{done.stderr.strip()}")
         self._library = ctypes.CDLL(str(library))
         self._library.kaoken_probe_fma.restype = self._library.kaoken_probe_read.restype = ctypes.c_double
-        raw = np.ones(BUFFER_FLOATS + 16, np.float32)
+        self._floats = max(1 << 16, min(weights_bytes, LARGEST_BUFFER)) // 4
+        raw = np.ones(self._floats + 16, np.float32)
         start = -raw.ctypes.data % 64 // 4
-        self._buffer = raw[start : start + BUFFER_FLOATS]
+        self._buffer = raw[start : start + self._floats]
 
     def measure(self, threads: int) -> Limits:
         """Probe once; takes about a quarter of a second."""
         flops = statistics.median(self._library.kaoken_probe_fma(ctypes.c_int(threads)) for _ in range(FMA_REPEATS))
-        pointer, floats = ctypes.c_void_p(self._buffer.ctypes.data), ctypes.c_int64(BUFFER_FLOATS)
-        return Limits(flops, self._library.kaoken_probe_read(ctypes.c_int(threads), pointer, floats))
+        passes = -(-READ_BYTES // (4 * self._floats))
+        sizes = (ctypes.c_int64(self._floats), ctypes.c_int64(passes))
+        return Limits(
+            flops, self._library.kaoken_probe_read(ctypes.c_int(threads), ctypes.c_void_p(self._buffer.ctypes.data), *sizes)
+        )

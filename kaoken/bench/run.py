@@ -127,7 +127,7 @@ class _Bench:
         self.proto = onnx.load(self.file, load_external_data=False)
         level = level_of(self.folder)
         self.found = Benchmark(str(self.file), level)
-        self.probes = Probes(level, scratch)
+        self.probes = Probes(level, self.graph.metadata["weights"].total, scratch)
         self.peer_file: Path = self.file
 
     def run(self) -> Benchmark:
