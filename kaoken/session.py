@@ -271,6 +271,7 @@ class TextGenerator:
         self._handle: ctypes.c_void_p | None = self._library.create(sizes)
         self.vocabulary: int = self._library.interface["vocabulary"]
         self.has_tokenizer: bool = self._library.report["tokenizer"]
+        self.end_ids: list[int] = self._library.report.get("end_ids", [])
         self._logits = np.empty(self.vocabulary, np.float32)
         feed = self._library.function("feed")
         feed.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]

@@ -56,6 +56,7 @@ def run_command(
     text = prompt if prompt is not None else _read_stdin()
     options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
     options |= {"repetition_penalty": repetition_penalty, "seed": seed, "stop_strings": stop}
+    options["stop_ids"] = model.end_ids
     with compiled_folder_errors(folder):
         result = _generate(model, text, max_new_tokens, options, echo=not json)
     if json:

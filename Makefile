@@ -1,0 +1,36 @@
+# The daily targets. `make` alone lists them.
+PYTHON ?= .venv/bin/python
+FILES ?= .
+
+.PHONY: help demo setup test check lint format types quick bench clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: ## Set everything up, write a story in C, time GPT-2
+	bash scripts/demo.sh
+
+test: ## Set everything up and pass the tests, as continuous integration does
+	bash scripts/test.sh
+
+check: lint types ## Lint and types
+
+lint: ## ruff, without changing anything
+	$(PYTHON) -m ruff check $(FILES)
+	$(PYTHON) -m ruff format --check $(FILES)
+
+format: ## ruff, mending what it can
+	$(PYTHON) -m ruff check --fix $(FILES)
+	$(PYTHON) -m ruff format $(FILES)
+
+types: ## mypy
+	$(PYTHON) -m mypy
+
+quick: ## The tests that failed last time, then the rest, stopping at the first failure
+	$(PYTHON) -m pytest -n 2 -x --failed-first
+
+bench: ## Kernels against the machine's limits
+	$(PYTHON) -m benchmarks.kernels
+
+clean: ## Remove caches and what the demo made
+	rm -rf demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis
