@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kaoken.compiler import CompileOptions, compile_model
 from kaoken.errors import UsageError
 from kaoken.export import export
 from kaoken.export.zoo import models_folder
@@ -37,9 +38,12 @@ def original() -> GPT2LMHeadModel:
     return GPT2LMHeadModel.from_pretrained(models_folder() / "story", dtype=torch.float32).eval()
 
 
-@pytest.fixture(scope="module")
-def model(exported: Path) -> KaokenModelForCausalLM:
-    """Over onnxruntime, whose session has the same calls as kaoken.Session."""
+@pytest.fixture(scope="module", params=["onnxruntime", "compiled"])
+def model(request: pytest.FixtureRequest, exported: Path) -> KaokenModelForCausalLM:
+    """Over compiled C, and over onnxruntime, whose session has the same calls."""
+    if request.param == "compiled":
+        compile_model(exported, exported.parent / "story-c", CompileOptions())
+        return KaokenModelForCausalLM.from_pretrained(exported.parent / "story-c", config=exported)
     session = onnxruntime.InferenceSession(exported / "model.onnx", providers=["CPUExecutionProvider"])
     return KaokenModelForCausalLM(session, AutoConfig.from_pretrained(exported))
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from models_fixture import DIMS, GRAPHS, graph_files, graph_id
 from onnx import TensorProto, helper, numpy_helper
 
 from kaoken.errors import UnsupportedModelError, UsageError
@@ -16,6 +15,7 @@ from kaoken.verify.compare import FLOAT32_EPSILON, argmax_agrees, contract, erro
 from kaoken.verify.inputs import index_bounds, make_inputs
 from kaoken.verify.oracle import Oracle
 from kaoken.verify.peer import Peer
+from tests.models_fixture import DIMS, GRAPHS, graph_files, graph_id
 
 GPT2 = GRAPHS / "tiny-gpt2" / "model.onnx"
 

@@ -87,7 +87,7 @@ class KaokenModelForCausalLM(GenerationMixin):
         `config` is the model's configuration, or the folder that holds its config.json, where the compiled folder
         does not. Raises UsageError when none is found.
         """
-        import kaoken
+        from kaoken.session import Session
 
         place = Path(folder) if config is None or isinstance(config, PretrainedConfig) else Path(config)
         if not isinstance(config, PretrainedConfig):
@@ -97,7 +97,7 @@ class KaokenModelForCausalLM(GenerationMixin):
             config = AutoConfig.for_model(**fields)
         has_own = (place / "generation_config.json").is_file()
         generation = GenerationConfig.from_pretrained(place, local_files_only=True) if has_own else None
-        return cls(kaoken.Session(folder, threads=threads), config, generation)  # type: ignore[attr-defined, unused-ignore]
+        return cls(Session(folder, threads=threads), config, generation)
 
     def can_generate(self) -> bool:
         return True
