@@ -91,7 +91,11 @@
 #else
 #define KK_LEVEL_NAME plain
 #define KK_LEVEL_TEXT "plain"
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(KK_PLAIN_LOOPS)
+#include "kk_simd_gnu.h"
+#else
 #include "kk_simd_plain.h"
+#endif
 #endif
 
 /* What is one expression of the above on every level. */

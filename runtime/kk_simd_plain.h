@@ -1,24 +1,12 @@
-/* The vector vocabulary in C alone, for any compiler: sixteen lanes in loops of constant length.
-   Included by kk_simd.h, which states the rules. kk_fma rounds once where the compiler says that the target has a fused
-   multiply-add (the bits of every other level then), and twice elsewhere (KK_FUSED == 0: bits of its own), since an emulated
-   fmaf is about 100 times slower. */
+/* The vector vocabulary in C99 alone, for compilers other than gcc and clang (and where KK_PLAIN_LOOPS is defined): sixteen lanes in loops of constant length.
+   Included by kk_simd.h, which states the rules. A multiply-add rounds twice (KK_FUSED == 0: bits of its own), since an emulated fmaf is
+   about 100 times slower. */
 #ifndef KK_SIMD_PLAIN_H
 #define KK_SIMD_PLAIN_H
 
-#if defined(__SSE__)
-#include <xmmintrin.h>
-#elif !defined(__GNUC__)
 #include <math.h>
-#endif
 
-#if (defined(__GNUC__) || defined(__clang__)) && \
-    (defined(__FP_FAST_FMAF) || defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__riscv_f))
-#define KK_FUSED 1
-#define KK_PLAIN_FMA(a, b, c) __builtin_fmaf((a), (b), (c))
-#else
 #define KK_FUSED 0
-#define KK_PLAIN_FMA(a, b, c) ((float)((a) * (b)) + (c))
-#endif
 
 typedef struct kk_f32 { float lane[16]; } kk_f32;
 typedef struct kk_i32 { int32_t lane[16]; } kk_i32;
@@ -129,71 +117,18 @@ KK_INLINE kk_f32 kk_add(kk_f32 a, kk_f32 b) { KK_LANES(kk_f32, a.lane[i] + b.lan
 KK_INLINE kk_f32 kk_sub(kk_f32 a, kk_f32 b) { KK_LANES(kk_f32, a.lane[i] - b.lane[i]) }
 KK_INLINE kk_f32 kk_mul(kk_f32 a, kk_f32 b) { KK_LANES(kk_f32, a.lane[i] * b.lane[i]) }
 KK_INLINE kk_f32 kk_div(kk_f32 a, kk_f32 b) { KK_LANES(kk_f32, a.lane[i] / b.lane[i]) }
-KK_INLINE kk_f32 kk_fma(kk_f32 a, kk_f32 b, kk_f32 c) { KK_LANES(kk_f32, KK_PLAIN_FMA(a.lane[i], b.lane[i], c.lane[i])) }
-KK_INLINE kk_f32 kk_fnma(kk_f32 a, kk_f32 b, kk_f32 c) { KK_LANES(kk_f32, KK_PLAIN_FMA(-a.lane[i], b.lane[i], c.lane[i])) }
+KK_INLINE kk_f32 kk_fma(kk_f32 a, kk_f32 b, kk_f32 c) { KK_LANES(kk_f32, (float)(a.lane[i] * b.lane[i]) + c.lane[i]) }
+KK_INLINE kk_f32 kk_fnma(kk_f32 a, kk_f32 b, kk_f32 c) { KK_LANES(kk_f32, c.lane[i] - (float)(a.lane[i] * b.lane[i])) }
 KK_INLINE kk_f32 kk_max(kk_f32 a, kk_f32 b) { KK_LANES(kk_f32, a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i]) }
 KK_INLINE kk_f32 kk_min(kk_f32 a, kk_f32 b) { KK_LANES(kk_f32, a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]) }
 KK_INLINE kk_f32 kk_neg(kk_f32 a) { return kk_from_bits(kk_i32_xor(kk_bits(a), kk_i32_set1(INT32_MIN))); }
 KK_INLINE kk_f32 kk_abs(kk_f32 a) { return kk_from_bits(kk_i32_and(kk_bits(a), kk_i32_set1(INT32_MAX))); }
 KK_INLINE kk_f32 kk_from_i32(kk_i32 a) { KK_LANES(kk_f32, (float)a.lane[i]) }
 
-/* The sign of s on the positive values of a. */
-KK_INLINE kk_f32 kk_plain_signed(kk_f32 a, kk_f32 s)
-{
-    kk_i32 sign = kk_i32_and(kk_bits(s), kk_i32_set1(INT32_MIN));
-    return kk_from_bits(kk_i32_or(kk_bits(a), sign));
-}
-
-/* |a| to the nearest integer, ties to even: adding 2^23 leaves no bit for a fraction, and floats from there on are integers. */
-KK_INLINE kk_f32 kk_plain_round_magnitude(kk_f32 magnitude)
-{
-    kk_f32 large = kk_set1(8388608.0f);
-    return kk_select(kk_lt(magnitude, large), kk_sub(kk_add(magnitude, large), large), magnitude);
-}
-
-KK_INLINE kk_f32 kk_round(kk_f32 a) { return kk_plain_signed(kk_plain_round_magnitude(kk_abs(a)), a); }
-
-KK_INLINE kk_f32 kk_trunc(kk_f32 a)
-{
-    kk_f32 magnitude = kk_abs(a), nearest = kk_plain_round_magnitude(magnitude);
-    kk_f32 below = kk_sub(nearest, kk_set1(1.0f));
-    return kk_plain_signed(kk_select(kk_gt(nearest, magnitude), below, nearest), a);
-}
-
-KK_INLINE kk_f32 kk_floor(kk_f32 a)
-{
-    kk_f32 nearest = kk_round(a);
-    return kk_select(kk_gt(nearest, a), kk_sub(nearest, kk_set1(1.0f)), nearest);
-}
-
-KK_INLINE kk_f32 kk_ceil(kk_f32 a) { return kk_neg(kk_floor(kk_neg(a))); }
-
-KK_INLINE kk_i32 kk_to_i32(kk_f32 a)
-{
-    kk_f32 limit = kk_set1(2147483648.0f);
-    kk_mask fits = kk_lt(kk_abs(a), limit);
-    kk_f32 safe = kk_select(fits, kk_round(a), kk_set1(0.0f));
-    kk_i32 r;
-    for (int i = 0; i < 16; i++)
-        r.lane[i] = (int32_t)safe.lane[i];
-    return kk_i32_select(fits, r, kk_i32_set1(INT32_MIN));
-}
-
-/* C has no square root outside libm, so the compiler's own comes first: one instruction, no errno. */
-#if defined(__SSE__)
-KK_INLINE kk_f32 kk_sqrt(kk_f32 a)
-{
-    for (int i = 0; i < 16; i += 4)
-        _mm_storeu_ps(a.lane + i, _mm_sqrt_ps(_mm_loadu_ps(a.lane + i)));
-    return a;
-}
-#elif defined(__clang__) && __clang_major__ >= 16
-KK_INLINE kk_f32 kk_sqrt(kk_f32 a) { KK_LANES(kk_f32, __builtin_elementwise_sqrt(a.lane[i])) }
-#elif defined(__GNUC__)
-KK_INLINE kk_f32 kk_sqrt(kk_f32 a) { KK_LANES(kk_f32, __builtin_sqrtf(a.lane[i])) }
-#else
+KK_INLINE kk_i32 kk_plain_truncate(kk_f32 a) { KK_LANES(kk_i32, (int32_t)a.lane[i]) }
 KK_INLINE kk_f32 kk_sqrt(kk_f32 a) { KK_LANES(kk_f32, sqrtf(a.lane[i])) }
-#endif
+
+#include "kk_simd_round.h"
 
 KK_INLINE float kk_lane0(kk_f32 a) { return a.lane[0]; }
 

@@ -23,6 +23,7 @@ BASE_FLAGS: dict[str, tuple[str, ...]] = {
     "avx2": ("-DKK_LEVEL_AVX2",),
     "plain": ("-DKK_LEVEL_PLAIN",),
     "plain-fused": ("-DKK_LEVEL_PLAIN", "-mfma"),
+    "loops": ("-DKK_LEVEL_PLAIN", "-DKK_PLAIN_LOOPS", "-O1"),
     "neon": ("-static",),
 }
 REQUIRED = {
@@ -32,7 +33,7 @@ REQUIRED = {
 }
 """The processor's flags that a level needs, as /proc/cpuinfo writes them."""
 
-X86_LEVELS = ("avx512", "avx2", "plain", "plain-fused")
+X86_LEVELS = ("avx512", "avx2", "plain", "plain-fused", "loops")
 FUSED_BUILDS = [
     ("gcc", "avx512", ("-O2",)),
     ("gcc", "avx512", ("-O0",)),
@@ -110,9 +111,9 @@ def reference_bits() -> dict[str, str]:
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @pytest.mark.parametrize("level", X86_LEVELS)
 def test_every_operation_equals_scalar_c(compiler: str, level: str) -> None:
-    wrong = run(compiler, level, ("-O2",), "check")
+    wrong = run(compiler, level, () if level == "loops" else ("-O2",), "check")
     fused = wrong.pop("fused") == "1"
-    assert fused == (level != "plain")
+    assert fused == (level not in ("plain", "loops"))
     assert len(wrong) > 45
     allowed = set() if fused else {"fma", "fnma"}
     assert {name for name, count in wrong.items() if count != "0"} == allowed
@@ -133,8 +134,8 @@ def test_levels_with_fused_multiply_add_give_equal_bits(compiler: str, level: st
 def test_plain_c_without_fused_multiply_add_has_bits_of_its_own_but_the_same_for_both_compilers() -> None:
     if shutil.which("clang") is None:
         pytest.skip("no clang")
-    gcc, clang = run("gcc", "plain", ("-O2",)), run("clang", "plain", ("-O3",))
-    assert gcc == clang
+    gcc, clang, loops = run("gcc", "plain", ("-O2",)), run("clang", "plain", ("-O3",)), run("gcc", "loops", ())
+    assert gcc == clang == loops
     assert gcc["fused"] == "0" and gcc["exp"] != reference_bits()["exp"]
     assert gcc["add"] == reference_bits()["add"]
 

@@ -16,8 +16,8 @@ _INCLUDE = re.compile(r'^\s*#\s*include\s+"(?:kaoken/)?(kk_\w+\.h)"', re.MULTILI
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 # At file scope, a type and then a name: a function, or an array or object that is not static.
 _EXTERNAL = re.compile(
-    r"^(?!static\b|typedef\b|struct\s+\w+\s*\{|enum\b|union\b|KK_INLINE\b|KK_NOINLINE\b|return\b|else\b)"
-    r"(?:extern\s+)?[A-Za-z_][\w \t*]*?\b(kk_\w+)\s*(?:\(|\[[^\]]*\]\s*=|=|\[[^\]]*\]\s*;)",
+    r"^(?!static\b|typedef\b|struct\s+\w+\s*[{;]|enum\b|union\b|KK_INLINE\b|KK_NOINLINE\b|return\b|else\b)"
+    r"(?:extern\s+)?[A-Za-z_][\w \t*]*?\b(kk_\w+)\s*(?:\(|(?:\[[^\]]*\]\s*)*[=;])",
     re.MULTILINE,
 )
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
