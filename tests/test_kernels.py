@@ -57,8 +57,8 @@ LINEAR = {
         linear("even", 64, 96, activation="gelu_tanh"),
         linear("silu", 70, 33, bias=False, activation="silu", residual=True),
         linear("wide", 40, 1003),
-        linear("blocked", 100, 130, residual=True, schedule=blocked(100, 130, 32, 16)),
-        linear("by_rows", 45, 200, schedule=blocked(45, 200, 20, 24, "rows")),
+        linear("blocked", 600, 130, residual=True, schedule=blocked(600, 130, 256, 16)),
+        linear("by_rows", 300, 200, schedule=blocked(300, 200, 256, 24, "rows")),
     )
 }
 PARTS = {
@@ -651,7 +651,7 @@ def test_rendering_twice_gives_the_same_text() -> None:
 
 def test_levels_may_have_tiles_of_their_own() -> None:
     other = tuple(TileSet(t.level, (1,) if t.level == "plain" else t.panels) for t in choose_linear(64, 64).tiles)
-    text = render_tiles([LinearSchedule(other, 64, 64, "columns")])
+    text = render_tiles([LinearSchedule(other, 256, 64, "columns")])
     assert text.count("static tile_function *const tiles") == 3
 
 

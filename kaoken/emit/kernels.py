@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from mako.lookup import TemplateLookup
 
-from kaoken.ir.schedule import LEVELS, PANEL, AttentionSchedule, LinearSchedule, Tile, TileSet
+from kaoken.ir.schedule import LEVELS, PANEL, SUM_BLOCK, AttentionSchedule, LinearSchedule, Tile, TileSet
 
 FLOAT_BYTES = 4
 SUM_STRIDE = 4 * PANEL
@@ -187,7 +187,7 @@ def render_tiles(schedules: Iterable[Schedule]) -> str:
         levels.append((condition, text.rstrip("\n"), _table(tiles), tables))
     matmul = any(isinstance(schedule, LinearSchedule) for schedule in schedules)
     attention = any(isinstance(schedule, AttentionSchedule) for schedule in schedules)
-    return _render("tile_matmul.mako", levels=levels, matmul=matmul, attention=attention)
+    return _render("tile_matmul.mako", sum_block=SUM_BLOCK, levels=levels, matmul=matmul, attention=attention)
 
 
 def _table(tiles: Sequence[Tile]) -> list[list[str]]:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 PANEL = 16
 """Columns of a weight panel: the logical lanes of the vector vocabulary, the same on every target."""
 
+SUM_BLOCK = 256
+"""Products that one accumulator takes before its sum is added to the sum of those before: part of every result's bits."""
+
 LEVELS = ("avx512", "avx2", "neon", "plain")
 """Instruction set levels in the order in which the C preprocessor asks for them; the last one is the rest."""
 
@@ -59,7 +62,7 @@ class LinearSchedule:
     """How y = x W is computed from packed panels.
 
     tiles: one set a level, in the order of LEVELS.
-    k_block: rows of a panel that one call of a tile takes; partial sums wait in scratch in between.
+    k_block: rows of a panel that one call of a tile takes, a multiple of SUM_BLOCK; partial sums wait in scratch in between.
     row_block: rows of x for which the weights are read once.
     partition: what the threads share, "columns" or "rows"; never the sum over k.
     """
@@ -68,6 +71,10 @@ class LinearSchedule:
     k_block: int
     row_block: int
     partition: str
+
+    def __post_init__(self) -> None:
+        if self.k_block % SUM_BLOCK:
+            raise ValueError(f"k_block {self.k_block} is no multiple of {SUM_BLOCK}, which would change the result's bits")
 
     def __str__(self) -> str:
         tiles = ", ".join(str(tile_set) for tile_set in self.tiles)

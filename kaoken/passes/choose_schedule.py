@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kaoken.ir.schedule import PANEL, AttentionSchedule, LinearSchedule, TileSet
+from kaoken.ir.schedule import PANEL, SUM_BLOCK, AttentionSchedule, LinearSchedule, TileSet
 from kaoken.passes.targets import TARGETS, Target
 
 FLOAT_BYTES = 4
@@ -59,6 +59,7 @@ def choose_linear(k: int, n: int, targets: Sequence[Target] = TARGETS) -> Linear
     )
     blocks = -(-k // k_most)
     k_block = -(-k // blocks)
+    k_block = -(-k_block // SUM_BLOCK) * SUM_BLOCK
     rows = min(target.l2_bytes for target in targets) // (k_block * FLOAT_BYTES)
     row_block = min(max(rows // 8 * 8, 32), 256)
     partition = "columns" if n > 8 * PANEL else "rows"

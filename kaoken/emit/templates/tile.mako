@@ -14,20 +14,28 @@ static void tile_${rows}x${width}(TILE_ARGUMENTS)
 % if unused:
     (void)${", (void)".join(unused)};
 % endif
+    for (int64_t begin = 0; begin < depth; begin += SUM_BLOCK, resume = 1) {
+        const int64_t end = depth - begin < SUM_BLOCK ? depth : begin + SUM_BLOCK;
 % for r in R:
-    kk_f32 ${", ".join(f"s{r}{p} = first(sum{column(r, 'sum_stride', 1)}{f' + {16 * p}' if p else ''}, resume)" for p in P)};
+        kk_f32 ${", ".join(f"s{r}{p} = kk_zero()" for p in P)};
 % endfor
-    for (int64_t k = 0; k < depth; k++, w += w_stride, ahead += ahead_step) {
-        const kk_f32 ${", ".join(f"w{p} = kk_load(w{column(p, 'panel_stride', 1)})" for p in P)};
-% for p in P:
-        kk_prefetch((const void *)(ahead${column(p, "ahead_stride", 1)}));
+        for (int64_t k = begin; k < end; k++, w += w_stride, ahead += ahead_step) {
+            const kk_f32 ${", ".join(f"w{p} = kk_load(w{column(p, 'panel_stride', 1)})" for p in P)};
+            kk_prefetch((const void *)ahead);
+% if panels > 1:
+            if (ahead_stride != 0) {
+% for p in P[1:]:
+                kk_prefetch((const void *)(ahead${column(p, "ahead_stride", 1)}));
 % endfor
+            }
+% endif
 % for r in R:
-        const kk_f32 x${r} = kk_set1(x[${f"{r} * x_stride + " if r > 1 else "x_stride + " if r else ""}k]);
-        ${" ".join(f"s{r}{p} = kk_fma(x{r}, w{p}, s{r}{p});" for p in P)}
+            const kk_f32 x${r} = kk_set1(x[${f"{r} * x_stride + " if r > 1 else "x_stride + " if r else ""}k]);
+            ${" ".join(f"s{r}{p} = kk_fma(x{r}, w{p}, s{r}{p});" for p in P)}
+% endfor
+        }
+% for r in R:
+        ${" ".join(f"add_sum(sum{column(r, 'sum_stride', 1)}{f' + {16 * p}' if p else ''}, s{r}{p}, resume);" for p in P)}
 % endfor
     }
-% for r in R:
-    ${" ".join(f"kk_store(sum{column(r, 'sum_stride', 1)}{f' + {16 * p}' if p else ''}, s{r}{p});" for p in P)}
-% endfor
 }

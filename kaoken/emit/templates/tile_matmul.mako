@@ -1,11 +1,11 @@
 ## The register tiles of a file, the tables that pick one, and the loops around them.
 ## levels: list of (condition, tiles, table rows, [(name, widths)]); condition: the preprocessor line that begins the level
 /* ---- Register tiles -------------------------------------------------------------------------------------------
- * A tile multiplies a few rows by a few panels (16 columns each) with every sum in a register: k ascending, one
- * accumulator an output, so that a row's result is the same whichever tile computes it.
+ * A tile multiplies a few rows by a few panels (16 columns each) with every sum in a register: k ascending, SUM_BLOCK
+ * products an accumulator, the blocks' sums added in order, so that a row's result is the same whichever tile computes it.
  *   x      [rows][depth], rows x_stride floats apart
  *   w      panel p is [depth][16]: w + p * panel_stride + k * w_stride
- *   sum    [rows][16 * panels], rows sum_stride floats apart; resume: continue these sums, else start from 0
+ *   sum    [rows][16 * panels], rows sum_stride floats apart; resume: add to these sums, else store
  *   ahead  address to prefetch while at it, ahead_step bytes further with each k; of panel p at ahead + p * ahead_stride */
 #define TILE_ARGUMENTS int64_t depth, const float *x, int64_t x_stride, const float *w, int64_t w_stride, int64_t panel_stride, float *sum, int64_t sum_stride, int resume, uintptr_t ahead, uintptr_t ahead_stride, uintptr_t ahead_step
 typedef void tile_function(TILE_ARGUMENTS);
@@ -13,7 +13,10 @@ typedef void tile_function(TILE_ARGUMENTS);
 /* Distance, in bytes, at which a lone tile prefetches what it streams. */
 #define STREAM_AHEAD 2048
 
-KK_INLINE kk_f32 first(const float *sum, int resume) { return resume ? kk_load(sum) : kk_zero(); }
+/* Products that one accumulator takes: rounding errors grow with the root of a chain's length, and this is part of the bits. */
+#define SUM_BLOCK ${sum_block}
+
+KK_INLINE void add_sum(float *sum, kk_f32 block, int resume) { kk_store(sum, resume ? kk_add(kk_load(sum), block) : block); }
 % for condition, tiles, table, widths in levels:
 
 ${condition}
