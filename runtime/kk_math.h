@@ -36,12 +36,11 @@ KK_INLINE kk_exponent kk_split_exponent(kk_f32 x, float offset)
     return split;
 }
 
-/* exp(x + low) for x in [-104, 89] and a small correction low. The power of two is applied so that subnormal results round once:
-   by one instruction on AVX-512, elsewhere as 2^floor(n/2) * 2^ceil(n/2), of which only the last product can round. */
-KK_INLINE kk_f32 kk_exp_core(kk_f32 x, kk_f32 low)
+/* e^(n ln 2 + r) of a split with offset 254. The power of two is applied so that subnormal results round once: by one instruction on AVX-512,
+   elsewhere as 2^floor(n/2) * 2^ceil(n/2), of which only the last product can round. */
+KK_INLINE kk_f32 kk_exp_of_split(kk_exponent split, kk_f32 r)
 {
-    kk_exponent split = kk_split_exponent(x, 254.0f); /* 2 * 127: the bias of both factors */
-    kk_f32 r = kk_add(split.remainder, low), p = kk_set1(0x1.6a4d60p-10f);
+    kk_f32 p = kk_set1(0x1.6a4d60p-10f);
     p = kk_fma(p, r, kk_set1(0x1.12398ep-7f));
     p = kk_fma(p, r, kk_set1(0x1.5558b0p-5f));
     p = kk_fma(p, r, kk_set1(0x1.555492p-3f));
@@ -59,15 +58,18 @@ KK_INLINE kk_f32 kk_exp_core(kk_f32 x, kk_f32 low)
 #endif
 }
 
-/* e^x; 0 below -103.97, infinity above 88.72, subnormal results rounded correctly in range. ULP: 0.91 */
-KK_INLINE kk_f32 kk_exp(kk_f32 x)
+/* e^x for x in [-104, 89] only: what kk_exp does to every other x is left to the caller. ULP: 0.91 */
+KK_INLINE kk_f32 kk_exp_bounded(kk_f32 x)
 {
-    kk_f32 low = kk_max(kk_set1(-104.0f), kk_min(kk_set1(89.0f), x));
-    return kk_exp_core(low, kk_zero());
+    kk_exponent split = kk_split_exponent(x, 254.0f); /* 2 * 127: the bias of both factors */
+    return kk_exp_of_split(split, split.remainder);
 }
 
+/* e^x; 0 below -103.97, infinity above 88.72, subnormal results rounded correctly in range. ULP: 0.91 */
+KK_INLINE kk_f32 kk_exp(kk_f32 x) { return kk_exp_bounded(kk_max(kk_set1(-104.0f), kk_min(kk_set1(89.0f), x))); }
+
 /* e^x for x <= 0 only, one instruction less. ULP: 0.91 */
-KK_INLINE kk_f32 kk_exp_nonpositive(kk_f32 x) { return kk_exp_core(kk_max(kk_set1(-104.0f), x), kk_zero()); }
+KK_INLINE kk_f32 kk_exp_nonpositive(kk_f32 x) { return kk_exp_bounded(kk_max(kk_set1(-104.0f), x)); }
 
 /* e^x - 1 for x in [-80, 89], sign of zero aside: 2^n (e^r - 1) + (2^n - 1), halved so that 2^128 is not needed. */
 KK_INLINE kk_f32 kk_expm1_core(kk_f32 x)
@@ -227,13 +229,15 @@ KK_INLINE kk_f32 kk_pow(kk_f32 x, kk_f32 y)
     kk_mask y_integer = kk_eq(kk_trunc(y), y), y_odd = kk_mask_and(y_integer, kk_ne(kk_trunc(half), half));
     kk_mask negative = kk_i32_gt(kk_i32_set1(0), kk_bits(x));
     kk_f32 log_low, log_high = kk_log_extended(magnitude, &log_low), product, low, result;
+    kk_exponent split;
     kk_mask regular = kk_mask_and(kk_gt(magnitude, zero), kk_lt(magnitude, infinity));
     log_high = kk_select(regular, log_high, kk_log_special(magnitude, zero));
     product = kk_mul(y, log_high);
     low = kk_fma(y, log_low, kk_product_error(y, log_high, product));
     /* Out of exp's range, or infinite, the low part means nothing and may be NaN. */
     low = kk_select(kk_mask_and(regular, kk_lt(kk_abs(product), kk_set1(110.0f))), low, zero);
-    result = kk_exp_core(kk_max(kk_set1(-104.0f), kk_min(kk_set1(89.0f), product)), low);
+    split = kk_split_exponent(kk_max(kk_set1(-104.0f), kk_min(kk_set1(89.0f), product)), 254.0f);
+    result = kk_exp_of_split(split, kk_add(split.remainder, low));
     result = kk_select(kk_eq(magnitude, one), kk_select(kk_eq(y, y), one, y), result);
     result = kk_select(kk_mask_and(negative, y_odd), kk_neg(result), result);
     /* A negative finite base needs an integer exponent; an infinite one counts as even (trunc(inf) == inf, also when halved). */

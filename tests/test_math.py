@@ -85,4 +85,5 @@ def test_comments_state_the_bounds_that_these_tests_hold() -> None:
         found = re.search(r"ULP[^:]*: ([\d.]+)(?: for x >= (-\d+))?", comment)
         if found:
             stated[name] = (float(found[1]), found[2])
+    assert stated.pop("exp_bounded") == stated["exp"]
     assert stated == {name: (bound, LOWER_BOUNDED.get(name)) for name, bound in ULP.items()}

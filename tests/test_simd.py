@@ -23,7 +23,7 @@ BASE_FLAGS: dict[str, tuple[str, ...]] = {
     "avx2": ("-DKK_LEVEL_AVX2",),
     "plain": ("-DKK_LEVEL_PLAIN",),
     "plain-fused": ("-DKK_LEVEL_PLAIN", "-mfma"),
-    "loops": ("-DKK_LEVEL_PLAIN", "-DKK_PLAIN_LOOPS", "-O1"),
+    "loops": ("-DKK_LEVEL_PLAIN", "-DKK_PLAIN_LOOPS", "-O0"),
     "neon": ("-static",),
 }
 REQUIRED = {
