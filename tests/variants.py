@@ -1,0 +1,111 @@
+"""Compiled folders built in other ways: another compiler, other flags, a whole program. Each is built once for a run of the same sources."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kaoken.session import build_library
+from tests.compiled import compiled
+
+TESTS = Path(__file__).parent
+WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
+
+
+def name_of(graph: str) -> str:
+    """The C prefix of a kept graph."""
+    return graph.replace("-", "_")
+
+
+def available(*tools: str) -> bool:
+    return all(shutil.which(shlex.split(tool)[0]) for tool in tools)
+
+
+def run(command: Sequence[str | Path], **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command that has to succeed; its output is the failure's message."""
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    assert done.returncode == 0, f"{shlex.join(map(str, command))}\n{done.stdout}{done.stderr}"
+    return done  # type: ignore[no-any-return]
+
+
+def sources(folder: Path) -> list[Path]:
+    """The C files of a folder, without its example."""
+    return sorted(folder.glob("*.c")) + sorted((folder / "kaoken").glob("*.c"))
+
+
+def _variant(folder: Path, text: str, extra: Sequence[Path] = ()) -> Path:
+    """A place beside a compiled folder, new for every text and content of the extra files."""
+    digest = hashlib.sha256(text.encode())
+    for path in extra:
+        digest.update(path.read_bytes())
+    return folder.with_name(f"{folder.name}-{digest.hexdigest()[:12]}")
+
+
+def library(graph: str, compiler: str, flags: Sequence[str]) -> Path:
+    """A copy of the compiled folder whose library was built by `compiler` with `flags`: for Session."""
+    folder = compiled(graph, build=False)
+    out = _variant(folder, repr((compiler, flags)))
+    with out.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not out.exists():
+            work = out.with_name(f"{out.name}.work")
+            shutil.rmtree(work, ignore_errors=True)
+            shutil.copytree(folder, work, ignore=shutil.ignore_patterns("build"))
+            build_library(work, compiler, flags)
+            os.replace(work, out)
+    return out
+
+
+def program(graphs: Sequence[str], drivers: Sequence[Path], compiler: str, flags: Sequence[str], libraries: Sequence[str] = ()) -> Path:
+    """An executable of test drivers (C, or C++ by a C++ compiler's name) and all C of the compiled folders, as objects."""
+    folders = [compiled(graph, build=False) for graph in graphs]
+    out = _variant(folders[0], repr((graphs, compiler, flags, libraries)), drivers)
+    with out.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not out.exists():
+            work = out.with_name(f"{out.name}.work")
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            includes = [f"-I{folder}" for folder in folders]
+            c_compiler = compiler.replace("clang++", "clang").replace("g++", "gcc")
+            jobs: list[tuple[list[str], Path]] = []
+            for number, source in enumerate([*drivers, *(s for folder in folders for s in sources(folder))]):
+                made = work / f"{number}.o"
+                tool = compiler if source in drivers else c_compiler
+                chosen = [f for f in flags if source in drivers or not f.startswith("-std=c++")]
+                jobs.append(([*shlex.split(tool), *chosen, *includes, "-c", str(source), "-o", str(made)], made))
+            running = []
+            for command, _ in jobs:
+                running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+                if len(running) == 2:
+                    _finish(running)
+            _finish(running)
+            link = [*shlex.split(compiler), *flags, *(str(made) for _, made in jobs), "-o", str(work / "program")]
+            run([*link, *libraries, "-lm", "-lpthread"])
+            os.replace(work, out)
+    return out / "program"
+
+
+def _finish(running: list[subprocess.Popen[str]]) -> None:
+    for process in running:
+        output, _ = process.communicate()
+        assert process.returncode == 0, f"{shlex.join(map(str, process.args))}\n{output}"  # type: ignore[arg-type]
+    running.clear()
+
+
+def weights(graph: str) -> Path:
+    return compiled(graph, build=False) / f"{name_of(graph)}.weights"
+
+
+def token_ids(count: int, vocabulary: int, start: int = 0) -> np.ndarray:
+    """The ids that the test programs make up: (start + i) * 37 + 11, within the vocabulary."""
+    return ((start + np.arange(count, dtype=np.int64)) * 37 + 11) % vocabulary
