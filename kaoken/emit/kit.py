@@ -115,7 +115,7 @@ class Kit:
 
     def __init__(self, folder: Path, m: ModelFiles, report: dict[str, Any]):
         self.folder, self.m, self.report = folder, m, report
-        self.text: bool = bool(m.feed and m.tokenizer)
+        self.text: bool = bool(m.interface.feed and m.tokenizer)
         self.end_ids: list[int] = [i for i in report["end_ids"] if 0 <= i < m.interface.vocabulary]
 
     @cached_property

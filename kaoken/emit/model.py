@@ -33,9 +33,48 @@ class RenderedBlock:
     lines: list[str]
 
 
+@dataclass(frozen=True)
+class SlotLine:
+    """A stretch of the arena: its size as C over `sizes`, and names of values that live there."""
+
+    index: int
+    size: str
+    text: str
+
+
+@dataclass(frozen=True)
+class CacheOffset:
+    """A cache whose queries begin behind its first key: how many rows to reserve, and rows and offset of a call, as C."""
+
+    index: int
+    rows: str
+    batch: str
+    value: str
+
+
+@dataclass(frozen=True)
+class StatePair:
+    """A cache that is state, and the caller's tensors that it is filled from and given back as."""
+
+    index: int
+    past_keys: str
+    past_values: str
+    present_keys: str
+    present_values: str
+
+
+@dataclass(frozen=True)
+class IndexCheck:
+    """An input of `count` indices into an axis of `extent`."""
+
+    name: str
+    count: str
+    extent: int
+
+
 @dataclass
 class ModelFiles:
-    """Everything the templates ask for under `m`."""
+    """Everything the templates ask for under `m`; the model's surface is their `i`."""
 
     name: str
     title: str
@@ -50,9 +89,6 @@ class ModelFiles:
     forward_lines: list[str] = field(default_factory=list)
     forward_locals: list[str] = field(default_factory=list)
     version: str = kaoken.__version__
-
-    def __getattr__(self, item: str) -> Any:
-        return getattr(self.interface, item)
 
     @property
     def upper(self) -> str:
@@ -83,26 +119,6 @@ class ModelFiles:
         return f"{prefix}{self.interface.batch}" if self.interface.batch else str(self.interface.fixed_batch)
 
     @property
-    def seq_dim(self) -> str:
-        return self.interface.seq
-
-    @property
-    def past_dim(self) -> str:
-        return self.interface.past
-
-    @property
-    def logits_name(self) -> str:
-        return self.interface.logits
-
-    @property
-    def ids_name(self) -> str:
-        return self.interface.ids
-
-    @property
-    def positions_name(self) -> str:
-        return self.interface.positions
-
-    @property
     def weights_size(self) -> int:
         return self.program.weights.total
 
@@ -123,22 +139,10 @@ class ModelFiles:
         ]
 
     @property
-    def cache_offsets(self) -> list:
-        """Caches of the arena whose queries begin behind their first key: index, room for the offsets, the offset in a call."""
+    def cache_offsets(self) -> list[CacheOffset]:
+        """Caches of the arena whose queries begin behind their first key."""
         found = [c for c in self.program.memory.caches if c.offset != 0]
-        return [
-            type(
-                "Offset",
-                (),
-                {
-                    "index": c.index,
-                    "rows": self.created(c.keys.shape[0]),
-                    "batch": in_call(c.keys.shape[0]),
-                    "value": in_call(c.offset),
-                },
-            )
-            for c in found
-        ]
+        return [CacheOffset(c.index, self.created(c.keys.shape[0]), in_call(c.keys.shape[0]), in_call(c.offset)) for c in found]
 
     def created(self, size: Dim) -> str:
         """A size for which memory is reserved, as C over the handle's `sizes`."""
@@ -148,11 +152,8 @@ class ModelFiles:
         return text
 
     @property
-    def size_locals(self) -> list[str]:
-        return []
-
-    @property
-    def slots(self) -> list[dict]:
+    def slots(self) -> list[SlotLine]:
+        """The arena's stretches: size in bytes and, for the comment, what lives there."""
         result = []
         for slot in self.program.memory.slots:
             sizes = list(dict.fromkeys(self.created(s) for s in slot.sizes))
@@ -160,43 +161,36 @@ class ModelFiles:
             for other in sizes[1:]:
                 text = f"larger({text}, {other})"
             shown = ", ".join(v.name for v in slot.values[:3]) + (", ..." if len(slot.values) > 3 else "")
-            result.append({"index": slot.index, "size": text, "text": shown.replace("*/", "")})
-        return [type("Slot", (), item) for item in result]  # type: ignore[misc]
+            result.append(SlotLine(slot.index, text, shown.replace("*/", "")))
+        return result
 
     @property
-    def state_pairs(self) -> list:
+    def state_pairs(self) -> list[StatePair]:
         """For each cache that is state, the names of the caller's tensors."""
         names = {v: t.c_name for v, t in zip(self.program.graph.inputs, self.interface.inputs, strict=True)}
         names |= {v: t.c_name for (_, v), t in zip(self.program.graph.outputs, self.interface.outputs, strict=True)}
         past = {s.present: s.past for s in self.states}
-        pairs = []
-        for cache in self.program.memory.caches:
-            if cache.is_state:
-                item = {
-                    "index": cache.index,
-                    "past_keys": names[past[cache.keys]],
-                    "past_values": names[past[cache.values]],
-                    "present_keys": names[cache.keys],
-                    "present_values": names[cache.values],
-                }
-                pairs.append(type("Pair", (), item))
-        return pairs
+        return [
+            StatePair(c.index, names[past[c.keys]], names[past[c.values]], names[c.keys], names[c.values])
+            for c in self.program.memory.caches
+            if c.is_state
+        ]
 
     @property
-    def checks(self) -> list:
+    def checks(self) -> list[IndexCheck]:
+        """Inputs whose elements are indices, with the extent of the axis they index."""
         names = {v: t for v, t in zip(self.program.graph.inputs, self.interface.inputs, strict=True)}
-        result = []
-        for value, extent in self.program.checks:
-            if C_TYPES[value.dtype] == self.index_type:
-                count = in_call(product(value.shape))
-                result.append(type("Check", (), {"name": names[value].c_name, "count": count, "extent": extent}))
-        return result
+        return [
+            IndexCheck(names[value].c_name, in_call(product(value.shape)), extent)
+            for value, extent in self.program.checks
+            if C_TYPES[value.dtype] == self.index_type
+        ]
 
     @property
     def uniform_past(self) -> bool:
         """Whether a kernel other than attention depends on how much past there is: then all rows must hold equally much."""
         for call in self.program.calls:
-            if call.node.op == "map" and any(re.search(rf"\b{self.past_dim}\b", a.text) for a in call.arguments):
+            if call.node.op == "map" and any(re.search(rf"\b{self.interface.past}\b", a.text) for a in call.arguments):
                 return True
         return False
 
@@ -305,23 +299,14 @@ def render_files(m: ModelFiles) -> dict[str, str]:
     for kernel in m.program.kernels:
         kernel.text = _with_comment(kernel.text, kernel.origins)
     files = {
-        f"{m.name}.h": lookup.get_template("model.h.mako").render(m=m),
-        f"{m.name}.c": lookup.get_template("model.c.mako").render(m=m),
-        f"{m.name}_kernels.h": lookup.get_template("kernels.h.mako").render(m=m),
-        f"{m.name}_kernels.c": lookup.get_template("kernels.c.mako").render(m=_KernelView(m, tiles)),
+        f"{m.name}.h": lookup.get_template("model.h.mako").render(m=m, i=m.interface),
+        f"{m.name}.c": lookup.get_template("model.c.mako").render(m=m, i=m.interface),
+        f"{m.name}_kernels.h": lookup.get_template("kernels.h.mako").render(m=m, i=m.interface),
+        f"{m.name}_kernels.c": lookup.get_template("kernels.c.mako").render(m=m, tiles=tiles),
     }
     for level, text in (("avx2", "AVX2 and FMA"), ("avx512", "AVX-512")):
         files[f"{m.name}_kernels_{level}.c"] = lookup.get_template("kernels_level.c.mako").render(m=m, level=level, text=text)
     return {name: re.sub(r"\n{3,}", "\n\n", text.strip()) + "\n" for name, text in files.items()}
-
-
-@dataclass
-class _KernelView:
-    model: ModelFiles
-    tiles: str
-
-    def __getattr__(self, item: str) -> Any:
-        return getattr(self.model, item)
 
 
 def _with_comment(text: str, origins: list[str]) -> str:

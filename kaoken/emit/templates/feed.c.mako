@@ -8,7 +8,7 @@ ${m.name}_status ${m.name}_feed(${m.name} *m, int64_t batch, int64_t count, cons
 {
     if (!m || !ids)
         return ${m.upper}_ERROR_ARGUMENT;
-    if (batch < ${m.interface.fixed_batch or 1} || batch > m->sizes.batch || count < 1)
+    if (batch < ${i.fixed_batch or 1} || batch > m->sizes.batch || count < 1)
         return ${m.upper}_ERROR_RANGE;
     for (int64_t b = 0; b < batch; b++) {
         if (count > m->sizes.context - m->past[b])
@@ -28,18 +28,18 @@ ${m.name}_status ${m.name}_feed(${m.name} *m, int64_t batch, int64_t count, cons
         n = count - done < m->sizes.sequence ? count - done : m->sizes.sequence;
         memset(&c, 0, sizeof c);
         c.m = m;
-% if m.interface.batch:
-        c.${m.interface.batch} = batch;
+% if i.batch:
+        c.${i.batch} = batch;
 % endif
-        c.${m.seq_dim} = n;
-        c.${m.past_dim} = m->past[0];
+        c.${i.seq} = n;
+        c.${i.past} = m->past[0];
 % if m.tail:
         c.logit_rows = logits && done + n == count;
 % endif
-        c.${m.logits_name} = logits;
-        c.${m.ids_name} = m->ids;
-% if m.positions_name:
-        c.${m.positions_name} = m->positions;
+        c.${i.logits} = logits;
+        c.${i.ids} = m->ids;
+% if i.positions:
+        c.${i.positions} = m->positions;
 % endif
         for (int64_t b = 0; b < batch; b++) {
             memcpy(m->ids + b * n, ids + b * count + done, (size_t)n * sizeof *ids);

@@ -13,7 +13,7 @@
 #include "kaoken/kk_scalar.h"
 #include "${m.name}_kernels.h"
 
-${m.tiles}
+${tiles}
 % for kernel in m.kernels:
 ${kernel.text.rstrip()}
 

@@ -7,10 +7,10 @@
 #include "kaoken/kk_threads.h"
 #include "kaoken/kk_weights.h"
 #include "${m.name}_kernels.h"
-% if m.feed:
+% if i.feed:
 #include "kaoken/kk_generate.h"
 % endif
-% if m.tokenizer or m.feed:
+% if m.tokenizer or i.feed:
 #include "kaoken/kk_tokenizer.h"
 % endif
 
@@ -56,7 +56,7 @@ struct ${m.name} {
     unsigned char *text_scratch;
     size_t text_scratch_size;
 % endif
-% if m.feed:
+% if i.feed:
     unsigned char *generate_scratch;
 % endif
     ${m.name}_sizes sizes;
@@ -70,15 +70,15 @@ typedef struct ${m.name}_call {
 % for d in m.call_dims:
     int64_t ${d};
 % endfor
-% for v in m.inputs:
+% for v in i.inputs:
     const ${v.c_type} *${v.c_name};
 % endfor
-% for v in m.outputs:
+% for v in i.outputs:
     ${v.c_type} *${v.c_name};
 % endfor
 } ${m.name}_call;
 
-% if m.feed:
+% if i.feed:
 /* Scratch of generate: the sampler's, logits, and text held back for stop strings. */
 #define GENERATE_BYTES ((int64_t)kk_sampler_scratch(${m.upper}_VOCABULARY) + 4 * (int64_t)${m.upper}_VOCABULARY + (1 << 16))
 
@@ -95,7 +95,7 @@ typedef struct layout {
 % if m.tokenizer:
     size_t text_scratch;
 % endif
-% if m.feed:
+% if i.feed:
     size_t generate_scratch;
 % endif
     size_t pool, total;
@@ -118,7 +118,7 @@ static int complete_sizes(const ${m.name}_sizes *given, ${m.name}_sizes *sizes)
 {
     static const ${m.name}_sizes nothing;
     *sizes = given ? *given : nothing;
-% for size in m.sizes:
+% for size in i.sizes:
     if (sizes->${size.name} == 0)
         sizes->${size.name} = ${size.default_code};
     if (sizes->${size.name} < ${size.lower} || sizes->${size.name} > ${size.upper})
@@ -133,9 +133,6 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
 {
     layout l;
     size_t end = 0;
-% for line in m.size_locals:
-    ${line}
-% endfor
     (void)sizes;
     memset(&l, 0, sizeof l);
 % for slot in m.slots:
@@ -159,7 +156,7 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
 % if m.tokenizer:
     l.text_scratch = place(&end, (int64_t)kk_tokenizer_scratch((size_t)sizes->text_bytes));
 % endif
-% if m.feed:
+% if i.feed:
     l.generate_scratch = place(&end, GENERATE_BYTES);
 % endif
     l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, ${m.scratch}));
@@ -241,7 +238,7 @@ static ${m.name}_status lay_out(${m.name} **handle, kk_weights *file, const ${m.
     m->text_scratch = base + l.text_scratch;
     m->text_scratch_size = kk_tokenizer_scratch((size_t)sizes->text_bytes);
 % endif
-% if m.feed:
+% if i.feed:
     m->generate_scratch = base + l.generate_scratch;
 % endif
     if (status == KK_OK)
@@ -373,13 +370,13 @@ static void forward_run(void *argument, kk_thread *t)
 % if m.states:
     /* What the caller kept of earlier positions goes into the cache; the longer cache comes back out. */
 % for s in m.state_pairs:
-    kk_cache_import(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${m.past_dim}, c->${s.past_keys}, c->${s.past_values});
+    kk_cache_import(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${i.past}, c->${s.past_keys}, c->${s.past_values});
 % endfor
     kk_barrier(t);
     forward(c, t);
     kk_barrier(t);
 % for s in m.state_pairs:
-    kk_cache_export(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${m.past_dim} + c->${m.seq_dim}, c->${s.present_keys}, c->${s.present_values});
+    kk_cache_export(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${i.past} + c->${i.seq}, c->${s.present_keys}, c->${s.present_values});
 % endfor
 % else:
     forward(c, t);
@@ -402,28 +399,28 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
     (void)valid_indices;
     if (!m || !a)
         return ${m.upper}_ERROR_ARGUMENT;
-% for d in m.dims:
+% for d in i.dims:
     if (a->${d.name} < ${d.lower} || a->${d.name} > ${d.limit})
         return ${m.upper}_ERROR_RANGE;
 % endfor
 % if m.states:
-    if (a->${m.past_dim} + a->${m.seq_dim} > m->sizes.context)
+    if (a->${i.past} + a->${i.seq} > m->sizes.context)
         return ${m.upper}_ERROR_CAPACITY;
 % endif
     memset(&c, 0, sizeof c);
     c.m = m;
-% for d in m.dims:
+% for d in i.dims:
     c.${d.name} = a->${d.name};
 % endfor
 % if m.tail:
-    c.logit_rows = a->${m.seq_dim};
+    c.logit_rows = a->${i.seq};
 % endif
-% for v in m.inputs:
+% for v in i.inputs:
     if (!a->${v.c_name}${" && (%s) > 0" % v.count if v.may_be_empty else ""})
         return ${m.upper}_ERROR_ARGUMENT;
     c.${v.c_name} = a->${v.c_name};
 % endfor
-% for v in m.outputs:
+% for v in i.outputs:
 % if not v.is_state:
     if (!a->${v.c_name}${" && (%s) > 0" % v.count if v.may_be_empty else ""})
         return ${m.upper}_ERROR_ARGUMENT;
@@ -436,7 +433,7 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
 % endfor
 % if m.states:
     for (int64_t b = 0; b < ${m.batch_of("a->")}; b++)
-        m->past[b] = a->${m.past_dim};
+        m->past[b] = a->${i.past};
 % endif
 % for n, o in enumerate(m.cache_offsets):
     for (int64_t b = 0; b < ${o.batch}; b++)
@@ -444,7 +441,7 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
 % endfor
     return (${m.name}_status)kk_pool_run(m->pool, forward_run, &c);
 }
-% if m.feed:
+% if i.feed:
 <%include file="feed.c.mako"/>\
 % endif
 % if m.tokenizer:

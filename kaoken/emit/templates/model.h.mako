@@ -30,7 +30,7 @@ typedef struct ${m.name} ${m.name};
 
 /* The largest sizes that a handle is to serve; a field that is 0 takes its default. More memory for more. */
 typedef struct ${m.name}_sizes {
-% for size in m.sizes:
+% for size in i.sizes:
     int64_t ${size.name};${" " * max(1, 24 - len(size.name))}/* ${size.lower} to ${size.upper}; default ${size.default}${": " + size.text if size.text else ""} */
 % endfor
     int64_t threads;                 /* threads that work on a call, 1 to 256; default 1 */
@@ -62,29 +62,29 @@ const char *${m.name}_level(const ${m.name} *handle);
 /* The model as the ONNX file has it: every input and output, nothing kept between calls. */
 typedef struct ${m.name}_arguments {
     /* sizes of this call, within the handle's */
-% for d in m.dims:
+% for d in i.dims:
     int64_t ${d.name};${" " * max(1, 24 - len(d.name))}/* ${d.lower} to ${d.upper} */
 % endfor
     /* inputs */
-% for v in m.inputs:
+% for v in i.inputs:
     const ${v.c_type} *${v.c_name};${" " * max(1, 40 - len(v.c_type) - len(v.c_name))}/* ${v.shape_text} ${v.note} */
 % endfor
     /* outputs${"; a cache that is not wanted may be null" if m.states else ""} */
-% for v in m.outputs:
+% for v in i.outputs:
     ${v.c_type} *${v.c_name};${" " * max(1, 46 - len(v.c_type) - len(v.c_name))}/* ${v.shape_text} */
 % endfor
 } ${m.name}_arguments;
 
 /* Computes all outputs. ${m.upper}_ERROR_RANGE: a size outside the handle's, or an index outside the tensor it points into;
-   then no output is written.${" What the handle keeps for feed is overwritten: reset it before feeding again." if m.feed else ""} */
+   then no output is written.${" What the handle keeps for feed is overwritten: reset it before feeding again." if i.feed else ""} */
 ${m.name}_status ${m.name}_run(${m.name} *handle, const ${m.name}_arguments *arguments);
-% if m.feed:
+% if i.feed:
 
 /* Text generation: the handle keeps keys and values of what it was fed, row by row. */
-#define ${m.upper}_VOCABULARY ${m.vocabulary}
+#define ${m.upper}_VOCABULARY ${i.vocabulary}
 
-/* Appends `count` ids to each of the first `batch` rows. ids: [batch][count], each 0 to ${m.vocabulary - 1}.
-   logits: [batch][${m.vocabulary}] after each row's last id, or null. How a text is cut into calls changes no bit of the result.
+/* Appends `count` ids to each of the first `batch` rows. ids: [batch][count], each 0 to ${i.vocabulary - 1}.
+   logits: [batch][${i.vocabulary}] after each row's last id, or null. How a text is cut into calls changes no bit of the result.
    ${m.upper}_ERROR_RANGE: an id; ${m.upper}_ERROR_CAPACITY: a row has no room (nothing is appended). */
 ${m.name}_status ${m.name}_feed(${m.name} *handle, int64_t batch, int64_t count, const int64_t *ids, float *logits);
 

@@ -20,7 +20,7 @@ Use it from C through `${m.name}.h`, from C++17 through `${m.name}.hpp`, from Py
 ```c
 ${m.name} *model;
 if (${m.name}_create(&model, ${"0" if m.embedded else f'"{m.name}.weights"'}, 0) == ${m.upper}_OK) {
-    ... /* ${f"{m.name}_generate, {m.name}_feed, {m.name}_run" if m.feed else f"{m.name}_run"} */
+    ... /* ${f"{m.name}_generate, {m.name}_feed, {m.name}_run" if m.interface.feed else f"{m.name}_run"} */
     ${m.name}_destroy(model);
 }
 ```
@@ -33,7 +33,7 @@ kaoken::${m.name}::Outputs outputs = model.run(inputs); // kaoken::${m.name}::In
 % endif
 ```
 ```python
-from ${m.name} import ${"Session, TextGenerator" if m.feed else "Session"}
+from ${m.name} import ${"Session, TextGenerator" if m.interface.feed else "Session"}
 outputs = Session().run(None, inputs)  # a dict of arrays: ${", ".join(v.name for v in k.inputs[:3])}${", ..." if len(k.inputs) > 3 else ""}
 ```
 

@@ -58,7 +58,7 @@ struct Outputs {
     std::vector<${v.cpp_type}> ${v.c_name}; // ${v.shape_text}
 % endfor
 };
-% if m.feed:
+% if m.interface.feed:
 
 // How a continuation is chosen and where it ends.
 struct GenerateOptions {
@@ -127,7 +127,7 @@ public:
         run(arguments);
         return out;
     }
-% if m.feed:
+% if m.interface.feed:
 
     // Appends ids to row 0; logits after the last of them: [${M}_VOCABULARY].
     std::vector<float> feed(const std::vector<std::int64_t> &ids) { return feed(1, ids); }
@@ -270,7 +270,7 @@ private:
                                         std::to_string(count));
         return values.data();
     }
-% if m.feed:
+% if m.interface.feed:
 
     struct Receiver {
         const OnToken *on_token;
