@@ -18,7 +18,7 @@ ULP = {
     "exp_nonpositive": 0.91,
     "expm1": 1.6,
     "tanh": 2.6,
-    "erf": 1.8,
+    "erf": 1.9,
     "log": 0.85,
     "log1p": 1.5,
     "sin": 1.6,
