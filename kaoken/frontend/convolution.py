@@ -85,8 +85,8 @@ def conv_transpose(node: OnnxNode) -> Value:
         full = (x.shape[n + 2] - 1) * strides[n] + extra[n] + window_reach(kernel[n], dilations[n])
         if "output_shape" in node.attributes or mode in ("SAME_UPPER", "SAME_LOWER"):
             wanted = dim(node.attributes["output_shape"][n]) if "output_shape" in node.attributes else x.shape[n + 2] * strides[n]
-            total = full - wanted
-            before.append(total // 2 if mode != "SAME_LOWER" else total - total // 2)
+            total = maximum(dim(0), full - wanted)
+            before.append(total // 2 if mode == "SAME_UPPER" else total - total // 2)
             extents.append(wanted)
         else:
             before.append(dim(pads[n]) if mode == "NOTSET" else dim(0))
@@ -166,7 +166,8 @@ def depth_and_space(node: OnnxNode) -> Value:
     batch, channels, height, width = x.shape
     if node.op == "SpaceToDepth":
         parts = reshape_to(node, x, [batch, channels, height // block, dim(block), width // block, dim(block)])
-        moved = node.add("transpose", parts, perm=(0, 3, 5, 1, 2, 4))
+        channel_first = node.attribute("mode", "DCR") == "CRD"
+        moved = node.add("transpose", parts, perm=(0, 1, 3, 5, 2, 4) if channel_first else (0, 3, 5, 1, 2, 4))
         return reshape_to(node, moved, [batch, channels * (block * block), height // block, width // block])
     depth = channels // (block * block)
     if node.attribute("mode", "DCR") == "DCR":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx
 
 from kaoken.ir.graph import Value
@@ -37,7 +38,7 @@ def function_body(node: onnx.NodeProto, version: int, inputs: list[Value | None]
 def _type(value: Value | None) -> onnx.TypeProto:
     if value is None:
         return onnx.TypeProto()
-    element_type = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)  # type: ignore[arg-type]
+    element_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype))
     return onnx.helper.make_tensor_type_proto(element_type, [d.constant for d in value.shape])
 
 

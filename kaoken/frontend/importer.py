@@ -170,12 +170,12 @@ class _Importer:
             return
         standard = proto.domain in ("", "ai.onnx")
         reader = self._branch if proto.op_type == "If" else reader_for(proto.op_type, self.version)
-        if reader is None or not standard:
-            if not standard or not self._expand(proto, name):
-                self._fail(proto, name, self._unknown(proto))
-            return
         self.builder.origin = (name,)
         try:
+            if reader is None or not standard:
+                if not standard or not self._expand(proto, name):
+                    self._fail(proto, name, self._unknown(proto))
+                return
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
             attributes = {k: v.decode("utf-8") if isinstance(v, bytes) else v for k, v in attributes.items()}
             inputs = [self.values[i] if i else None for i in proto.input]

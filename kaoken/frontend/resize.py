@@ -119,6 +119,13 @@ def _size(node: OnnxNode, extent: Dim) -> Value:
     return node.add("cast", node.builder.known(Int(extent)), to="float32")
 
 
+def _target_size(node: OnnxNode, item: _Axis) -> Value:
+    """The target's extent, not rounded down where a scale is given."""
+    if item.scale is None:
+        return _size(node, item.target)
+    return node.add("mul", _size(node, item.source), _number(node, item.scale * (item.end - item.start)))
+
+
 def _positions(node: OnnxNode, item: _Axis, coordinates: str) -> Value:
     """Where each of the target's elements lies in the source, [target] float32."""
     place = node.add("cast", node.add("iota", start=0, step=1, length=item.target), to="float32")
@@ -134,12 +141,14 @@ def _positions(node: OnnxNode, item: _Axis, coordinates: str) -> Value:
     if coordinates == "align_corners":
         if item.target == 1:
             return node.add("mul", place, _number(node, 0))
-        return node.add("div", node.add("mul", place, last), _size(node, item.target - 1))
+        span = node.add("sub", _target_size(node, item), _number(node, 1))
+        return node.add("div", node.add("mul", place, last), span)
     if coordinates == "tf_crop_and_resize":
         if item.target == 1:
             middle = node.add("mul", _number(node, 0.5 * (item.start + item.end)), last)
             return node.add("add", node.add("mul", place, _number(node, 0)), middle)
-        step = node.add("div", node.add("mul", _number(node, item.end - item.start), last), _size(node, item.target - 1))
+        span = node.add("sub", _target_size(node, item), _number(node, 1))
+        step = node.add("div", node.add("mul", _number(node, item.end - item.start), last), span)
         return node.add("add", node.add("mul", _number(node, item.start), last), node.add("mul", place, step))
     if coordinates == "pytorch_half_pixel" and item.target == 1:
         return node.add("mul", place, _number(node, 0))

@@ -66,12 +66,15 @@ def _power(a: Any, b: Any) -> Any:
 
 
 def _shift(left: bool) -> Callable[..., Any]:
-    """Shift by b bits; 0 where b is as large as the type."""
+    """Shift by b bits. By the type's width or more, or by less than 0, gives 0, or to the right the sign."""
 
     def shift(a: Any, b: Any) -> Any:
-        bits = np.asarray(a).dtype.itemsize * 8
-        by = np.minimum(b, bits - 1).astype(np.asarray(a).dtype)
-        return np.where(b >= bits, 0, np.left_shift(a, by) if left else np.right_shift(a, by)).astype(np.asarray(a).dtype)
+        dtype = np.asarray(a).dtype
+        bits = dtype.itemsize * 8
+        by = np.clip(b, 0, bits - 1).astype(dtype)
+        shifted = np.left_shift(a, by) if left else np.right_shift(a, by)
+        beyond = np.right_shift(a, bits - 1) if not left and dtype.kind == "i" else 0
+        return np.where((b >= bits) | (b < 0), beyond, shifted).astype(dtype)
 
     return shift
 

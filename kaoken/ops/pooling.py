@@ -7,7 +7,7 @@ average_pool: count_padding; lp_pool: p; max_pool_index: column_major.
 from __future__ import annotations
 
 from kaoken.ir.dims import Symbol, dim
-from kaoken.ir.expr import TRUE, Expr, Formula, Int, Read, apply, axes_for, axis, const, integer, reduce, select
+from kaoken.ir.expr import FALSE, TRUE, Expr, Formula, Int, Read, apply, axes_for, axis, const, integer, reduce, select
 from kaoken.ir.graph import Node, Shape
 from kaoken.ir.scalars import neutral_element
 from kaoken.ops.registry import Attrs, InferRule, Inputs, ShapeError, define, operand
@@ -67,7 +67,7 @@ def _max_index(node: Node, output: int) -> Formula:
     order = list(range(len(own.place)))
     for n in reversed(order) if node.attrs["column_major"] else order:
         flat = apply("add", apply("mul", flat, Int(x.shape[n + 2])), own.place[n])
-    hit = apply("and", own.inside, apply("eq", own.element, best.reduce("max", best.element)))
+    hit = select(own.inside, apply("eq", own.element, best.reduce("max", best.element)), FALSE)
     highest = const(neutral_element("min", "int64"), "int64")
     first = reduce("min", own.taps, select(hit, flat, highest))
     at = [Int(dim(a)) for a in own.axes[:2]]

@@ -42,6 +42,10 @@ CASES += [
         ((1, 4, 3, 4), (4, 3, 3, 3), {"group": 2, "strides": [2, 2], "pads": [1, 1, 1, 1]}),
         ((1, 2, 3, 4), (2, 5, 3, 3), {"strides": [2, 2], "output_shape": [7, 9]}),
         ((1, 2, 3, 4), (2, 5, 3, 3), {"strides": [2, 2], "auto_pad": "SAME_UPPER"}),
+        ((1, 2, 3, 4), (2, 5, 3, 3), {"strides": [2, 2], "output_shape": [6, 10]}),
+        ((1, 2, 3, 4), (2, 5, 3, 3), {"strides": [2, 2], "output_shape": [5, 6]}),
+        ((1, 2, 3, 4), (2, 5, 3, 3), {"strides": [2, 2], "output_shape": [5, 6], "auto_pad": "SAME_UPPER"}),
+        ((1, 2, 3, 4), (2, 5, 3, 3), {"strides": [2, 2], "auto_pad": "SAME_LOWER"}),
         ((1, 2, 3), (2, 4, 3), {"strides": [2]}),
     )
 ]
@@ -73,10 +77,11 @@ CASES += [
     Case(
         "MaxPool",
         (floats(2, 3, 4, 5),),
-        {"kernel_shape": [2, 2], "strides": [2, 2], "storage_order": order},
+        {"kernel_shape": [2, 2], "strides": [2, 2], "storage_order": order, **pads},
         outputs=("y", "indices"),
     )
     for order in (0, 1)
+    for pads in ({}, {"pads": [1, 0, 1, 1]})
 ]
 CASES += [Case("LpPool", (floats(1, 2, 5),), {"kernel_shape": [2], "p": p}, since=18, rtol=1e-5) for p in (1, 3)]
 CASES += [Case(op, (floats(*s),), sizes=(5,)) for op in ("GlobalAveragePool", "GlobalMaxPool") for s in ((2, 3, 4, 5), (2, 3, 5))]

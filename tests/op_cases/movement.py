@@ -185,6 +185,7 @@ CASES += [
     for mode in ({}, {"mode": "DCR"}, {"mode": "CRD"})
 ]
 CASES += [Case("SpaceToDepth", (floats(1, 2, 4, 6),), {"blocksize": 2}, sizes=(1,))]
+CASES += [Case("SpaceToDepth", (floats(1, 2, 4, 6),), {"blocksize": 2, "mode": mode}, since=28) for mode in ("DCR", "CRD")]
 CASES += [Case("Trilu", (floats(4, 5),), attrs, since=14, sizes=(4, 5)) for attrs in ({}, {"upper": 0}, {"upper": 1})]
 CASES += [
     Case("Trilu", (floats(2, 4, 3), scalar(k, "int64")), {"upper": u}, fixed=(1,), since=14, sizes=(4,))

@@ -20,7 +20,9 @@ def resize(
     )
     fixed = (2,) if scales else (3,)
     symbols = (4, 6) if scales in (SCALES[0], SCALES[1]) and attrs.get("mode") == "nearest" else ()
-    return Case("Resize", operands, attrs, fixed=fixed, since=since, sizes=symbols, rtol=1e-5)
+    fractional = scales is not None and attrs.get("coordinate_transformation_mode") == "align_corners"
+    oracle, why = ("reference", "onnxruntime rounds the target's extent down first") if fractional else ("onnxruntime", "")
+    return Case("Resize", operands, attrs, fixed=fixed, since=since, sizes=symbols, rtol=1e-5, oracle=oracle, why=why)
 
 
 CASES: list[Case] = [
