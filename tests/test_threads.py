@@ -122,7 +122,7 @@ def test_the_environment_lowers_the_level_and_never_raises_it(asked: str | None,
     assert library.kk_cpu_count() >= 1
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang", test_simd.CROSS])
+@pytest.mark.parametrize("compiler", ["gcc", "clang", test_simd.CROSS, "x86_64-w64-mingw32-gcc"])
 @pytest.mark.parametrize("options", [("-std=c99",), ("-std=gnu17",), ("-std=c99", "-DKK_PLATFORM_NONE")])
 def test_every_source_compiles_without_a_warning(compiler: str, options: tuple[str, ...], tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
