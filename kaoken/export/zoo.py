@@ -8,7 +8,6 @@ from pathlib import Path
 
 from kaoken.errors import UsageError
 from kaoken.paths import data_folder
-from kaoken.paths import data_folder
 
 
 @dataclass(frozen=True)
