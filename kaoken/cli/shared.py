@@ -100,7 +100,9 @@ def compiled_folder_errors(folder: Path) -> Iterator[None]:
     except BuildError as error:
         raise ToolchainError(str(error)) from error
     except SessionError as error:
-        raise UsageError(f"{folder}: {error}") from error
+        damaged = "file" in str(error) and "again" not in str(error)
+        hint = "; compile the model again" if damaged else ""
+        raise UsageError(f"{folder}: {error}{hint}") from error
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
     except ValueError as error:
