@@ -105,9 +105,7 @@ def source(level: str, only: str, k_block: int, row_block: int) -> tuple[str, li
     """The C program and its cases, in the order of the numbers that it prints."""
     linears, cases = linear_cases()
     if k_block or row_block:
-        linears = [
-            replace(s, schedule=replace(s.schedule, k_block=k_block or s.k, row_block=row_block or 256)) for s in linears
-        ]
+        linears = [replace(s, schedule=replace(s.schedule, k_block=k_block or s.k, row_block=row_block or 256)) for s in linears]
     attentions, more = attention_cases()
     norms, rest = norm_cases()
     cases = [case for case in cases + more + rest if only in case.name]
@@ -118,7 +116,9 @@ def source(level: str, only: str, k_block: int, row_block: int) -> tuple[str, li
     lines += [*map(render_linear, linears), *map(render_attention, attentions), *map(render_norm, norms)]
     lines.append(f"enum {{ BENCH_ROWS = {MOST_ROWS}, BENCH_WIDTH = {MOST_WIDTH} }};")
     lines.append("typedef struct bench_memory { float *buffer, *x, *y; } bench_memory;")
-    lines.append("typedef struct bench_case { void (*run)(kk_thread *t, bench_memory *m, float *w); int64_t weight_floats; } bench_case;")
+    lines.append(
+        "typedef struct bench_case { void (*run)(kk_thread *t, bench_memory *m, float *w); int64_t weight_floats; } bench_case;"
+    )
     for number, case in enumerate(cases):
         cache = ""
         if "&cache" in case.call:
@@ -137,7 +137,16 @@ def source(level: str, only: str, k_block: int, row_block: int) -> tuple[str, li
 def build(text: str, folder: Path, compiler: str) -> Path:
     path, program = folder / "bench.c", folder / "bench"
     path.write_text(text)
-    command = [compiler, "-std=c99", "-O2", "-Wall", "-Wextra", "-Wno-unused-function", f"-I{ROOT / 'runtime'}", f"-I{ROOT / 'kaoken' / 'bench'}"]
+    command = [
+        compiler,
+        "-std=c99",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Wno-unused-function",
+        f"-I{ROOT / 'runtime'}",
+        f"-I{ROOT / 'kaoken' / 'bench'}",
+    ]
     subprocess.run([*command, str(path), "-o", str(program), "-lpthread", "-lm"], check=True)
     return program
 
@@ -152,8 +161,12 @@ def report(text: str, cases: Sequence[Case], threads: int) -> str:
     reads = {PROBES[p]: BUFFER_BYTES / min(times[p]) for p in (-2, -3, -4)}
     bandwidth = max(reads.values())
     middle = statistics.median
-    lines = [f"{threads} thread(s): FMA {peak / 1e9:.0f} GFLOP/s, " + ", ".join(f"{k} {v / 1e9:.1f} GB/s" for k, v in reads.items())]
-    lines.append(f"  (medians: FMA {threads * FMA_FLOP / middle(times[-1]) / 1e9:.0f}, read {BUFFER_BYTES / min(middle(times[p]) for p in (-2, -3, -4)) / 1e9:.1f})")
+    lines = [
+        f"{threads} thread(s): FMA {peak / 1e9:.0f} GFLOP/s, " + ", ".join(f"{k} {v / 1e9:.1f} GB/s" for k, v in reads.items())
+    ]
+    lines.append(
+        f"  (medians: FMA {threads * FMA_FLOP / middle(times[-1]) / 1e9:.0f}, read {BUFFER_BYTES / min(middle(times[p]) for p in (-2, -3, -4)) / 1e9:.1f})"
+    )
     lines.append(f"{'case':30} {'best us':>10} {'median us':>10} {'GFLOP/s':>8} {'GB/s':>6} {'bound':>7} {'share':>6}")
     for number, case in enumerate(cases):
         best, median = min(times[number]), statistics.median(times[number])

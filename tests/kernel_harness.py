@@ -182,10 +182,7 @@ class Program:
             is_number = is_number or argument.endswith("_stride")
             passed.append(f"a[{at}].number" if is_number else f"a[{at}].array")
             at += 1
-        return (
-            f"static void call_{name}(kk_thread *t, const argument *a)\n{{\n{before}"
-            f"    {name}(t, {', '.join(passed)});\n}}\n"
-        )
+        return f"static void call_{name}(kk_thread *t, const argument *a)\n{{\n{before}    {name}(t, {', '.join(passed)});\n}}\n"
 
     def _flat(self, kernel: str) -> list[str]:
         """Names of a kernel's arguments as a Call has them: the members of a cache one by one."""

@@ -449,7 +449,15 @@ def mask_of(pattern: str, batch: int, total: int) -> np.ndarray | None:
     return mask
 
 
-ATTENTION_SIZES = [(1, 1, None), (1, 5, None), (2, 40, None), (1, 131, None), (1, 1, [299]), (3, 1, [0, 130, 16]), (2, 9, [127, 250])]
+ATTENTION_SIZES = [
+    (1, 1, None),
+    (1, 5, None),
+    (2, 40, None),
+    (1, 131, None),
+    (1, 1, [299]),
+    (3, 1, [0, 130, 16]),
+    (2, 9, [127, 250]),
+]
 
 
 @pytest.mark.parametrize("build", [AVX512, AVX2, PLAIN], ids=str)
@@ -485,9 +493,7 @@ def test_attention_has_the_same_bits_however_a_prompt_is_fed(name: str) -> None:
     for mask in (None, mask_of("left", 2, 150)) if spec.mask and spec.empty_row != "mean" else (None,):
         cuts = [0, 1, 2, 9, 65, 66, 149, 150]
         calls = [attention_call(spec, 2, 150, mask=mask, threads=threads) for threads in (1, 2, 3)]
-        calls += [
-            attention_call(spec, 2, b - a, [a, a], mask=mask, threads=1 + a % 3) for a, b in itertools.pairwise(cuts)
-        ]
+        calls += [attention_call(spec, 2, b - a, [a, a], mask=mask, threads=1 + a % 3) for a, b in itertools.pairwise(cuts)]
         results = program(best()).run(calls)
         whole, second, third, *pieces = (outputs(spec, c, r) for c, r in zip(calls, results, strict=True))
         assert same_bits(whole, second) and same_bits(whole, third)
@@ -650,7 +656,8 @@ def test_rendering_twice_gives_the_same_text() -> None:
 
 
 def test_levels_may_have_tiles_of_their_own() -> None:
-    other = tuple(TileSet(t.level, (1,) if t.level == "plain" else t.panels) for t in choose_linear(64, 64).tiles)
+    chosen = choose_linear(64, 64).tiles
+    other = tuple(TileSet(t.level, (1,), 1) if t.level == "plain" else t for t in chosen)
     text = render_tiles([LinearSchedule(other, 256, 64, "columns")])
     assert text.count("static tile_function *const tiles") == 3
 

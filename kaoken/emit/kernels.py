@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from mako.lookup import TemplateLookup
 
-from kaoken.ir.schedule import LEVELS, PANEL, SUM_BLOCK, AttentionSchedule, LinearSchedule, Tile, TileSet
+from kaoken.ir.schedule import FEW_TILES, LEVELS, PANEL, SUM_BLOCK, AttentionSchedule, LinearSchedule, Tile, TileSet
 
 FLOAT_BYTES = 4
 SUM_STRIDE = 4 * PANEL
@@ -155,7 +155,7 @@ def float_literal(value: float) -> str:
 
 def _tiles_name(tiles: Sequence[TileSet]) -> str:
     """Name of the C table that holds these widths, the same wherever the same tiles are used."""
-    distinct = dict.fromkeys("".join(map(str, tile_set.panels)) for tile_set in tiles)
+    distinct = dict.fromkeys("".join(map(str, (*s.panels, s.main_panels))) for s in tiles)
     return "tiles_" + "_".join(distinct)
 
 
@@ -169,8 +169,8 @@ def render_tiles(schedules: Iterable[Schedule]) -> str:
     branches: list[tuple[list[str], tuple[TileSet, ...]]] = []
     for position, level in enumerate(LEVELS):
         sets = tuple(tiles[position] for tiles in names.values())
-        widths = [tile_set.panels for tile_set in sets]
-        if branches and [tile_set.panels for tile_set in branches[-1][1]] == widths:
+        widths = [(tile_set.panels, tile_set.main_panels) for tile_set in sets]
+        if branches and [(tile_set.panels, tile_set.main_panels) for tile_set in branches[-1][1]] == widths:
             branches[-1][0].append(level)
         else:
             branches.append(([level], sets))
@@ -183,11 +183,13 @@ def render_tiles(schedules: Iterable[Schedule]) -> str:
             condition = "#if 1 /* the same on every level */"
         tiles = sorted(frozenset[Tile]().union(*(tile_set.tiles() for tile_set in sets)))
         text = "\n".join(_render("tile.mako", rows=tile.rows, panels=tile.panels) for tile in tiles)
-        tables = [(name, tile_set.panels, tile_set.main.rows) for name, tile_set in zip(names, sets, strict=True)]
+        tables = [(name, tile_set.panels, tile_set.main) for name, tile_set in zip(names, sets, strict=True)]
         levels.append((condition, text.rstrip("\n"), _table(tiles), tables))
     matmul = any(isinstance(schedule, LinearSchedule) for schedule in schedules)
     attention = any(isinstance(schedule, AttentionSchedule) for schedule in schedules)
-    return _render("tile_matmul.mako", sum_block=SUM_BLOCK, levels=levels, matmul=matmul, attention=attention)
+    return _render(
+        "tile_matmul.mako", sum_block=SUM_BLOCK, few_tiles=FEW_TILES, levels=levels, matmul=matmul, attention=attention
+    )
 
 
 def _table(tiles: Sequence[Tile]) -> list[list[str]]:

@@ -14,6 +14,9 @@ PANEL = 16
 SUM_BLOCK = 256
 """Products that one accumulator takes before its sum is added to the sum of those before: part of every result's bits."""
 
+FEW_TILES = 4
+"""Up to so many tiles of rows, reading the weights from memory takes longer than the arithmetic."""
+
 LEVELS = ("avx512", "avx2", "neon", "plain")
 """Instruction set levels in the order in which the C preprocessor asks for them; the last one is the rest."""
 
@@ -31,24 +34,32 @@ class Tile:
 
 @dataclass(frozen=True)
 class TileSet:
-    """The tiles of one level: `panels[r - 1]` is the width used when one tile holds all r rows there are.
+    """The tiles of one level. Rows are cut into the fewest tiles of nearly equal height, at most `len(panels)` each.
 
-    More rows than `len(panels)` are cut into the fewest tiles of nearly equal height, all `panels[-1]` wide.
+    panels: `panels[r - 1]` is the width of a tile of r rows where FEW_TILES or fewer hold all rows: there the weights come
+        from memory, and each panel is a stream that is prefetched on its own.
+    main_panels: the width where there are more tiles, and arithmetic decides.
     """
 
     level: str
     panels: tuple[int, ...]
+    main_panels: int
 
     @property
     def main(self) -> Tile:
         """The tile of many rows."""
-        return Tile(len(self.panels), self.panels[-1])
+        return Tile(len(self.panels), self.main_panels)
 
     def tiles(self) -> frozenset[Tile]:
         """Every microkernel that the set may call, remainders in columns included."""
         found = set()
+        most = len(self.panels)
         for rows, panels in enumerate(self.panels, start=1):
-            widths = {panels} | ({self.main.panels} if 2 * rows >= self.main.rows else set())
+            widths = {panels}
+            if rows >= (most + 1) // 2:
+                widths.add(self.panels[-1])  # one of a few tiles: the lowest when two share most + 1 rows
+            if rows >= (FEW_TILES * most + 1) // (FEW_TILES + 1):
+                widths.add(self.main_panels)  # one of many
             for width in widths:
                 found |= {Tile(rows, width)} | ({Tile(rows, 2)} if width > 2 else set())
         return frozenset(found)

@@ -4,9 +4,10 @@ What decides, with the figures that it was fitted to (Sapphire Rapids, 2 cores, 
 
 - A tile keeps rows x panels accumulators, its weights and one broadcast in registers; a spill costs more than any
   other choice wins. Each weight line is used once a row, so taller tiles ask less of the L2 cache: most rows first,
-  then most panels. (8x48 reached 82-95% of the FMA peak, 14x32 and 6x64 some 5% less, 16x16 60%.)
-- Few rows wait for memory: there a tile is as wide as hides the latency of the multiply-add, not wider, because
-  every panel is one more stream to prefetch.
+  then most panels. (From L1 and L2, of the FMA peak: 8x48 95-98%, 6x64 and 14x32 5% less, 16x16 60%.)
+- General registers count too: the wide tiles prefetch one stream, at an offset from their weights. With an address of
+  its own for each panel gcc spilled pointers into the loop, and 8x48 fell to 80-90%.
+- A few tiles of rows wait for memory: there a tile is two panels wide and prefetches each on its own.
 - The weights of one tile and of the next, which is being prefetched, stay in half of L2; the rows of x that run
   through them in about as much again.
 """
@@ -36,18 +37,11 @@ def fits(target: Target, rows: int, panels: int) -> bool:
 
 
 def choose_tiles(target: Target, most_panels: int = MOST_PANELS) -> TileSet:
-    """The tiles of one level: main tile, and the width of each lower one."""
+    """The tiles of one level: the widest at the greatest height for many rows, two panels or less for few."""
     rows = max(r for r in range(1, target.row_pointers + 1) if fits(target, r, 1))
     main = max(p for p in range(1, most_panels + 1) if fits(target, rows, p))
-    widths = []
-    for r in range(1, rows + 1):
-        if 2 * r >= rows:
-            widths.append(main)
-        elif r == 1:
-            widths.append(MOST_PANELS)
-        else:
-            widths.append(2 if fits(target, r, 2) else 1)
-    return TileSet(target.level, tuple(widths))
+    few = [MOST_PANELS] + [2 if fits(target, r, 2) else 1 for r in range(2, rows + 1)]
+    return TileSet(target.level, tuple(few), main)
 
 
 def choose_linear(k: int, n: int, targets: Sequence[Target] = TARGETS) -> LinearSchedule:

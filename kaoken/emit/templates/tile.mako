@@ -3,7 +3,8 @@
 R = range(rows)
 P = range(panels)
 width = 16 * panels
-unused = (["x_stride", "sum_stride"] if rows == 1 else []) + (["panel_stride", "ahead_stride"] if panels == 1 else [])
+wide = panels > 2 and rows > 1
+unused = (["ahead_stride", "ahead_step"] if wide else []) + (["x_stride", "sum_stride"] if rows == 1 else []) + (["panel_stride", "ahead_stride"] if panels == 1 else [])
 def column(p, variable, unit=16):
     """Address offset of panel p: nothing for the first."""
     return "" if p == 0 else f" + {variable}" if p * unit == 1 else f" + {p * unit} * {variable}"
@@ -14,20 +15,22 @@ static void tile_${rows}x${width}(TILE_ARGUMENTS)
 % if unused:
     (void)${", (void)".join(unused)};
 % endif
+% if wide:
+    const uintptr_t offset = ahead - (uintptr_t)w;
+% endif
     for (int64_t begin = 0; begin < depth; begin += SUM_BLOCK, resume = 1) {
         const int64_t end = depth - begin < SUM_BLOCK ? depth : begin + SUM_BLOCK;
 % for r in R:
         kk_f32 ${", ".join(f"s{r}{p} = kk_zero()" for p in P)};
 % endfor
-        for (int64_t k = begin; k < end; k++, w += w_stride, ahead += ahead_step) {
+        for (int64_t k = begin; k < end; k++, w += w_stride${'' if wide else ', ahead += ahead_step'}) {
             const kk_f32 ${", ".join(f"w{p} = kk_load(w{column(p, 'panel_stride', 1)})" for p in P)};
-            kk_prefetch((const void *)ahead);
-% if panels > 1:
-            if (ahead_stride != 0) {
-% for p in P[1:]:
-                kk_prefetch((const void *)(ahead${column(p, "ahead_stride", 1)}));
+% if wide:
+            kk_prefetch((const void *)((uintptr_t)w + offset));
+% else:
+% for p in P:
+            kk_prefetch((const void *)(ahead${column(p, "ahead_stride", 1)}));
 % endfor
-            }
 % endif
 % for r in R:
             const kk_f32 x${r} = kk_set1(x[${f"{r} * x_stride + " if r > 1 else "x_stride + " if r else ""}k]);

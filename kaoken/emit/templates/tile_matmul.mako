@@ -6,7 +6,8 @@
  *   x      [rows][depth], rows x_stride floats apart
  *   w      panel p is [depth][16]: w + p * panel_stride + k * w_stride
  *   sum    [rows][16 * panels], rows sum_stride floats apart; resume: add to these sums, else store
- *   ahead  address to prefetch while at it, ahead_step bytes further with each k; of panel p at ahead + p * ahead_stride */
+ *   ahead  address to prefetch while at it, ahead_step bytes further with each k; of panel p at ahead + p * ahead_stride.
+ *          Wide tiles have no registers for that: they prefetch one line at ahead, and move it as w moves. */
 #define TILE_ARGUMENTS int64_t depth, const float *x, int64_t x_stride, const float *w, int64_t w_stride, int64_t panel_stride, float *sum, int64_t sum_stride, int resume, uintptr_t ahead, uintptr_t ahead_stride, uintptr_t ahead_step
 typedef void tile_function(TILE_ARGUMENTS);
 
@@ -28,14 +29,17 @@ static tile_function *const tiles[][5] = {
     {${", ".join(row)}},
 % endfor
 };
-% for name, numbers, most in widths:
+% for name, numbers, main in widths:
 
-/* Panels of the tile that holds all rows there are, by their number; entry 0 is the most rows of a tile. */
-static const unsigned char ${name}[] = {${most}, ${", ".join(map(str, numbers))}};
+/* The most rows of a tile; the panels of a tile of 1, 2, ... rows where few hold all rows; the panels where many do. */
+static const unsigned char ${name}[] = {${main.rows}, ${", ".join(map(str, numbers))}, ${main.panels}};
 % endfor
 % endfor
 #endif
 % if matmul:
+
+/* Up to so many tiles of rows, reading the weights takes longer than the arithmetic. */
+#define FEW_TILES ${few_tiles}
 
 /* One y = x W: its sizes and schedule. */
 typedef struct matmul_plan {
@@ -81,7 +85,7 @@ static void matmul(kk_thread *t, const matmul_plan *plan, int64_t rows, const fl
         const int64_t from = row_begin + (row_end - row_begin) * block / blocks;
         const int64_t count = row_begin + (row_end - row_begin) * (block + 1) / blocks - from;
         const int64_t tile_count = (count + tile_rows - 1) / tile_rows;
-        const int64_t panels = plan->tiles[tile_count == 1 ? count : tile_rows];
+        const int64_t panels = plan->tiles[tile_count == 1 ? count : tile_count <= FEW_TILES ? tile_rows : tile_rows + 1];
         const int64_t sum_stride = panels > 2 ? 16 * panels : 32;
         /* A single tile reads each weight once whatever the block: then the whole depth is one. */
         const int64_t k_block = tile_count == 1 ? k : plan->k_block;
@@ -96,12 +100,19 @@ static void matmul(kk_thread *t, const matmul_plan *plan, int64_t rows, const fl
                 const int last = k0 + depth == k;
                 const float *next = !last ? w + 16 * depth : left > step ? weight + (panel + step) * panel_stride : w;
                 for (int64_t tile = 0; tile < tile_count; tile++) {
-                    /* 3. A lone tile prefetches what it streams; several fetch a part each of the next block while they compute. */
+                    /* 3. A lone tile prefetches what it streams. A few fetch the next block, each a part of every panel; many, whose
+                       wide tiles prefetch one stream, a whole panel each until all are fetched. */
                     const int64_t r0 = count * tile / tile_count, r1 = count * (tile + 1) / tile_count;
-                    const uintptr_t part = 64 * (uintptr_t)(depth * tile / tile_count);
-                    const uintptr_t ahead = tile_count == 1 ? (uintptr_t)w + STREAM_AHEAD : (uintptr_t)next + part;
+                    const int64_t fetched = tile * step / tile_count, fetches = (tile + 1) * step / tile_count > fetched;
+                    uintptr_t ahead = (uintptr_t)(fetches ? next + fetched * panel_stride : w), ahead_step = 64;
+                    if (tile_count == 1) {
+                        ahead = (uintptr_t)w + STREAM_AHEAD;
+                    } else if (tile_count <= FEW_TILES) {
+                        ahead = (uintptr_t)next + 64 * (uintptr_t)(depth * tile / tile_count);
+                        ahead_step = 64 / (uintptr_t)tile_count;
+                    }
                     float *sum = sums + (plan->k_block < k ? r0 * sum_stride : 0);
-                    tiles[r1 - r0][step](depth, x + (from + r0) * x_stride + k0, x_stride, w, 16, stride, sum, sum_stride, k0 > 0, ahead, 4 * (uintptr_t)stride, 64 / (uintptr_t)tile_count);
+                    tiles[r1 - r0][step](depth, x + (from + r0) * x_stride + k0, x_stride, w, 16, stride, sum, sum_stride, k0 > 0, ahead, 4 * (uintptr_t)stride, ahead_step);
                     if (last)
                         finish(out, from + r0, r1 - r0, panel, step, sum, sum_stride);
                 }
