@@ -62,6 +62,14 @@ static kk_status kk_check_table(const unsigned char *table, uint32_t count, uint
     return KK_OK;
 }
 
+static int kk_all_zero(const unsigned char *bytes, const unsigned char *end)
+{
+    while (bytes < end)
+        if (*bytes++ != 0)
+            return 0;
+    return 1;
+}
+
 static kk_status kk_check_header(const unsigned char *data, size_t size, const unsigned char *hash)
 {
     static const unsigned char magic[8] = {0x89, 'K', 'A', 'O', 'K', 'E', 'N', '\n'};
@@ -77,6 +85,8 @@ static kk_status kk_check_header(const unsigned char *data, size_t size, const u
         return KK_ERROR_WEIGHTS_VERSION;
     kk_crc_table_fill(&crc);
     if (kk_crc32(&crc, data, 68) != kk_read_u32(data + 68))
+        return KK_ERROR_WEIGHTS;
+    if (!kk_all_zero(data + 72, data + KK_HEADER_BYTES))
         return KK_ERROR_WEIGHTS;
     if (kk_read_u64(data + 16) != size)
         return KK_ERROR_WEIGHTS_SHORT;
@@ -171,15 +181,18 @@ const void *kk_weights_find(const kk_weights *weights, const char *name, size_t 
 kk_status kk_weights_check(const kk_weights *weights)
 {
     kk_crc_table crc;
+    const unsigned char *end;
     if (weights == NULL || weights->data == NULL)
         return KK_ERROR_ARGUMENT;
+    end = weights->data + KK_HEADER_BYTES;
     kk_crc_table_fill(&crc);
     for (uint32_t i = 0; i < weights->count; i++) {
         const unsigned char *entry = weights->table + (size_t)i * KK_ENTRY_BYTES;
         size_t size;
         const unsigned char *section = kk_weights_section(weights, i, &size);
-        if (kk_crc32(&crc, section, size) != kk_read_u32(entry + 16))
+        if (!kk_all_zero(end, section) || kk_crc32(&crc, section, size) != kk_read_u32(entry + 16))
             return KK_ERROR_WEIGHTS;
+        end = section + size;
     }
-    return KK_OK;
+    return kk_all_zero(end, weights->table) ? KK_OK : KK_ERROR_WEIGHTS;
 }
