@@ -14,6 +14,42 @@ from kaoken.errors import UsageError
 from kaoken.ir.dims import Dim, Symbol, dim, floordiv, maximum, minimum, mod
 
 DEFAULT_BATCH = 8
+_C_KEYWORDS = [
+    "auto",
+    "break",
+    "case",
+    "char",
+    "const",
+    "continue",
+    "default",
+    "do",
+    "double",
+    "else",
+    "enum",
+    "extern",
+    "float",
+    "for",
+    "goto",
+    "if",
+    "inline",
+    "int",
+    "long",
+    "register",
+    "restrict",
+    "return",
+    "short",
+    "signed",
+    "sizeof",
+    "static",
+    "struct",
+    "switch",
+    "typedef",
+    "union",
+    "unsigned",
+    "void",
+    "volatile",
+    "while",
+]
 _CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_sequence_length", "seq_length")
 
 
@@ -26,14 +62,15 @@ class DimensionTable:
     symbols: dict[str, Symbol] = field(default_factory=dict)
     unbounded: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    resolving: list[str] = field(default_factory=list)
 
     def parse(self, text: str) -> Dim:
         """An extent as exporters write it: a name, a number or an expression such as `past + seq`; other text is one name."""
         try:
             tree = ast.parse(text.strip(), mode="eval")
             return self._convert(tree.body)
-        except (SyntaxError, ValueError, RecursionError):
-            return self._symbol(re.sub(r"\W", "_", text.strip()) or "unnamed")
+        except (SyntaxError, ValueError, RecursionError, MemoryError, ArithmeticError):
+            return self._symbol(text.strip() or "unnamed")
 
     def _convert(self, node: ast.expr) -> Dim:
         if isinstance(node, ast.Constant) and isinstance(node.value, int):
@@ -68,16 +105,38 @@ class DimensionTable:
             value = self.overrides[name]
             bounds = parse_bounds(value)
             if bounds is None:
-                return self.parse(value)
+                return self._override(name, value)
             if bounds[0] == bounds[1]:
                 return dim(bounds[0])
-            symbol = Symbol(name, *bounds)
+            symbol = Symbol(self._identifier(name), *bounds)
         else:
-            symbol = Symbol(name, *self._default_bounds(name))
+            symbol = Symbol(self._identifier(name), *self._default_bounds(name))
         self.symbols[name] = symbol
         return dim(symbol)
 
+    def _override(self, name: str, value: str) -> Dim:
+        """`--dim total=past+seq`. Raises UsageError for what is no such expression."""
+        if name in self.resolving:
+            raise UsageError(f"--dim defines {' and '.join(self.resolving)} by each other")
+        self.resolving.append(name)
+        try:
+            return self._convert(ast.parse(value.strip(), mode="eval").body)
+        except (SyntaxError, ValueError, RecursionError, MemoryError, ArithmeticError):
+            raise UsageError(f"--dim {name}={value} is not of the form NAME=LOW..HIGH (or NAME=4, or NAME=past+seq)") from None
+        finally:
+            self.resolving.pop()
+
+    def _identifier(self, name: str) -> str:
+        """The name as a C identifier of its own."""
+        clean = re.sub(r"\W", "_", name, flags=re.ASCII)
+        clean = clean if clean[:1].isalpha() and clean not in _C_KEYWORDS else f"dim_{clean}"
+        taken = {symbol.name for symbol in self.symbols.values()}
+        while clean in taken:
+            clean += "_"
+        return clean
+
     def _default_bounds(self, name: str) -> tuple[int, int | None]:
+        """Inclusive bounds by what exporters call their dimensions."""
         lowered = name.lower()
         if "batch" in lowered:
             return 1, DEFAULT_BATCH
@@ -103,7 +162,7 @@ class DimensionTable:
 
 def parse_bounds(text: str) -> tuple[int, int] | None:
     """`4` or `1..128` as inclusive bounds, None if it is an expression. Raises UsageError for empty ranges."""
-    match = re.fullmatch(r"\s*(\d+)\s*(?:\.\.\s*(\d+)\s*)?", text)
+    match = re.fullmatch(r"\s*(\d{1,18})\s*(?:\.\.\s*(\d{1,18})\s*)?", text)
     if not match:
         return None
     low = int(match[1])

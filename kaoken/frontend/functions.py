@@ -1,13 +1,48 @@
-"""Operators that the ONNX standard defines by a function body, expanded into the operators of that body."""
+"""Functions: those of the model, put in place of their calls, and operators that the ONNX standard defines by a function body."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import onnx
 
+from kaoken.errors import UnsupportedModelError
 from kaoken.ir.graph import Value
+
+MAX_NODES = 1_000_000
+
+
+def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without functions of its own. Raises UnsupportedModelError for functions that call themselves or explode."""
+    from onnx import inliner
+
+    functions = {(f.domain, f.name, f.overload): f for f in proto.functions}
+    sizes: dict[tuple[str, str, str], int] = {}
+
+    def size(key: tuple[str, str, str], calling: tuple[tuple[str, str, str], ...]) -> int:
+        if key in calling:
+            raise UnsupportedModelError(f"function {key[1]} calls itself; ONNX does not allow that")
+        if key not in sizes:
+            sizes[key] = count(functions[key].node, (*calling, key))
+        return sizes[key]
+
+    def count(nodes: Iterable[onnx.NodeProto], calling: tuple[tuple[str, str, str], ...]) -> int:
+        total = 0
+        for node in nodes:
+            key = (node.domain, node.op_type, node.overload)
+            total += size(key, calling) if key in functions else 1
+            total += sum(count(a.g.node, calling) for a in node.attribute if a.HasField("g"))
+        return total
+
+    total = count(proto.graph.node, ())
+    if total > MAX_NODES:
+        raise UnsupportedModelError(f"its functions expand to {total} nodes; at most {MAX_NODES} are supported")
+    try:
+        return inliner.inline_local_functions(proto)
+    except Exception as error:
+        raise UnsupportedModelError(f"the model's functions cannot be expanded: {error}") from None
 
 
 def function_body(node: onnx.NodeProto, version: int, inputs: list[Value | None]) -> tuple[list[onnx.NodeProto], int] | None:

@@ -22,16 +22,31 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     shape,
 )
 from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
-from kaoken.frontend.functions import function_body
+from kaoken.frontend.functions import function_body, inlined
 from kaoken.frontend.mapped_file import MappedModel, find_model_file, load_model, tensor_array, tensor_dtype
 from kaoken.frontend.registry import READERS, OnnxNode, Unsupported, reader_for
-from kaoken.ir.builder import Builder, literal_elements
+from kaoken.ir.builder import Builder, check_shape, literal_elements
 from kaoken.ir.dims import Dim, dim
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.graph import Graph, Value
 from kaoken.ops.registry import ShapeError
 
-MIN_OPSET = 7
+MIN_OPSET, NEWEST_OPSET = 7, 28
+
+
+_READING_ERRORS = (
+    Unsupported,
+    ShapeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RecursionError,
+    MemoryError,
+)
+"""What a damaged node makes its reader raise."""
 
 
 def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: str | None = None) -> Graph:
@@ -42,22 +57,19 @@ def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: s
     """
     model = load_model(path)
     config = read_config(path)
-    if model.proto.functions:
-        model.proto = _inline_functions(model.proto)
     table = DimensionTable(overrides=dict(overrides or {}), context=context_length(config))
-    graph = _Importer(model, table).run()
+    try:
+        if model.proto.functions:
+            model.proto = inlined(model.proto)
+        graph = _Importer(model, table).run()
+    except UnicodeDecodeError:
+        raise UnsupportedModelError(f"{model.path} is damaged: a name in it is no text; export the model again") from None
     graph.name = name or graph.name
-    graph.symbols = dict(table.symbols)
+    graph.symbols = {symbol.name: symbol for symbol in table.symbols.values()}
     graph.metadata |= {"config": config, "source": find_model_file(path), "model_bytes": model.bytes_on_disk}
     graph.metadata["onnx_nodes"] = len(model.proto.graph.node)
     table.check()
     return graph
-
-
-def _inline_functions(proto: onnx.ModelProto) -> onnx.ModelProto:
-    from onnx import inliner
-
-    return inliner.inline_local_functions(proto)
 
 
 class _Importer:
@@ -80,6 +92,8 @@ class _Importer:
                     raise UnsupportedModelError(
                         f"opset {entry.version} is too old; export the model with opset {MIN_OPSET} or later"
                     )
+                if entry.version > NEWEST_OPSET:
+                    raise UnsupportedModelError(f"opset {entry.version} is unknown; export with opset {NEWEST_OPSET} or older")
                 return entry.version
         raise UnsupportedModelError("the model names no ai.onnx opset; export it again")
 
@@ -115,9 +129,14 @@ class _Importer:
             self._bind(tensor.name, self.builder.constant(array, tensor.name))
         for sparse in graph.sparse_initializer:
             self.problems.append(f"initializer {sparse.values.name}: sparse tensors are not supported")
+            self.broken.add(sparse.values.name)
 
     def _inputs(self) -> None:
+        taken: set[str] = set()
         for info in self.proto.graph.input:
+            if info.name in taken:
+                self.problems.append(f"input {info.name}: the name is given twice")
+            taken.add(info.name)
             if info.name in self.values:
                 continue
             tensor = info.type.tensor_type
@@ -133,6 +152,10 @@ class _Importer:
             value = Value(info.name, tuple(self._extent(info.name, n, d) for n, d in enumerate(tensor.shape.dim)), dtype)
             self._bind(info.name, value)
             self.graph.inputs.append(value)
+            try:
+                check_shape(value.shape)
+            except ShapeError as error:
+                self.problems.append(f"input {info.name}: {error}")
         self._unify_mask_length()
 
     def _extent(self, name: str, axis: int, extent: Any) -> Dim:
@@ -164,9 +187,12 @@ class _Importer:
             return
         missing = [i for i in proto.input if i and i not in self.values]
         if missing:
-            self._fail(
-                proto, name, f"reads {', '.join(missing)}, which nothing before it computes (a cycle, or nodes out of order)"
-            )
+            later = "computes before it (a cycle, or nodes out of order)" if self._computed(missing) else "computes"
+            self._fail(proto, name, f"{proto.op_type}: reads {', '.join(missing)}, which nothing {later}")
+            return
+        again = [o for o in proto.output if o and o in self.values]
+        if again:
+            self._fail(proto, name, f"{proto.op_type}: computes {', '.join(again)} again; each name may be given once")
             return
         standard = proto.domain in ("", "ai.onnx")
         reader = self._branch if proto.op_type == "If" else reader_for(proto.op_type, self.version)
@@ -182,7 +208,9 @@ class _Importer:
             outputs = len([o for o in proto.output if o])
             given = OnnxNode(proto.op_type, self.version, inputs, attributes, outputs, self.builder, list(proto.output))
             results = reader(given)
-        except (Unsupported, ShapeError, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
+        except UnicodeDecodeError:
+            raise
+        except _READING_ERRORS as error:
             self._fail(proto, name, f"{proto.op_type}: {error or type(error).__name__}")
             return
         for output, value in zip(proto.output, results if isinstance(results, list) else [results], strict=False):
@@ -233,6 +261,9 @@ class _Importer:
         if broken:
             raise Unsupported(f"its branch does not give {', '.join(broken)}")
         return results
+
+    def _computed(self, names: list[str]) -> bool:
+        return any(output in names for node in self.proto.graph.node for output in node.output)
 
     def _unknown(self, proto: onnx.NodeProto) -> str:
         known = reader_for(proto.op_type, 10**6) is not None and proto.domain in ("", "ai.onnx")

@@ -7,6 +7,7 @@ and only the small rest is parsed by `onnx`.
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -135,11 +136,14 @@ def load_model(path: Path) -> MappedModel:
     Raises UsageError for a missing file, UnsupportedModelError for a damaged one or for missing external data.
     """
     file = find_model_file(path)
-    size = file.stat().st_size
-    if size == 0:
-        raise UnsupportedModelError(f"{file} is empty; export the model again")
-    with file.open("rb") as handle:
-        data = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        size = file.stat().st_size
+        if size == 0:
+            raise UnsupportedModelError(f"{file} is empty; export the model again")
+        with file.open("rb") as handle:
+            data = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     try:
         message, places = _strip(data)
         proto = onnx.ModelProto()
@@ -153,6 +157,8 @@ def load_model(path: Path) -> MappedModel:
     model = MappedModel(proto, file, bytes_on_disk=size)
     problems: list[str] = []
     external: dict[Path, mmap.mmap] = {}
+    if len(places) != len(proto.graph.initializer):
+        raise UnsupportedModelError(f"{file} is no valid ONNX file (its initializers cannot be told apart); export it again")
     for tensor, place in zip(proto.graph.initializer, places, strict=True):
         try:
             array = _mapped_array(tensor, place, data, file, external)
@@ -181,8 +187,17 @@ def tensor_array(tensor: onnx.TensorProto) -> np.ndarray:
         raise ValueError("only the main graph's initializers may lie in another file")
     if any(extent < 0 for extent in tensor.dims):
         raise ValueError(f"negative extent in {list(tensor.dims)}")
-    tensor_dtype(tensor.data_type)
-    return np.asarray(onnx.numpy_helper.to_array(tensor), order="C")
+    dtype = tensor_dtype(tensor.data_type)
+    count = math.prod(tensor.dims)
+    if dtype.itemsize * count > 64 * (tensor.ByteSize() + 64):
+        raise ValueError(f"{tensor.ByteSize()} bytes do not hold {list(tensor.dims)} of {dtype}")
+    try:
+        array = np.asarray(onnx.numpy_helper.to_array(tensor), order="C")
+    except Exception as error:
+        raise ValueError(f"its data do not fill {list(tensor.dims)} of {dtype} ({error})") from None
+    if array.shape != tuple(tensor.dims):
+        raise ValueError(f"its data do not fill {list(tensor.dims)} of {dtype}")
+    return array
 
 
 def _mapped_array(

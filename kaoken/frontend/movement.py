@@ -144,10 +144,15 @@ def split(node: OnnxNode) -> list[Value | None]:
     elif "split" in node.attributes:
         sizes = [dim(int(s)) for s in node.attributes["split"]]
     else:
-        count = int(node.attribute("num_outputs", node.output_count))
+        count = int(node.attribute("num_outputs", len(node.names)))
+        if count != len(node.names):
+            raise Unsupported(f"num_outputs={count} with {len(node.names)} outputs")
         size = floordiv(extent + count - 1, dim(count))
         sizes = [size] * (count - 1)
         sizes.append(extent - size * (count - 1))
+    total = sum(sizes, dim(0))
+    if len(sizes) != len(node.names) or (total != extent and None not in (total.constant, extent.constant)):
+        raise Unsupported(f"sizes {sizes} do not divide an extent of {extent} into {len(node.names)} outputs")
     results: list[Value | None] = []
     start = dim(0)
     for size in sizes:

@@ -8,13 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from kaoken.ir.dims import dim
+from kaoken.ir.dims import bounds, dim
 from kaoken.ir.dtypes import DType
 from kaoken.ir.expr import Const, Expr, Int, const, integer, literal
 from kaoken.ir.graph import Graph, Node, Shape, Value, constant, new_node
 
 KNOWN_LIMIT = 1024
 """Vectors of up to this many elements are followed element by element."""
+
+KNOWN_WORK = 16384
+"""Reads that following one tensor may take."""
+
+MAX_RANK, MAX_ELEMENTS = 32, 2**48
 
 KNOWN_MATRIX_LIMIT = 32
 """Higher ranks hold masks rather than shapes, whose formula says more than their elements: only tiny ones are followed."""
@@ -39,6 +44,8 @@ class Builder:
         from kaoken.ops import OPS
 
         shapes = OPS[op].infer(list(inputs), attrs)
+        for shape, _ in shapes:
+            check_shape(shape)
         spec = [(names[n] if names else f"{op}_{next(self._fresh)}", shape, dtype) for n, (shape, dtype) in enumerate(shapes)]
         node = new_node(op, inputs, spec, attrs, self.origin)
         self.graph.nodes.append(node)
@@ -79,6 +86,22 @@ class Builder:
         return value
 
 
+def check_shape(shape: Shape) -> None:
+    """Raises ShapeError for a shape that no tensor has: negative extents, too many axes or elements."""
+    from kaoken.ops.registry import ShapeError
+
+    if len(shape) > MAX_RANK:
+        raise ShapeError(f"a tensor of rank {len(shape)}; at most {MAX_RANK} axes are supported")
+    count = 1
+    for extent in shape:
+        _, high = bounds(extent)
+        if high is not None and high < 0:
+            raise ShapeError(f"extent {extent} of {list(shape)} is negative")
+        count *= max(1, high if high is not None else 1)
+    if count > MAX_ELEMENTS:
+        raise ShapeError(f"a tensor of {list(shape)} has more than 2**{MAX_ELEMENTS.bit_length() - 1} elements")
+
+
 def known_constant(data: np.ndarray) -> np.ndarray | None:
     """The elements of a small constant as expressions."""
     if data.size > KNOWN_LIMIT or (data.size > 16 and data.dtype.kind == "f") or data.dtype.kind not in "iubf":
@@ -103,15 +126,15 @@ def known_elements(node: Node, output: int) -> np.ndarray | None:
     formula = formula_of(node, output)
     known = np.empty(shape, object)
     for index in np.ndindex(shape):
-        element = unroll(instantiate(formula, [integer(i) for i in index]))
+        element = unroll(instantiate(formula, [integer(i) for i in index]), KNOWN_WORK // known.size)
         if not isinstance(element, (Const, Int)):
             return None
         known[index] = element
     return known
 
 
-def unroll(expression: Expr) -> Expr:
-    """Evaluate reductions over literal extents of known elements."""
+def unroll(expression: Expr, limit: int = KNOWN_LIMIT) -> Expr:
+    """Evaluate reductions over literal extents of known elements, of up to `limit` elements each."""
     from kaoken.ir.expr import Reduce, apply, bind, extent_of, rewrite
     from kaoken.ops.compose import see_through
 
@@ -123,7 +146,7 @@ def unroll(expression: Expr) -> Expr:
         items: list[Expr] = [node.body]
         for symbol in reversed(node.axes):
             extent = extent_of(symbol).constant
-            if extent is None or extent > KNOWN_LIMIT or extent == 0:
+            if extent is None or extent <= 0 or extent * len(items) > limit:
                 return None
             items = [see_through(bind(item, {symbol: integer(i)})) for i in range(extent) for item in items]
         result = items[0]

@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Union
 
 INT64_MAX = 2**63 - 1
+MAX_TERMS, MAX_DEGREE, MAX_COEFFICIENT = 1024, 32, 2**128
+"""Beyond these an expression is no dimension of any model; products that reach them raise OverflowError."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,18 @@ class Dim:
 
     def __mul__(self, other: "Dim | int") -> "Dim":
         terms: dict[Monomial, int] = {}
+        if len(self.terms) * len(dim(other).terms) > MAX_TERMS:
+            raise OverflowError(f"a product of {len(self.terms)} and {len(dim(other).terms)} terms is too large")
         for left, left_coefficient in self.terms:
             for right, right_coefficient in dim(other).terms:
                 powers: dict[Atom, int] = dict(left)
                 for atom, power in right:
                     powers[atom] = powers.get(atom, 0) + power
                 monomial = tuple(sorted(powers.items(), key=lambda item: _atom_key(item[0])))
-                terms[monomial] = terms.get(monomial, 0) + left_coefficient * right_coefficient
+                total = terms.get(monomial, 0) + left_coefficient * right_coefficient
+                if abs(total) > MAX_COEFFICIENT or sum(powers.values()) > MAX_DEGREE:
+                    raise OverflowError("an expression of the dimensions grows too large")
+                terms[monomial] = total
         return Dim(terms)
 
     __rmul__ = __mul__

@@ -82,7 +82,10 @@ def apply(function: str, *arguments: Expr) -> Expr:
 
 def _fold_integers(function: str, values: list[Dim]) -> Expr | None:
     if function in _INTEGER_POLYNOMIALS or function == "neg":
-        result = -values[0] if function == "neg" else _INTEGER_POLYNOMIALS[function](*values)
+        try:
+            result = -values[0] if function == "neg" else _INTEGER_POLYNOMIALS[function](*values)
+        except OverflowError:
+            return None
         return Int(result) if _fits(result, "int64") else None
     if function in ("floordiv", "mod", "div") and bounds(values[1])[0] not in (None, 0) and is_nonnegative(values[1]):
         if function == "mod":
