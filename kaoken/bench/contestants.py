@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kaoken.session import Session, TextGenerator
-from kaoken.verify.peer import load_onnxruntime
+from kaoken.verify.peer import load_onnxruntime, open_session
 
 Step = Callable[[], np.ndarray]
 
@@ -75,14 +75,10 @@ class CompiledModel:
 class OnnxRuntime:
     """onnxruntime's own choice of kernels, with every input and output bound to a buffer that is made once."""
 
-    def __init__(self, name: str, model: str | Path | bytes, threads: int) -> None:
+    def __init__(self, name: str, model: Path, threads: int) -> None:
         self.name = name
         self._runtime = load_onnxruntime()
-        options = self._runtime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
-        source = model if isinstance(model, bytes) else str(model)
-        self._session = self._runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(model, threads)
 
     def prepare(self, workload: Workload) -> Step:
         """The cache, where there is one, is an OrtValue like every other input: no step copies it outside the graph."""

@@ -58,13 +58,14 @@ def _program(
     Exit codes: 0 fine, 1 a bug in Kaoken, 2 wrong usage, 3 unsupported model, 4 verification failed,
     5 the C compiler is missing or failed.
     """
-    if traceback:
-        os.environ["KAOKEN_TRACEBACK"] = "1"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Every error is one message on stderr (and an object with --json)."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--traceback" in words:  # wherever it stands, so that it can be put behind a line that failed
+        os.environ["KAOKEN_TRACEBACK"] = "1"
+        words.remove("--traceback")
     try:
         code = typer.main.get_command(app).main(args=words, prog_name="kaoken", standalone_mode=False)
         sys.stdout.flush()
@@ -94,7 +95,7 @@ def _bug_report(error: Exception, words: Sequence[str]) -> str:
     said = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
     return (
         f"this is a bug in Kaoken ({said}); please report it with the model, the version ({__version__}), "
-        f"and what `kaoken --traceback {' '.join(words)}` prints"
+        f"and what `kaoken {' '.join(words)} --traceback` prints"
     )
 
 

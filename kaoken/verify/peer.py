@@ -20,6 +20,20 @@ def load_onnxruntime() -> Any:
     return onnxruntime
 
 
+def open_session(model: Path | bytes, threads: int) -> Any:
+    """An onnxruntime session on the CPU with so many threads. Raises UsageError, in its own words, where it refuses the model."""
+    runtime = load_onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        raise UsageError(f"onnxruntime {runtime.__version__} cannot load the model to compare with: {words[0]}") from error
+
+
 class Peer:
     """A model in onnxruntime on the CPU, float32, as its own optimiser runs it.
 
@@ -27,13 +41,9 @@ class Peer:
     """
 
     def __init__(self, model: str | Path | bytes, threads: int = 1) -> None:
-        runtime = load_onnxruntime()
-        options = runtime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
         if not isinstance(model, bytes):
-            model = str(Path(model) / "model.onnx" if Path(model).is_dir() else model)
-        self.session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            model = Path(model) / "model.onnx" if Path(model).is_dir() else Path(model)
+        self.session = open_session(model, threads)
         self.output_names: list[str] = [output.name for output in self.session.get_outputs()]
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
