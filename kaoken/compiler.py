@@ -155,7 +155,7 @@ def _tables(model: Path, notes: list[str]) -> bytes | None:
 
 def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options: CompileOptions, say: Progress) -> dict[str, Any]:
     program = build_program(graph)
-    interface = build_interface(graph, tables is not None)
+    interface = build_interface(program, tables is not None)
     model_hash = write_weights(folder / f"{name}.weights", graph.metadata["weights"], tables)
     say("writing C")
     source = graph.metadata["source"].name

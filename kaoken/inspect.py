@@ -121,7 +121,7 @@ def plan_of(graph: Graph) -> Plan:
     """The plan of a graph that went through all passes."""
     program = build_program(graph)
     blocks, _ = find_blocks(program)
-    interface = build_interface(graph, tokenizer=False)
+    interface = build_interface(program, tokenizer=False)
     sizes = {s.name: s.default for s in interface.sizes}
     return Plan(
         kernel_calls=len(program.calls),

@@ -37,13 +37,19 @@ def dims_for(session, batch: int, seq: int, past: int) -> dict[str, int]:
     """A value for every symbol the exporter left in the inputs."""
     dims = {}
     for symbol in sorted({d for i in session.get_inputs() for d in i.shape if isinstance(d, str) and "+" not in d}):
-        dims[symbol] = batch if "batch" in symbol else past if "past" in symbol else seq if symbol.startswith("seq") else past + seq
+        dims[symbol] = (
+            batch if "batch" in symbol else past if "past" in symbol else seq if symbol.startswith("seq") else past + seq
+        )
     return dims
 
 
 @pytest.mark.parametrize("graph", GPT2 + GPT2_WITHOUT_CACHE + BERT + LLAMA + FIXED)
 def test_compiled_outputs_meet_the_accuracy_contract(graph: str) -> None:
-    session, reference, oracle = Session(compiled(graph), threads=2), onnxruntime_session(graph), Oracle(find_model_file(GRAPHS / graph))
+    session, reference, oracle = (
+        Session(compiled(graph), threads=2),
+        onnxruntime_session(graph),
+        Oracle(find_model_file(GRAPHS / graph)),
+    )
     for batch, seq, past, padding in SIZES if graph not in FIXED else SIZES[:1]:
         inputs = make_inputs(find_model_file(GRAPHS / graph), dims_for(reference, batch, seq, past), seed=seq, padding=padding)
         exact, ours, theirs = oracle.run(inputs), session.run(None, inputs), reference.run(None, inputs)
@@ -75,9 +81,7 @@ def kernels_of_layer(graph: Graph, layer: str) -> list[str]:
     return [n.op for n, name in named if f".{layer}." in f".{name}"]
 
 
-@pytest.mark.parametrize(
-    ("graph", "layer"), [(g, "h.1") for g in GPT2 + GPT2_WITHOUT_CACHE] + [(g, "layer.1") for g in BERT]
-)
+@pytest.mark.parametrize(("graph", "layer"), [(g, "h.1") for g in GPT2 + GPT2_WITHOUT_CACHE] + [(g, "layer.1") for g in BERT])
 def test_a_transformer_layer_is_seven_kernels(graph: str, layer: str) -> None:
     lowered = lower(GRAPHS / graph, CompileOptions(dims=bounds_for(graph)), "m")
     assert sorted(kernels_of_layer(lowered, layer)) == ["attention", *["linear"] * 4, "norm", "norm"]
@@ -117,6 +121,12 @@ def test_ids_outside_the_vocabulary_are_refused_and_nothing_is_appended() -> Non
     with pytest.raises(SessionError, match="too small"):
         generator.feed(np.zeros(generator.capacity, np.int64))
     assert generator.position == 3
+
+
+def test_a_context_never_outgrows_the_table_of_positions() -> None:
+    generator = TextGenerator(compiled("tiny-gpt2-past-dynamo-op20"))
+    assert generator.capacity == 128, "seq and past are bounded by 128 each, but there are 128 positions"
+    generator.feed(np.zeros(128, np.int64))
 
 
 def test_session_names_what_does_not_fit() -> None:

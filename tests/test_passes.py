@@ -21,6 +21,7 @@ from kaoken.passes.fuse_epilogue import fuse_epilogue
 from kaoken.passes.fuse_linear import fuse_linear, lift_reshapes
 from kaoken.passes.fuse_loops import fuse_loops
 from kaoken.passes.fuse_norm import fuse_norm
+from kaoken.passes.plan_memory import plan_memory
 from kaoken.passes.simplify import fold_known, simplify
 
 BATCH, SEQ = Symbol("batch", 1, 8), Symbol("seq", 1, 64)
@@ -269,3 +270,23 @@ def test_the_verifier_names_the_pass_and_the_node() -> None:
     graph.nodes[0].outputs[0].shape = (dim(3),)
     with pytest.raises(InvalidGraph, match=r"after broken: y should be float32\[batch, seq, 8\]"):
         verify(graph, "broken")
+
+
+def plan_slots(graph: Graph) -> dict[str, int]:
+    for run in (fuse_linear, fuse_epilogue, fuse_loops, plan_memory):
+        run(graph)
+    return {value.name: slot.index for value, slot in graph.metadata["memory"].slot_of.items()}
+
+
+def test_a_residual_that_ends_is_overwritten() -> None:
+    s = Small()
+    first = s.add("exp", s.x)
+    slots = plan_slots(s.finish(s.add("exp", s.add("add", s.add("matmul", s.add("neg", first), s.constant(8, 8)), first))))
+    assert slots["exp_0"] == slots["add_4"]
+
+
+def test_a_residual_that_the_product_reads_too_is_not_overwritten() -> None:
+    s = Small()
+    first = s.add("exp", s.x)
+    slots = plan_slots(s.finish(s.add("exp", s.add("add", s.add("matmul", first, s.constant(8, 8)), first))))
+    assert slots["exp_0"] != slots["add_3"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kaoken.emit.names import Names, c_name
+from kaoken.emit.program import Program
 from kaoken.ir.dims import Dim, Symbol, dim, product, substitute, to_c, to_text
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.graph import Graph, Value
@@ -97,8 +98,9 @@ class Interface:
     context: int = 0
 
 
-def build_interface(graph: Graph, tokenizer: bool) -> Interface:
-    """Read the surface off a graph that went through all passes."""
+def build_interface(program: Program, tokenizer: bool) -> Interface:
+    """Read the surface off a program."""
+    graph = program.graph
     rows = graph.symbols.get(LOGIT_ROWS)
     symbols = [s for s in graph.symbols.values() if s is not rows]
     past = _past_symbol(graph)
@@ -113,7 +115,7 @@ def build_interface(graph: Graph, tokenizer: bool) -> Interface:
         shape = tuple(substitute(d, run_shape) for d in value.shape)
         outputs.append(Tensor(name, names.fresh(c_name(name, "output")), value.dtype, shape, value in state_values))
     if past is not None and seq is not None and batch is not None:
-        sizes, dims, creation, context = _state_sizes(graph, batch, seq, past)
+        sizes, dims, creation, context = _state_sizes(_context(program, seq, past), batch, seq, past)
     else:
         sizes, dims, creation, context = _plain_sizes(symbols)
     if tokenizer:
@@ -148,9 +150,8 @@ def _upper(symbol: Symbol) -> int:
 
 
 def _state_sizes(
-    graph: Graph, batch: Dim, seq: Symbol, past: Symbol
+    context: int, batch: Dim, seq: Symbol, past: Symbol
 ) -> tuple[list[Size], list[DimField], dict[Symbol, str], int]:
-    context = _context(graph, seq, past)
     rows = _only_symbol(batch)
     low, high = (max(1, rows.lower), _upper(rows)) if rows is not None else (int(batch), int(batch))
     piece = min(128, context, _upper(seq))
@@ -173,12 +174,13 @@ def _state_sizes(
     return sizes, dims, creation, context
 
 
-def _context(graph: Graph, seq: Symbol, past: Symbol) -> int:
-    """Positions there can be: config.json's, else what the bounds allow."""
+def _context(program: Program, seq: Symbol, past: Symbol) -> int:
+    """Positions there can be: config.json's, else what the bounds allow; never more than a table of positions has."""
     from kaoken.frontend.dimensions import context_length
 
-    known = context_length(graph.metadata.get("config", {}))
-    return known if known is not None else _upper(past) + _upper(seq)
+    known = context_length(program.graph.metadata.get("config", {}))
+    tables = [extent for value, extent in program.checks if value.name == "position_ids"]
+    return min([known if known is not None else _upper(past) + _upper(seq), *tables])
 
 
 def _plain_sizes(symbols: list[Symbol]) -> tuple[list[Size], list[DimField], dict[Symbol, str], int]:

@@ -153,8 +153,11 @@ def _in_place(plan: MemoryPlan, node: Node, position: int, last_use: dict[Value,
     """The slot of an operand that ends here and that the node may overwrite element by element."""
     if len(node.outputs) != 1 or node.output.packing != "rows" or node.output in plan.external:
         return None
+    operands = [root(v) for v in node.inputs if v is not None]
     for value in _overwritable(node):
         base = root(value)
+        if operands.count(base) > 1:
+            continue  # also read elsewhere, or in another order
         if base in plan.slot_of and last_use.get(base) == position and size_in_bytes(base) == size_in_bytes(node.output):
             if base.packing == "rows":
                 return plan.slot_of[base]
