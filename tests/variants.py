@@ -8,7 +8,8 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,7 @@ def library(graph: str, compiler: str, flags: Sequence[str]) -> Path:
     """A copy of the compiled folder whose library was built by `compiler` with `flags`: for Session."""
     folder = compiled(graph, build=False)
     out = _variant(folder, repr((compiler, flags)))
-    with out.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(out):
         if not out.exists():
             work = out.with_name(f"{out.name}.work")
             shutil.rmtree(work, ignore_errors=True)
@@ -66,33 +66,45 @@ def library(graph: str, compiler: str, flags: Sequence[str]) -> Path:
 
 
 def program(graphs: Sequence[str], drivers: Sequence[Path], compiler: str, flags: Sequence[str], libraries: Sequence[str] = ()) -> Path:
-    """An executable of test drivers (C, or C++ by a C++ compiler's name) and all C of the compiled folders, as objects."""
+    """An executable of test drivers (C, or C++ by a C++ compiler's name) and all C of the compiled folders."""
     folders = [compiled(graph, build=False) for graph in graphs]
+    c_compiler = compiler.replace("clang++", "clang").replace("g++", "gcc")
+    c_flags = [f for f in flags if not f.startswith("-std=c++")]
+    linked = [o for folder in folders for o in _objects(folder, sources(folder), c_compiler, c_flags, ())]
+    linked += _objects(folders[0], drivers, compiler, flags, [f"-I{folder}" for folder in folders])
     out = _variant(folders[0], repr((graphs, compiler, flags, libraries)), drivers)
+    with _locked(out):
+        if not out.exists():
+            made = out.with_suffix(".work")
+            run([*shlex.split(compiler), *flags, *linked, "-o", made, *libraries, "-lm", "-lpthread"])
+            os.replace(made, out)
+    return out
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
     with out.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _objects(folder: Path, files: Sequence[Path], compiler: str, flags: Sequence[str], includes: Sequence[str]) -> list[Path]:
+    """Object files, kept beside the compiled folder for whoever asks with the same compiler, flags and contents."""
+    out = _variant(folder, repr((compiler, flags, includes, list(map(str, files)))), files)
+    with _locked(out):
         if not out.exists():
             work = out.with_name(f"{out.name}.work")
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
-            includes = [f"-I{folder}" for folder in folders]
-            c_compiler = compiler.replace("clang++", "clang").replace("g++", "gcc")
-            jobs: list[tuple[list[str], Path]] = []
-            for number, source in enumerate([*drivers, *(s for folder in folders for s in sources(folder))]):
-                made = work / f"{number}.o"
-                tool = compiler if source in drivers else c_compiler
-                chosen = [f for f in flags if source in drivers or not f.startswith("-std=c++")]
-                jobs.append(([*shlex.split(tool), *chosen, *includes, "-c", str(source), "-o", str(made)], made))
-            running = []
-            for command, _ in jobs:
+            running: list[subprocess.Popen[str]] = []
+            for number, file in enumerate(files):
+                command = [*shlex.split(compiler), *flags, *includes, "-c", str(file), "-o", str(work / f"{number}.o")]
                 running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
                 if len(running) == 2:
                     _finish(running)
             _finish(running)
-            link = [*shlex.split(compiler), *flags, *(str(made) for _, made in jobs), "-o", str(work / "program")]
-            run([*link, *libraries, "-lm", "-lpthread"])
             os.replace(work, out)
-    return out / "program"
+    return [out / f"{number}.o" for number in range(len(files))]
 
 
 def _finish(running: list[subprocess.Popen[str]]) -> None:

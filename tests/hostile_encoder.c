@@ -1,0 +1,174 @@
+/* A hostile caller of a model without state; buffers end where the API says, so that the address sanitizer sees every step outside.
+   hostile_encoder WEIGHTS FOREIGN SEED CALLS: prints how many calls were refused and accepted. */
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tiny_bert.h"
+
+enum { BATCH = 3, SEQUENCE = 20, VOCABULARY = 512, TYPES = 2, WIDTH = 64 };
+
+static uint64_t state;
+static long refused, accepted;
+
+static int64_t below(int64_t n)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (int64_t)((state * UINT64_C(0x2545F4914F6CDD1D) >> 11) % (uint64_t)n);
+}
+
+static int64_t odd(int64_t limit)
+{
+    static const int64_t extremes[] = {INT64_MIN, INT32_MIN, -1, INT32_MAX, (int64_t)UINT32_MAX + 1, INT64_MAX / 8, INT64_MAX};
+    switch (below(4)) {
+    case 0: return extremes[below(7)];
+    case 1: return limit + below(3) - 1;
+    default: return below(limit + 2);
+    }
+}
+
+static void fail(const char *what, long status)
+{
+    printf("%s (status %ld)\n", what, status);
+    exit(1);
+}
+
+static void judge(tiny_bert_status status, int valid)
+{
+    if ((status == TINY_BERT_OK) != valid)
+        fail(valid ? "refused a valid call" : "accepted a bad call", status);
+    if (valid)
+        accepted++;
+    else
+        refused++;
+}
+
+static void *exactly(int64_t count, size_t size)
+{
+    void *memory = calloc(count > 0 ? (size_t)count : 1, count > 0 ? size : 1);
+    if (!memory)
+        fail("out of memory", 0);
+    return memory;
+}
+
+/* `count` indices into an axis of `extent`, now and then one that is not; ONNX counts negative ones from the end. */
+static int64_t *indices(int64_t count, int64_t extent, int *valid)
+{
+    int64_t *made = exactly(count, sizeof *made);
+    for (int64_t i = 0; i < count; i++)
+        made[i] = below(2 * extent) - extent;
+    if (count > 0 && below(5) == 0)
+        made[below(count)] = odd(extent);
+    for (int64_t i = 0; i < count; i++)
+        *valid &= made[i] >= -extent && made[i] < extent;
+    return made;
+}
+
+static void call_run(tiny_bert *m)
+{
+    tiny_bert_arguments a;
+    int valid;
+
+    memset(&a, 0, sizeof a);
+    a.batch_size = below(2) ? 1 + below(BATCH) : odd(BATCH);
+    a.sequence_length = below(2) ? 1 + below(SEQUENCE) : odd(SEQUENCE);
+    valid = a.batch_size >= 1 && a.batch_size <= BATCH && a.sequence_length >= 1 && a.sequence_length <= SEQUENCE;
+    const int64_t count = valid ? a.batch_size * a.sequence_length : 0;
+    int64_t *ids = indices(count, VOCABULARY, &valid), *types = indices(count, TYPES, &valid), *mask = exactly(count, sizeof *mask);
+    float *hidden = exactly(count * WIDTH, sizeof *hidden);
+    for (int64_t i = 0; i < count; i++) {
+        mask[i] = below(4) ? 1 : odd(2);
+        hidden[i * WIDTH] = 12345;
+    }
+    a.input_ids = below(20) ? ids : 0;
+    a.token_type_ids = below(20) ? types : 0;
+    a.attention_mask = below(20) ? mask : 0;
+    a.last_hidden_state = below(20) ? hidden : 0;
+    valid &= a.input_ids && a.token_type_ids && a.attention_mask && a.last_hidden_state;
+    judge(tiny_bert_run(m, &a), valid);
+    for (int64_t i = 0; i < count * WIDTH; i++) {
+        if (valid ? !isfinite(hidden[i]) : hidden[i] != (i % WIDTH ? 0.0f : 12345.0f))
+            fail(valid ? "no finite result" : "a refused call wrote", (long)i);
+    }
+    free(ids);
+    free(types);
+    free(mask);
+    free(hidden);
+}
+
+static void call_create(const char *weights, const char *foreign)
+{
+    const char *const paths[] = {weights, weights, foreign, 0, "", "/"};
+    tiny_bert_sizes sizes;
+    tiny_bert *m = 0;
+    const int64_t path = below(6);
+
+    memset(&sizes, 0, sizeof sizes);
+    sizes.batch_size = odd(8);
+    sizes.sequence_length = odd(128);
+    sizes.threads = below(5) ? below(3) : odd(256);
+    if (sizes.threads > 4 && sizes.threads <= 256)
+        sizes.threads = 4;
+    judge(tiny_bert_create(&m, paths[path], &sizes),
+          path < 2 && sizes.batch_size >= 0 && sizes.batch_size <= 8 && sizes.sequence_length >= 0 && sizes.sequence_length <= 128 &&
+              sizes.threads >= 0 && sizes.threads <= 256);
+    tiny_bert_destroy(m);
+}
+
+static void known_result(tiny_bert *m, float *hidden)
+{
+    int64_t ids[SEQUENCE], mask[SEQUENCE], types[SEQUENCE];
+    tiny_bert_arguments a;
+    memset(&a, 0, sizeof a);
+    for (int i = 0; i < SEQUENCE; i++) {
+        ids[i] = (i * 37 + 11) % VOCABULARY;
+        mask[i] = 1;
+        types[i] = i % 2;
+    }
+    a.batch_size = 1;
+    a.sequence_length = SEQUENCE;
+    a.input_ids = ids;
+    a.attention_mask = mask;
+    a.token_type_ids = types;
+    a.last_hidden_state = hidden;
+    if (tiny_bert_run(m, &a) != TINY_BERT_OK)
+        fail("a valid call", 0);
+}
+
+int main(int argc, char **argv)
+{
+    static float expected[SEQUENCE * WIDTH], found[SEQUENCE * WIDTH];
+    tiny_bert_sizes sizes;
+    tiny_bert *m;
+    long calls;
+
+    if (argc != 5)
+        return 2;
+    state = strtoull(argv[3], 0, 10) * 2654435761u + 88172645463325252u;
+    calls = strtol(argv[4], 0, 10);
+    memset(&sizes, 0, sizeof sizes);
+    sizes.batch_size = BATCH;
+    sizes.sequence_length = SEQUENCE;
+    sizes.threads = 2;
+    if (tiny_bert_create(&m, argv[1], &sizes) != TINY_BERT_OK)
+        fail("create", 0);
+    known_result(m, expected);
+    for (long n = 0; n < calls; n++) {
+        if (below(10) == 0)
+            call_create(argv[1], argv[2]);
+        else
+            call_run(m);
+        known_result(m, found);
+        if (memcmp(expected, found, sizeof found) != 0)
+            fail("other bits than before", n);
+    }
+    judge(tiny_bert_run(m, 0), 0);
+    judge(tiny_bert_create(0, argv[1], 0), 0);
+    tiny_bert_destroy(m);
+    printf("%ld refused, %ld accepted\n", refused, accepted);
+    return 0;
+}
