@@ -86,7 +86,8 @@ def attention_cases() -> tuple[list[AttentionSpec], list[Case]]:
         flop = 4.0 * HEADS * HEAD_DIM * seq * (seq + 1) / 2
         cases.append(Case(f"attention prompt {seq}", call, flop, 0.0, 0))  # the cache was just written
     for context in (128, 512, 1024):
-        call = f"static const int64_t past[] = {{{context - 1}}}; cache.past = past; attention(t, 1, 1, m->x, 768, &cache, 1, m->y, 768);"
+        past = f"static const int64_t past[] = {{{context - 1}}}; cache.past = past; "
+        call = past + "attention(t, 1, 1, m->x, 768, &cache, 1, m->y, 768);"
         flop = 4.0 * HEADS * HEAD_DIM * context
         cases.append(Case(f"attention decode {context}", call, flop, 4.0 * 2 * HEADS * HEAD_DIM * context, floats))
     return [spec], cases
@@ -165,7 +166,8 @@ def report(text: str, cases: Sequence[Case], threads: int) -> str:
         f"{threads} thread(s): FMA {peak / 1e9:.0f} GFLOP/s, " + ", ".join(f"{k} {v / 1e9:.1f} GB/s" for k, v in reads.items())
     ]
     lines.append(
-        f"  (medians: FMA {threads * FMA_FLOP / middle(times[-1]) / 1e9:.0f}, read {BUFFER_BYTES / min(middle(times[p]) for p in (-2, -3, -4)) / 1e9:.1f})"
+        f"  (medians: FMA {threads * FMA_FLOP / middle(times[-1]) / 1e9:.0f}, "
+        f"read {BUFFER_BYTES / min(middle(times[p]) for p in (-2, -3, -4)) / 1e9:.1f})"
     )
     lines.append(f"{'case':30} {'best us':>10} {'median us':>10} {'GFLOP/s':>8} {'GB/s':>6} {'bound':>7} {'share':>6}")
     for number, case in enumerate(cases):

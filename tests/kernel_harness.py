@@ -169,12 +169,8 @@ class Program:
         passed, at, before = [], 0, ""
         for argument in self.names[name]:
             if argument == "cache":
-                before = "    const kk_cache cache = {a[%d].array, a[%d].array, a[%d].number, a[%d].array};\n" % (
-                    at,
-                    at + 1,
-                    at + 2,
-                    at + 3,
-                )
+                members = f"a[{at}].array, a[{at + 1}].array, a[{at + 2}].number, a[{at + 3}].array"
+                before = f"    const kk_cache cache = {{{members}}};\n"
                 passed.append("&cache")
                 at += 4
                 continue
