@@ -48,10 +48,10 @@ def program(language: str) -> str:
 def test_the_documented_c_program_builds_and_writes(story: Path, tmp_path: Path) -> None:
     folder = tmp_path / "story"
     shutil.copytree(story, folder, ignore=shutil.ignore_patterns("build"))
-    (folder / "example" / "main.c").write_text(program("c"))
-    line = f"{compiler()} -O1 {' '.join(WARNINGS)} -I. example/main.c *.c kaoken/*.c -lm -lpthread -o main"
+    (folder / "hello.c").write_text(program("c"))
+    line = f"{compiler()} -O1 {' '.join(WARNINGS)} *.c kaoken/*.c -lm -lpthread -o hello"
     subprocess.run(["sh", "-c", line], cwd=folder, check=True)
-    done = subprocess.run(["./main"], cwd=folder, check=True, capture_output=True, text=True)
+    done = subprocess.run(["./hello"], cwd=folder, check=True, capture_output=True, text=True)
     size, text = done.stdout.split("\n", 1)
     assert re.fullmatch(r"needs \d+ bytes beside the weights", size)
     assert text.startswith("Once upon a time") and len(text.split()) > 40
