@@ -58,12 +58,9 @@ def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: s
     model = load_model(path)
     config = read_config(path)
     table = DimensionTable(overrides=dict(overrides or {}), context=context_length(config))
-    try:
-        if model.proto.functions:
-            model.proto = inlined(model.proto)
-        graph = _Importer(model, table).run()
-    except UnicodeDecodeError:
-        raise UnsupportedModelError(f"{model.path} is damaged: a name in it is no text; export the model again") from None
+    if model.proto.functions:
+        model.proto = inlined(model.proto)
+    graph = _Importer(model, table).run()
     graph.name = name or graph.name
     graph.symbols = {symbol.name: symbol for symbol in table.symbols.values()}
     graph.metadata |= {"config": config, "source": find_model_file(path), "model_bytes": model.bytes_on_disk}
@@ -198,6 +195,8 @@ class _Importer:
         reader = self._branch if proto.op_type == "If" else reader_for(proto.op_type, self.version)
         self.builder.origin = (name,)
         try:
+            if standard:
+                self._check(proto)
             if reader is None or not standard:
                 if not standard or not self._expand(proto, name):
                     self._fail(proto, name, self._unknown(proto))
@@ -208,8 +207,6 @@ class _Importer:
             outputs = len([o for o in proto.output if o])
             given = OnnxNode(proto.op_type, self.version, inputs, attributes, outputs, self.builder, list(proto.output))
             results = reader(given)
-        except UnicodeDecodeError:
-            raise
         except _READING_ERRORS as error:
             self._fail(proto, name, f"{proto.op_type}: {error or type(error).__name__}")
             return
@@ -219,6 +216,20 @@ class _Importer:
         missing = [o for o in proto.output if o and o not in self.values]
         if missing:
             self._fail(proto, name, f"{proto.op_type}: output {', '.join(missing)} is not supported")
+
+    def _check(self, proto: onnx.NodeProto) -> None:
+        """Raises Unsupported where a node's operands, results or attributes are not those of its operator."""
+        if any(a.HasField("g") or a.graphs for a in proto.attribute):
+            return
+        context = onnx.checker.C.CheckerContext()
+        context.ir_version = onnx.IR_VERSION
+        context.opset_imports = {"": self.version}
+        try:
+            onnx.checker.check_node(proto, context)
+        except onnx.checker.ValidationError as error:
+            reason = str(error).strip().splitlines()[0]
+            if "deprecated" not in reason:
+                raise Unsupported(reason) from None
 
     def _expand(self, proto: onnx.NodeProto, name: str) -> bool:
         """Read the body by which the standard defines an operator, if there is one that can be read."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -152,6 +153,8 @@ def load_model(path: Path) -> MappedModel:
         raise UnsupportedModelError(
             f"{file} is no valid ONNX file ({error}); it may be truncated: copy or export it again"
         ) from None
+    if not _all_text(proto):
+        raise UnsupportedModelError(f"{file} is damaged: a name in it is no text; copy or export it again")
     if not proto.HasField("graph") or (not proto.graph.node and not proto.graph.output):
         raise UnsupportedModelError(f"{file} holds no ONNX graph; export the model again")
     model = MappedModel(proto, file, bytes_on_disk=size)
@@ -171,6 +174,17 @@ def load_model(path: Path) -> MappedModel:
     if problems:
         raise UnsupportedModelError(f"{file} cannot be read:\n" + "\n".join(f"  {p}" for p in problems))
     return model
+
+
+def _all_text(message: Any) -> bool:
+    """Whether every string in the message is UTF-8; protocol buffers hand out others as bytes."""
+    for field_, value in message.ListFields():
+        if field_.type not in (field_.TYPE_STRING, field_.TYPE_MESSAGE):
+            continue
+        for item in value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value]:
+            if not (_all_text(item) if field_.type == field_.TYPE_MESSAGE else isinstance(item, str)):
+                return False
+    return True
 
 
 def tensor_dtype(data_type: int) -> np.dtype:
