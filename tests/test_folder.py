@@ -22,7 +22,7 @@ from kaoken.ir.dims import dim, evaluate
 from kaoken.passes.plan_memory import at_creation
 from kaoken.session import Library, Session
 from tests.compiled import GRAPHS, ROOT, bounds_for, compiled
-from tests.variants import TESTS, WARNINGS, available, name_of, program, run, token_ids, weights
+from tests.variants import PLAIN, TESTS, WARNINGS, available, name_of, program, run, token_ids, weights
 
 MODELS = ["tiny-gpt2", "tiny-bert"]
 EMBED = {"x86_64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}.get(os.uname().machine, "")
@@ -61,7 +61,7 @@ def test_literal_compiler_line_builds_the_example_without_a_warning(compiler: st
 
 
 def test_example_is_reproducible_and_says_what_is_wrong(tmp_path: Path) -> None:
-    driver = program(["tiny-gpt2"], [compiled("tiny-gpt2", build=False) / "example" / "main.c"], "cc", ["-O1"])
+    driver = program(["tiny-gpt2"], [compiled("tiny-gpt2", build=False) / "example" / "main.c"], "gcc", PLAIN)
 
     def example(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run([driver, *map(str, arguments)], capture_output=True, text=True, errors="replace", check=False)
@@ -322,7 +322,7 @@ def test_python_wrapper_needs_no_kaoken(tmp_path: Path) -> None:
 
 def test_nothing_is_allocated_after_creation() -> None:
     wrapped = [f"-Wl,--wrap={name}" for name in ("mmap", "sbrk", "brk", "pthread_create", "open", "fopen")]
-    driver = program(["tiny-gpt2"], [TESTS / "count_allocations.c"], "gcc", ["-O1", "-g"], wrapped)
+    driver = program(["tiny-gpt2"], [TESTS / "count_allocations.c"], "gcc", PLAIN, wrapped)
     for threads in ("1", "3"):
         done = run([driver, weights("tiny-gpt2"), threads])
         assert re.fullmatch(r"created with [1-9]\d* allocations, 0 after\n", done.stdout), done.stdout

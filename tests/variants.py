@@ -19,6 +19,8 @@ from tests.compiled import compiled
 
 TESTS = Path(__file__).parent
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror")
+PLAIN = ("-O1", "-Wall", "-Wextra", "-pedantic", "-Werror")
+"""Flags that programs share, so that the C of a model is compiled once for all of them."""
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
 
 
@@ -72,7 +74,7 @@ def program(graphs: Sequence[str], drivers: Sequence[Path], compiler: str, flags
     c_flags = [f for f in flags if not f.startswith("-std=c++")]
     linked = [o for folder in folders for o in _objects(folder, sources(folder), c_compiler, c_flags, ())]
     linked += _objects(folders[0], drivers, compiler, flags, [f"-I{folder}" for folder in folders])
-    out = _variant(folders[0], repr((graphs, compiler, flags, libraries)), drivers)
+    out = _variant(folders[0], repr(("program", graphs, compiler, flags, libraries)), drivers)
     with _locked(out):
         if not out.exists():
             made = out.with_suffix(".work")
