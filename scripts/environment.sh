@@ -24,9 +24,9 @@ prepare() {
     torch=$(grep -o 'torch==[0-9.]*' pyproject.toml)
     if ! "$VENV/bin/python" -c "import importlib.metadata as m, sys; sys.exit(m.version('torch').split('+')[0] != '${torch#torch==}')" 2>/dev/null; then
         say "installing $torch (the largest download)"
-        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$torch" || fail "pip could not install $torch"
+        "$VENV/bin/python" -m pip install -qq --disable-pip-version-check "$torch" || fail "pip could not install $torch"
     fi
     say "installing kaoken[$extras]"
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@" ".[$extras]" || fail "pip could not install kaoken[$extras]"
+    "$VENV/bin/python" -m pip install -qq --disable-pip-version-check "$@" ".[$extras]" || fail "pip could not install kaoken[$extras]"
     "$VENV/bin/kaoken" --version
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kaoken.emit.embed import Machine, write_elf_object
+from kaoken.emit.embed import write_elf_object
 from kaoken.errors import UsageError
 
 PROGRAM = r"""
@@ -36,7 +36,7 @@ int main(void)
 )
 @pytest.mark.parametrize("size", [0, 1, 64, 100003])
 def test_a_linked_program_holds_the_files_bytes(
-    tmp_path: Path, machine: Machine, compiler: str, flags: tuple[str, ...], emulator: tuple[str, ...], size: int
+    tmp_path: Path, machine: str, compiler: str, flags: tuple[str, ...], emulator: tuple[str, ...], size: int
 ) -> None:
     for tool in (compiler, *emulator):
         if shutil.which(tool) is None:

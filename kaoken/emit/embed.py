@@ -9,11 +9,8 @@ import os
 import shutil
 import struct
 from pathlib import Path
-from typing import Literal
 
 from kaoken.errors import UsageError
-
-Machine = Literal["x86_64", "aarch64"]
 
 _MACHINES: dict[str, int] = {"x86_64": 62, "aarch64": 183}
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -26,7 +23,7 @@ _LARGEST = 1 << 30
 """x86-64 code of the usual memory model reaches 2 GB; what is larger would break the caller's link."""
 
 
-def write_elf_object(weights: Path, out: Path, symbol: str, machine: Machine) -> None:
+def write_elf_object(weights: Path, out: Path, symbol: str, machine: str) -> None:
     """Writes `out`, an ELF object that holds the bytes of `weights` in .rodata, 64-byte aligned.
 
     It defines two symbols, to be declared in C as
