@@ -12,8 +12,15 @@
 /* PROBE_FMA_STEPS times 16 independent multiply-adds of a vector (as many as hide the latency twice over). */
 static float probe_fma(void)
 {
-    kk_f32 a0 = kk_set1(1), a1 = kk_set1(2), a2 = kk_set1(3), a3 = kk_set1(4), a4 = kk_set1(5), a5 = kk_set1(6), a6 = kk_set1(7);
-    kk_f32 a7 = kk_set1(8), a8 = kk_set1(9), a9 = kk_set1(10), a10 = kk_set1(11), a11 = kk_set1(12);
+    /* Every lane starts differently and from memory, or the compiler computes equal halves of a vector once. */
+    float start[12 * 16];
+    for (int i = 0; i < 12 * 16; i++)
+        start[i] = (float)i;
+    const float *p = start;
+    KEEP(p);
+    kk_f32 a0 = kk_load(p), a1 = kk_load(p + 16), a2 = kk_load(p + 32), a3 = kk_load(p + 48), a4 = kk_load(p + 64), a5 = kk_load(p + 80);
+    kk_f32 a6 = kk_load(p + 96), a7 = kk_load(p + 112), a8 = kk_load(p + 128), a9 = kk_load(p + 144), a10 = kk_load(p + 160);
+    kk_f32 a11 = kk_load(p + 176);
     float scale = 0.999f, add = 1e-3f;
     KEEP(scale);
     KEEP(add);

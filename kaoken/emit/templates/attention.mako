@@ -80,12 +80,12 @@ static void ${spec.name}_task(kk_thread *t, int64_t rows, const float *q, int64_
             const int64_t depth = count;
 % endif
             const int64_t panels = (depth + 15) / 16;
-            /* 2. Scores of these rows: q times packed keys. */
+            /* 2. Scores of these rows: q times packed keys, while the values of the same positions are fetched. */
             for (int64_t panel = 0, wide; panel < panels; panel += wide) {
                 const float *w = keys + (k0 / 16 + panel) * ${16 * head_dim};
                 wide = panels - panel >= width ? width : panels - panel >= 2 ? 2 : 1;
                 const int64_t stride = wide == 1 ? 0 : ${16 * head_dim};
-                tiles[r1 - r0][wide](${head_dim}, q + r0 * q_stride, q_stride, w, 16, stride, score + 16 * panel, ${key_block}, 0, (uintptr_t)w + ${64 * head_dim} * (uintptr_t)wide, 4 * (uintptr_t)stride, 64);
+                tiles[r1 - r0][wide](${head_dim}, q + r0 * q_stride, q_stride, w, 16, stride, score + 16 * panel, ${key_block}, 0, (uintptr_t)(values + (k0 + 16 * panel) * ${value_dim}), ${64 * value_dim}, 64);
             }
             /* 3. Their softmax, continued: the largest scores first; what a row does not see weighs nothing. */
             for (int64_t r = r0; r < r1; r++) {
