@@ -17,8 +17,10 @@ say "2. It writes a story, from the command line"
 "$kaoken" run story-c "Once upon a time" -n 160 --temperature 0.8 --seed 3 --threads 2
 
 say "3. The same folder as a C program: cc, nothing else"
-(cd story-c && set -x && ${CC:-cc} -O2 example/main.c ./*.c kaoken/*.c -lm -lpthread -o ../story)
-./story story-c/*.weights "One winter"
+echo "cc -O2 example/main.c *.c kaoken/*.c -lm -lpthread -o ../story"
+(cd story-c && ${CC:-cc} -O2 example/main.c ./*.c kaoken/*.c -lm -lpthread -o ../story)
+echo './story story-c/story.weights "One winter"'
+./story story-c/story.weights "One winter"
 
 say "4. GPT-2, 124 million parameters at true size (random weights: no hub is asked; 25 s and 3 GB of memory)"
 [ -f gpt2-onnx/model.onnx ] || "$kaoken" export gpt2 --random-weights -o gpt2-onnx

@@ -62,6 +62,7 @@ static int continue_text(${m.name} *model, const char *prompt, const ${m.name}_g
     status = ${m.name}_generate(model, ids, count, options, &result);
     seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     putchar('\n');
+    fflush(stdout);
     free(ids);
     if (status != ${m.upper}_OK)
         return failed("generate", status);
