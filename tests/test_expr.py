@@ -50,7 +50,22 @@ ANY_TYPE = ("add", "sub", "mul", "max", "min")
 FUNCTIONS: dict[str, tuple[str, ...]] = {
     "bool": ("and", "or", "xor", "not", "eq", "ne"),
     "int": (*ANY_TYPE, "div", "floordiv", "mod", "fmod", "neg", "abs", "sign", "pow", *COMPARISONS, *BITS),
-    "float": (*ANY_TYPE, *COMPARISONS, "div", "fmod", "neg", "abs", "sign", "floor", "ceil", "round", "sqrt", "isnan", "isinf", "exp"),
+    "float": (
+        *ANY_TYPE,
+        *COMPARISONS,
+        "div",
+        "fmod",
+        "neg",
+        "abs",
+        "sign",
+        "floor",
+        "ceil",
+        "round",
+        "sqrt",
+        "isnan",
+        "isinf",
+        "exp",
+    ),
 }
 
 

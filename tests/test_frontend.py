@@ -9,11 +9,12 @@ import numpy as np
 import onnx
 import pytest
 from models_fixture import DIMS, GRAPHS, graph_files, graph_id
+from onnx import helper, numpy_helper
 
 from kaoken.errors import UnsupportedModelError
 from kaoken.frontend import import_model
 from kaoken.ir.graph import Graph
-from kaoken.ir.interpret import dims_of, interpret, known_array
+from kaoken.ir.interpret import dims_of, interpret, known_array, run_graph
 from kaoken.verify.compare import contract_all
 from kaoken.verify.inputs import make_inputs
 from kaoken.verify.oracle import Oracle
@@ -85,3 +86,85 @@ def test_an_if_on_data_is_refused_with_what_to_do() -> None:
         import_model(MERGED, overrides_of(MERGED))
     assert "optimum::if: If: its condition use_cache_branch is only known at run time" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 2
+
+
+def with_branches(condition: list[onnx.NodeProto], deep: bool = False) -> onnx.ModelProto:
+    """y = x + w where `c` holds, else x * w inside a branch with a weight of its own."""
+
+    def branch(op: str, name: str) -> onnx.GraphProto:
+        nodes = [helper.make_node(op, ["x", f"w_{name}"], [f"out_{name}"], name=f"inner_{name}")]
+        if deep:
+            nodes.append(helper.make_node("Identity", [f"out_{name}"], [f"deep_{name}"]))
+        weights = [numpy_helper.from_array(np.array([2, 3, 4], np.float32), f"w_{name}")]
+        return helper.make_graph(nodes, name, [], [onnx.ValueInfoProto(name=f"{'deep' if deep else 'out'}_{name}")], weights)
+
+    choice = helper.make_node(
+        "If", ["c"], ["y"], name="choice", then_branch=branch("Add", "then"), else_branch=branch("Mul", "other")
+    )
+    graph = helper.make_graph(
+        [*condition, choice],
+        "branches",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["rows", 3])],
+        [onnx.ValueInfoProto(name="y")],
+        [numpy_helper.from_array(np.array(n), f"n{n}") for n in (0, 1, 3, 100)],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def extent_of_x(axis: int) -> list[onnx.NodeProto]:
+    return [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Gather", ["s", f"n{axis}"], ["extent"])]
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize(
+    ("op", "axis", "limit", "taken"), [("Equal", 1, 3, "then"), ("Less", 0, 1, "other"), ("Less", 0, 100, "then")]
+)
+def test_an_if_on_sizes_is_its_branch(tmp_path: Path, op: str, axis: int, limit: int, taken: str, deep: bool) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(with_branches([*extent_of_x(axis), helper.make_node(op, ["extent", f"n{limit}"], ["c"])], deep), path)
+    graph = import_model(path, {"rows": "1..64"})
+    x = np.array([[1, -2, 3]], np.float32)
+    weights = np.array([2, 3, 4], np.float32)
+    np.testing.assert_array_equal(run_graph(graph, {"x": x})["y"], x + weights if taken == "then" else x * weights)
+    assert [node.origin for node in graph.nodes] == [(f"inner_{taken}",)]
+
+
+def test_an_if_that_sizes_do_not_decide_is_refused_until_they_do(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(with_branches([*extent_of_x(0), helper.make_node("Equal", ["extent", "n1"], ["c"])]), path)
+    with pytest.raises(UnsupportedModelError, match="its condition c is only known at run time"):
+        import_model(path, {"rows": "1..64"})
+    assert [node.op for node in import_model(path, {"rows": "2..64"}).nodes] == ["mul"]
+
+
+def test_names_of_the_model_are_kept(tmp_path: Path) -> None:
+    """Every node says which ONNX node it stands for, and outputs have the model's names."""
+    path = GRAPHS / "tiny-gpt2" / "model.onnx"
+    proto, graph = onnx.load(path), imported(path)
+    assert [name for name, _ in graph.outputs] == [output.name for output in proto.graph.output]
+    names = {node.name for node in proto.graph.node}
+    assert all(node.origin and set(node.origin) <= names for node in graph.nodes)
+    assert {value.name for value in graph.constants() if value.data is not None and value.data.size > 1000} <= {
+        tensor.name for tensor in proto.graph.initializer
+    }
+
+
+def test_weights_stay_in_the_mapped_file() -> None:
+    graph = imported(GRAPHS / "tiny-gpt2" / "model.onnx")
+    large = [value.data for value in graph.constants() if value.data is not None and value.data.nbytes >= 1024]
+    assert large and not any(data.flags.owndata or data.flags.writeable for data in large)
+
+
+def test_a_shape_may_be_an_output_and_a_graph_may_hand_on_its_input(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Identity", ["x"], ["same"])],
+        "shapes",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["rows", 3])],
+        [onnx.ValueInfoProto(name=name) for name in ("s", "same", "w")],
+        [numpy_helper.from_array(np.array([1.5], np.float32), "w")],
+    )
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+    x = np.zeros((5, 3), np.float32)
+    results = run_graph(import_model(path, {"rows": "1..8"}), {"x": x})
+    assert results["s"].tolist() == [5, 3] and results["same"] is not None and results["w"].tolist() == [1.5]
