@@ -119,7 +119,7 @@ def bench_model(
 class _Bench:
     def __init__(self, model: Path, compiled: Path | None, options: BenchOptions, say: Progress, scratch: Path) -> None:
         self.file, self.options, self.say, self.scratch = find_model_file(model), options, say, scratch
-        say("compiling")
+        say("reading the model" if compiled is not None else "compiling")
         choices = CompileOptions(dims=dict(options.dims))
         self.graph: Graph = lower(model, choices, model_name(model, None))
         self.folder = compiled if compiled is not None else compile_model(model, scratch / "model", choices).out

@@ -109,7 +109,7 @@ class _Verifier:
     def __init__(self, model: Path, compiled: Path | None, options: VerifyOptions, say: Progress, scratch: Path) -> None:
         self.file, self.options, self.say, self.scratch = find_model_file(model), options, say, scratch
         self.compile_options = CompileOptions(dims=dict(options.dims))
-        say("compiling")
+        say("reading the model" if compiled is not None else "compiling")
         self.graph: Graph = lower(model, self.compile_options, model_name(model, None))
         self.model = model
         self.folder = compiled if compiled is not None else self._compile("model", self.compile_options)
