@@ -22,8 +22,6 @@ from kaoken.ir.graph import Graph
 from kaoken.passes.explain import explanation
 from kaoken.passes.plan_memory import MemoryPlan, at_creation, size_in_bytes
 
-ALIGNMENT = 64
-
 
 @dataclass(frozen=True)
 class TensorInfo:
@@ -136,11 +134,10 @@ def plan_of(graph: Graph) -> Plan:
 
 
 def arena_bytes(graph: Graph, interface: Interface, sizes: Mapping[str, int]) -> int:
-    """Bytes of activations in a handle of these sizes, each slot aligned, as the generated arena_size reckons."""
+    """Bytes of activations in a handle of these sizes, as the generated arena_size reckons."""
     memory: MemoryPlan = graph.metadata["memory"]
     values = _symbol_values(interface, sizes)
-    slots = (max(evaluate(at_creation(graph, size), values) for size in slot.sizes) for slot in memory.slots)
-    return sum(-(-size // ALIGNMENT) * ALIGNMENT for size in slots)
+    return memory.arena_bytes(lambda size: evaluate(at_creation(graph, size), values))
 
 
 def cache_bytes(graph: Graph, interface: Interface, sizes: Mapping[str, int]) -> int:

@@ -35,9 +35,10 @@ class RenderedBlock:
 
 @dataclass(frozen=True)
 class SlotLine:
-    """A stretch of the arena: its size as C over `sizes`, and names of values that live there."""
+    """A place in the arena: its offset as C, its size as C over `sizes`, and names of values that live there."""
 
     index: int
+    offset: str
     size: str
     text: str
 
@@ -153,15 +154,26 @@ class ModelFiles:
 
     @property
     def slots(self) -> list[SlotLine]:
-        """The arena's stretches: size in bytes and, for the comment, what lives there."""
+        """The arena's places: offset and size in bytes and, for the comment, what lives there."""
         result = []
         for slot in self.program.memory.slots:
-            sizes = list(dict.fromkeys(self.created(s) for s in slot.sizes))
-            text = sizes[0]
-            for other in sizes[1:]:
-                text = f"larger({text}, {other})"
+            sizes: dict[int, list[Dim]] = {}
+            for other, size in slot.behind:
+                sizes.setdefault(other.index, []).append(size)
+            ends = [f"behind(l.slot[{index}], {self._largest(found)})" for index, found in sorted(sizes.items())]
+            offset = ends[0] if ends else "0"
+            for end in ends[1:]:
+                offset = f"farther({offset}, {end})"
             shown = ", ".join(v.name for v in slot.values[:3]) + (", ..." if len(slot.values) > 3 else "")
-            result.append(SlotLine(slot.index, text, shown.replace("*/", "")))
+            result.append(SlotLine(slot.index, offset, self._largest(slot.sizes), shown.replace("*/", "")))
+        return result
+
+    def _largest(self, sizes: list[Dim]) -> str:
+        """The largest of some sizes at creation, as C."""
+        texts = list(dict.fromkeys(self.created(s) for s in sizes))
+        result = texts[0]
+        for other in texts[1:]:
+            result = f"larger({result}, {other})"
         return result
 
     @property

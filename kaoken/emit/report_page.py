@@ -10,8 +10,6 @@ from kaoken.ir.dims import dim, evaluate, to_text
 from kaoken.ir.graph import Graph
 from kaoken.passes.plan_memory import MemoryPlan, at_creation
 
-ALIGNMENT = 64
-
 
 def memory_report(graph: Graph, interface: Interface) -> dict[str, Any]:
     """The arena for report.json: its slots, and bytes at the default sizes.
@@ -27,10 +25,10 @@ def memory_report(graph: Graph, interface: Interface) -> dict[str, Any]:
 
     slots = []
     for slot in plan.slots:
-        largest = max(at_default(s) for s in slot.sizes)
         item = {
+            "behind": sorted({other.index for other, _ in slot.behind}),
             "bytes": [to_text(s) for s in slot.sizes],
-            "default_bytes": -(-largest // ALIGNMENT) * ALIGNMENT,
+            "default_bytes": max(at_default(s) for s in slot.sizes),
             "values": [v.name for v in slot.values],
         }
         slots.append(item)
@@ -40,7 +38,7 @@ def memory_report(graph: Graph, interface: Interface) -> dict[str, Any]:
     ]
     return {
         "default_sizes": sizes,
-        "arena_bytes": sum(s["default_bytes"] for s in slots),
+        "arena_bytes": plan.arena_bytes(at_default),
         "live_bytes": [at_default(live) for live in plan.live],
         "slots": slots,
         "caches": caches,

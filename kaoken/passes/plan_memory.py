@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kaoken.ir.dims import Dim, dim, evaluate, product, substitute
@@ -11,15 +12,37 @@ from kaoken.ir.graph import Graph, Node, Value
 from kaoken.passes.last_position import LOGIT_ROWS
 
 CACHE_ALIGNMENT = 16
+SLOT_ALIGNMENT = 64
 
 
 @dataclass(eq=False)
 class Slot:
-    """A stretch of the arena. Its size is the largest of `sizes`, in bytes; values in it are never alive together."""
+    """A place in the arena: it begins behind every (slot, size) of `behind`, or at 0. Its size is the largest of `sizes`.
+
+    Sizes are bytes. Slots may overlap: only values that are never alive together lie in slots that do.
+    """
 
     index: int
+    behind: tuple[tuple[Slot, Dim], ...] = ()
     sizes: list[Dim] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Values that overwrite one another in place, alive from kernel `start` to kernel `end`."""
+
+    start: int
+    end: int
+    size: Dim
+    values: list[Value]
+    bytes: int = 0
+    offset: int = 0
+    below: set[Buffer] = field(default_factory=set)
+
+    def meets(self, other: Buffer) -> bool:
+        """Whether both are ever alive together."""
+        return self.start <= other.end and other.start <= self.end
 
 
 @dataclass(eq=False)
@@ -52,6 +75,13 @@ class MemoryPlan:
         """The cache whose keys or values `value` is."""
         return next(c for c in self.caches if value in (c.keys, c.values))
 
+    def arena_bytes(self, size_of: Callable[[Dim], int]) -> int:
+        """Bytes of the arena, every slot at a multiple of 64, where `size_of` gives the bytes of a size."""
+        offsets: dict[Slot, int] = {}
+        for slot in self.slots:
+            offsets[slot] = max((_aligned(offsets[s] + size_of(size)) for s, size in slot.behind), default=0)
+        return max((_aligned(offsets[s] + size_of(size)) for s in self.slots for size in s.sizes), default=0)
+
 
 def root(value: Value) -> Value:
     """The value whose memory `value` is: reshapes and strided views are aliases."""
@@ -71,7 +101,13 @@ def size_in_bytes(value: Value) -> Dim:
 
 
 def plan_memory(graph: Graph) -> None:
-    """Assign slots in order of execution; kept in `graph.metadata["memory"]`."""
+    """Place every stored value; kept in `graph.metadata["memory"]`.
+
+    Values are laid out for typical sizes, largest or earliest or longest first, each at the lowest offset that is free while
+    it is alive; the best of these layouts says which value lies above which. That order, with the sizes left as expressions,
+    gives offsets that are right for any sizes. The greedy layouts are those of Y. Pisarchyk and J. Lee, "Efficient Memory
+    Management for Deep Neural Net Inference" (2020).
+    """
     plan = MemoryPlan()
     states = {s.present for s in graph.states}
     for node in graph.nodes:
@@ -82,33 +118,83 @@ def plan_memory(graph: Graph) -> None:
             offset = keys.shape[2] - node.output.shape[1] if causal else dim(0)
             plan.caches.append(CachePlan(len(plan.caches), node, keys, values, keys in states, offset))
     plan.external = {root(v) for _, v in graph.outputs} | set(graph.inputs) | states
-    last_use = _last_uses(graph)
+    buffers = _buffers(graph, plan)
     sample = _sample(graph)
-    free: list[Slot] = []
-    alive: list[Value] = []
-    for position, node in enumerate(graph.nodes):
-        if node.op in ("reshape", "view"):
-            continue
-        taken = _in_place(plan, node, position, last_use)
+    for buffer in buffers:
+        buffer.bytes = _aligned(evaluate(at_creation(graph, buffer.size), sample))
+    orders: list[Callable[[Buffer], tuple[int, ...]]] = [
+        lambda b: (-b.bytes, b.start),
+        lambda b: (b.start, -b.bytes),
+        lambda b: (b.start - b.end, -b.bytes, b.start),
+    ]
+    best = min(orders, key=lambda order: _lay_out(sorted(buffers, key=order)))
+    _lay_out(sorted(buffers, key=best))
+    _make_slots(plan, sorted(buffers, key=lambda b: (b.offset, b.start)))
+    graph.metadata["memory"] = plan
+
+
+def _aligned(size: int) -> int:
+    return -(-size // SLOT_ALIGNMENT) * SLOT_ALIGNMENT
+
+
+def _buffers(graph: Graph, plan: MemoryPlan) -> list[Buffer]:
+    """The arena's values in order of execution, and what is alive at each kernel."""
+    last_use = _last_uses(graph)
+    buffer_of: dict[Value, Buffer] = {}
+    buffers: list[Buffer] = []
+    kernels = [(n, node) for n, node in enumerate(graph.nodes) if node.op not in ("reshape", "view")]
+    for position, node in kernels:
+        taken = _in_place(buffer_of, node, position, last_use)
         for value in node.outputs:
             if value in plan.external:
                 continue
-            size = size_in_bytes(value)
-            slot = taken if taken is not None else _pick(plan, free, size, sample)
-            if taken is not None:
-                alive = [v for v in alive if plan.slot_of[v] is not taken]
-            alive.append(value)
-            taken = None
-            if slot in free:
-                free.remove(slot)
-            if size not in slot.sizes:
-                slot.sizes.append(size)
-            slot.values.append(value)
-            plan.slot_of[value] = slot
-        _release(plan, free, node, position, last_use)
-        plan.live.append(sum(map(size_in_bytes, alive), dim(0)))
-        alive = [v for v in alive if last_use.get(v, position) > position]
-    graph.metadata["memory"] = plan
+            end = last_use.get(value, position)
+            if node.outputs == [value] and taken is not None:
+                buffer = taken
+                buffer.values.append(value)
+                buffer.end = end
+            else:
+                buffer = Buffer(position, end, size_in_bytes(value), [value])
+                buffers.append(buffer)
+            buffer_of[value] = buffer
+    for position, _ in kernels:
+        plan.live.append(sum((b.size for b in buffers if b.start <= position <= b.end), dim(0)))
+    return buffers
+
+
+def _lay_out(buffers: list[Buffer]) -> tuple[int, int]:
+    """Give each buffer in turn the lowest free offset; returns the bytes needed and the number of distinct offsets."""
+    placed: list[Buffer] = []
+    for buffer in buffers:
+        offset = 0
+        for other in sorted((b for b in placed if b.meets(buffer)), key=lambda b: b.offset):
+            if offset + buffer.bytes <= other.offset:
+                break
+            offset = max(offset, other.offset + other.bytes)
+        buffer.offset = offset
+        placed.append(buffer)
+    return max((b.offset + b.bytes for b in placed), default=0), len({b.offset for b in placed})
+
+
+def _make_slots(plan: MemoryPlan, buffers: list[Buffer]) -> None:
+    """Slots for buffers that come by ascending offset: equal places of equal layers become one slot."""
+    slot_of: dict[Buffer, Slot] = {}
+    known: dict[frozenset[tuple[Slot, Dim]], Slot] = {}
+    for position, buffer in enumerate(buffers):
+        buffer.below = {b for b in buffers[:position] if b.meets(buffer)}
+        # What lies below something that lies below is behind already.
+        direct = [b for b in buffers[:position] if b in buffer.below and not any(b in other.below for other in buffer.below)]
+        ends = dict.fromkeys((slot_of[b], b.size) for b in direct)
+        behind = [end for end in ends if not any(end in other.behind for other, _ in ends)]
+        key = frozenset(behind)
+        if key not in known:
+            known[key] = Slot(len(plan.slots), tuple(behind))
+            plan.slots.append(known[key])
+        slot = slot_of[buffer] = known[key]
+        if buffer.size not in slot.sizes:
+            slot.sizes.append(buffer.size)
+        slot.values += buffer.values
+        plan.slot_of.update(dict.fromkeys(buffer.values, slot))
 
 
 def _last_uses(graph: Graph) -> dict[Value, int]:
@@ -129,38 +215,18 @@ def _upper(bound: int | Dim | None) -> int:
     return 64 if bound is None or isinstance(bound, Dim) else max(1, min(bound, 4096))
 
 
-def _pick(plan: MemoryPlan, free: list[Slot], size: Dim, sample: dict[str, int]) -> Slot:
-    """A free slot of equal size, else the smallest that is large enough, else the largest (which grows), else a new one."""
-    wanted = evaluate(size, sample)
-
-    def held(slot: Slot) -> int:
-        return max(evaluate(s, sample) for s in slot.sizes)
-
-    exact = [s for s in free if any(x == size for x in s.sizes) and held(s) == wanted]
-    large = [s for s in free if held(s) >= wanted]
-    if exact:
-        return min(exact, key=lambda s: s.index)
-    if large:
-        return min(large, key=lambda s: (held(s), s.index))
-    if free:
-        return max(free, key=lambda s: (held(s), -s.index))
-    slot = Slot(len(plan.slots))
-    plan.slots.append(slot)
-    return slot
-
-
-def _in_place(plan: MemoryPlan, node: Node, position: int, last_use: dict[Value, int]) -> Slot | None:
-    """The slot of an operand that ends here and that the node may overwrite element by element."""
-    if len(node.outputs) != 1 or node.output.packing != "rows" or node.output in plan.external:
+def _in_place(buffer_of: dict[Value, Buffer], node: Node, position: int, last_use: dict[Value, int]) -> Buffer | None:
+    """The buffer of an operand that ends here and that the node may overwrite element by element."""
+    if len(node.outputs) != 1 or node.output.packing != "rows":
         return None
     operands = [root(v) for v in node.inputs if v is not None]
     for value in _overwritable(node):
         base = root(value)
         if operands.count(base) > 1:
             continue  # also read elsewhere, or in another order
-        if base in plan.slot_of and last_use.get(base) == position and size_in_bytes(base) == size_in_bytes(node.output):
-            if base.packing == "rows":
-                return plan.slot_of[base]
+        fits = base in buffer_of and base.packing == "rows" and size_in_bytes(base) == size_in_bytes(node.output)
+        if fits and last_use.get(base) == position:
+            return buffer_of[base]
     return None
 
 
@@ -187,15 +253,6 @@ def _read_in_step(node: Node) -> list[Value]:
         if all(r.indices == at for r in mine) and value.shape == node.output.shape and value.dtype == node.output.dtype:
             result.append(value)
     return result
-
-
-def _release(plan: MemoryPlan, free: list[Slot], node: Node, position: int, last_use: dict[Value, int]) -> None:
-    ended = [root(v) for v in node.inputs if v is not None]
-    ended += [v for v in node.outputs if v not in last_use]
-    for value in dict.fromkeys(ended):
-        slot = plan.slot_of.get(value)
-        if slot is not None and last_use.get(value, position) <= position and slot.values[-1] is value and slot not in free:
-            free.append(slot)
 
 
 def at_creation(graph: Graph, size: Dim) -> Dim:

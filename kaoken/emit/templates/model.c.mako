@@ -40,7 +40,7 @@ struct ${m.name} {
     const ${m.name}_kernels *kernels;
     const unsigned char *weights; /* the section of packed constants */
     kk_pool *pool;
-    unsigned char *slot[${max(1, len(m.slots))}]; /* the arena: stretches of memory that activations share */
+    unsigned char *slot[${max(1, len(m.slots))}]; /* the arena: places that activations share */
 % if m.caches:
     kk_cache cache[${len(m.caches)}];
 % endif
@@ -101,12 +101,31 @@ typedef struct layout {
     size_t pool, total;
 } layout;
 
+static size_t behind(size_t at, int64_t bytes)
+{
+    return (at + (size_t)bytes + 63) / 64 * 64;
+}
+
 static size_t place(size_t *end, int64_t bytes)
 {
     const size_t at = *end;
-    *end = (at + (size_t)bytes + 63) / 64 * 64;
+    *end = behind(at, bytes);
     return at;
 }
+% if m.slots:
+
+static size_t farther(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A slot of the arena may overlap others: their values are never alive together. */
+static size_t cover(size_t *end, size_t at, int64_t bytes)
+{
+    *end = farther(*end, behind(at, bytes));
+    return at;
+}
+% endif
 
 static int64_t larger(int64_t a, int64_t b)
 {
@@ -136,7 +155,7 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
     (void)sizes;
     memset(&l, 0, sizeof l);
 % for slot in m.slots:
-    l.slot[${slot.index}] = place(&end, ${slot.size}); /* ${slot.text} */
+    l.slot[${slot.index}] = cover(&end, ${slot.offset}, ${slot.size}); /* ${slot.text} */
 % endfor
     l.arena_end = end;
 % if m.states:

@@ -96,9 +96,9 @@ the most that lives at once is ${size(peak)}. The chart shows what is alive duri
 </svg>
 % endif
 <table>
-<tr><th>slot</th><th class="n">bytes</th><th>for any sizes, the largest of</th><th>values</th></tr>
+<tr><th>place</th><th>behind</th><th class="n">bytes</th><th>for any sizes, the largest of</th><th>values</th></tr>
 % for n, s in enumerate(r["memory"]["slots"]):
-<tr><td>${n}</td><td class="n">${size(s["default_bytes"])}</td><td><code>${"; ".join(s["bytes"])}</code></td><td><details><summary>${len(s["values"])}</summary><code>${" ".join(s["values"])}</code></details></td></tr>
+<tr><td>${n}</td><td>${", ".join(map(str, s["behind"])) or "the start"}</td><td class="n">${size(s["default_bytes"])}</td><td><code>${"; ".join(s["bytes"])}</code></td><td><details><summary>${len(s["values"])}</summary><code>${" ".join(s["values"])}</code></details></td></tr>
 % endfor
 </table>
 % if r["memory"]["caches"]:
