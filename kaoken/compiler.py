@@ -67,7 +67,7 @@ def compile_model(
 ) -> CompileResult:
     """Compile an ONNX file, or an exporter's folder, into `out`.
 
-    Nothing is left half-written: the folder appears when everything in it is complete, and replaces an earlier one that Kaoken wrote.
+    Nothing is left half-written: the folder appears when everything in it is complete, and replaces an earlier one of Kaoken's.
     Raises UsageError, UnsupportedModelError (see errors.py).
     """
     options = options or CompileOptions()

@@ -1,4 +1,4 @@
-"""Runs a compiled folder from Python, call for call like `onnxruntime.InferenceSession`. Needs NumPy and nothing else of Kaoken."""
+"""Runs a compiled folder from Python, call for call like `onnxruntime.InferenceSession`. Needs NumPy, nothing else of Kaoken."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ class TextGenerator:
         return text.decode()
 
     def feed(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Append ids to the cache; float32 logits [vocabulary] after the last. Raises SessionError for ids out of range or a full cache."""
+        """Append ids to the cache; float32 logits [vocabulary] after the last. Raises SessionError: a wrong id, a full cache."""
         array = np.ascontiguousarray(ids, np.int64).reshape(-1)
         status = self._library.function("feed")(self._handle, 1, array.size, array.ctypes.data, self._logits.ctypes.data)
         self._library.check(status)

@@ -1,4 +1,4 @@
-"""Compiled folders that tests share: each graph is compiled and built once for all test processes of a run of the same sources."""
+"""Compiled folders that tests share: each graph is compiled and built once for all test processes and runs of equal sources."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Attention: everything between Q, K, V and the mixed values becomes one node, whatever the exporter wrote around it.
 
 Around each softmax the scores are composed, as a formula, down to the matrix product. What multiplies is the scale, what is added
-is taken apart into facts about visibility (attention_mask.py); head split, merge and repetition are index arithmetic in the reads.
+is taken apart into facts about visibility (attention_mask.py); head split, merge and repetition are indices of the reads.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def _is_linear(value: Value) -> bool:
 def _pack(graph: Graph, rewriter: Rewriter, node: Node, sources: list[_Source]) -> bool:
     linears = list({id(s.linear): s.linear for s in sources}.values())
     x = linears[0].inputs[0]
-    if any(l.inputs[0] is not x or l.attrs["weights"] != 1 for l in linears):
+    if any(n.inputs[0] is not x or n.attrs["weights"] != 1 for n in linears):
         explanation(graph).miss("Q/K/V packing", node, "the projections read different tensors")
         return False
     base, starts = 0, {}
@@ -132,7 +132,7 @@ def _is_dead(rewriter: Rewriter, node: Node) -> bool:
 
 
 def _emit(rewriter: Rewriter, node: Node, linears: list[Node], ordered: list[_Source]) -> None:
-    weights, biases = [l.inputs[2] for l in linears], [l.inputs[3] for l in linears]
+    weights, biases = [n.inputs[2] for n in linears], [n.inputs[3] for n in linears]
     pasts = [s.past for s in ordered if s.past is not None]
     parts, names = [], []
     for source in ordered:
@@ -141,7 +141,7 @@ def _emit(rewriter: Rewriter, node: Node, linears: list[Node], ordered: list[_So
         names.append(source.target.name)
     attrs = {
         "weights": len(linears),
-        "transposed": tuple(l.attrs["transposed"][0] for l in linears),
+        "transposed": tuple(n.attrs["transposed"][0] for n in linears),
         "activation": None,
         "parts": tuple(parts),
     }
