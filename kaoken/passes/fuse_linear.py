@@ -30,7 +30,7 @@ def under_reshapes(value: Value) -> Value:
 
 
 def lift_reshapes(graph: Graph) -> None:
-    """linear(reshape(x)) is reshape(linear(x)) when the last axis stays; the reshape then meets its inverse. So do activations."""
+    """linear(reshape(x)) is reshape(linear(x)) when the last axis stays; the reshape then meets its inverse."""
     rewriter = Rewriter(graph)
     for node in rewriter:
         plain = node.op == "linear" and node.inputs[1] is None and len(node.outputs) == 1
