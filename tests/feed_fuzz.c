@@ -1,10 +1,7 @@
 /* Random valid use of a language model: feeds of every length to some rows, truncation, reordering, runs in between. What a row holds is
    kept here as ids; its logits have to be, bit for bit, those of a fresh row that is fed all of them at once.
    feed_fuzz WEIGHTS SEED STEPS: prints how many rows were compared. */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "hostile.h"
 
 #include "tiny_gpt2.h"
 
@@ -14,16 +11,6 @@ enum { BATCH = 4, CONTEXT = 75 };
 typedef struct row {
     int64_t ids[CONTEXT], length;
 } row;
-
-static uint64_t state;
-
-static int64_t below(int64_t n)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (int64_t)((state * UINT64_C(0x2545F4914F6CDD1D) >> 11) % (uint64_t)n);
-}
 
 static void need(tiny_gpt2_status status, const char *what)
 {
@@ -83,7 +70,7 @@ int main(int argc, char **argv)
 
     if (argc != 4)
         return 2;
-    state = strtoull(argv[2], 0, 10) * 2654435761u + 88172645463325252u;
+    seed(argv[2]);
     steps = strtol(argv[3], 0, 10);
     m = make(argv[1], BATCH, 1 + below(20), 1 + below(3));
     fresh = make(argv[1], 1, CONTEXT, 1);

@@ -3,42 +3,18 @@
 
    hostile_calls WEIGHTS FOREIGN SEED CALLS SCRATCH
    FOREIGN: another model's weights. SCRATCH: a path that may be overwritten. Prints how many calls were refused and accepted. */
-#include <limits.h>
+#include "hostile.h"
+
 #include <math.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "tiny_gpt2.h"
 
 #define VOCABULARY TINY_GPT2_VOCABULARY
 enum { BATCH = 3, CONTEXT = 40, SEQUENCE = 16, TEXT = 64, EXPECTED = 9 };
 
-static uint64_t state;
 static long refused, accepted, damaged_opened;
-static const char *doing = "";
 static unsigned char *file;
 static size_t file_size;
-
-static uint64_t next(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state * UINT64_C(0x2545F4914F6CDD1D);
-}
-
-static int64_t below(int64_t n)
-{
-    return (int64_t)((next() >> 11) % (uint64_t)n);
-}
-
-static void fail(const char *what, long status)
-{
-    printf("%s: %s (status %ld)\n", doing, what, status);
-    exit(1);
-}
 
 /* Counts a call and checks that it was accepted just if it was valid. */
 static void judge(tiny_gpt2_status status, int valid)
@@ -53,28 +29,6 @@ static void judge(tiny_gpt2_status status, int valid)
         accepted++;
     else
         refused++;
-}
-
-/* A number around the limits of what is allowed, or far beyond. */
-static int64_t odd(int64_t limit)
-{
-    static const int64_t extremes[] = {INT64_MIN, INT64_MIN + 1, INT32_MIN, -1, INT32_MAX, (int64_t)UINT32_MAX + 1, INT64_MAX / 8, INT64_MAX};
-    switch (below(4)) {
-    case 0: return extremes[below(8)];
-    case 1: return limit + below(3) - 1;
-    default: return below(limit + 2);
-    }
-}
-
-/* `count` elements that end where the memory ends; a count that is no count gives a single byte, which nobody may read. */
-static void *exactly(int64_t count, size_t size)
-{
-    const size_t bytes = count > 0 && count < (1 << 20) ? (size_t)count * size : 1;
-    unsigned char *memory = malloc(bytes);
-    if (!memory)
-        fail("out of memory", 0);
-    memset(memory, 0, bytes);
-    return memory;
 }
 
 static int64_t *some_ids(int64_t count, int *valid)
@@ -499,7 +453,7 @@ int main(int argc, char **argv)
 
     if (argc != 6)
         return 2;
-    state = strtoull(argv[3], 0, 10) * 2654435761u + 88172645463325252u;
+    seed(argv[3]);
     calls = strtol(argv[4], 0, 10);
     in = fopen(argv[1], "rb");
     if (!in || fseek(in, 0, SEEK_END) != 0)

@@ -1,41 +1,14 @@
 /* A hostile caller of a model without state; buffers end where the API says, so that the address sanitizer sees every step outside.
    hostile_encoder WEIGHTS FOREIGN SEED CALLS: prints how many calls were refused and accepted. */
+#include "hostile.h"
+
 #include <math.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "tiny_bert.h"
 
 enum { BATCH = 3, SEQUENCE = 20, VOCABULARY = 512, TYPES = 2, WIDTH = 64 };
 
-static uint64_t state;
 static long refused, accepted;
-
-static int64_t below(int64_t n)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (int64_t)((state * UINT64_C(0x2545F4914F6CDD1D) >> 11) % (uint64_t)n);
-}
-
-static int64_t odd(int64_t limit)
-{
-    static const int64_t extremes[] = {INT64_MIN, INT32_MIN, -1, INT32_MAX, (int64_t)UINT32_MAX + 1, INT64_MAX / 8, INT64_MAX};
-    switch (below(4)) {
-    case 0: return extremes[below(7)];
-    case 1: return limit + below(3) - 1;
-    default: return below(limit + 2);
-    }
-}
-
-static void fail(const char *what, long status)
-{
-    printf("%s (status %ld)\n", what, status);
-    exit(1);
-}
 
 static void judge(tiny_bert_status status, int valid)
 {
@@ -45,14 +18,6 @@ static void judge(tiny_bert_status status, int valid)
         accepted++;
     else
         refused++;
-}
-
-static void *exactly(int64_t count, size_t size)
-{
-    void *memory = calloc(count > 0 ? (size_t)count : 1, count > 0 ? size : 1);
-    if (!memory)
-        fail("out of memory", 0);
-    return memory;
 }
 
 /* `count` indices into an axis of `extent`, now and then one that is not; ONNX counts negative ones from the end. */
@@ -148,7 +113,7 @@ int main(int argc, char **argv)
 
     if (argc != 5)
         return 2;
-    state = strtoull(argv[3], 0, 10) * 2654435761u + 88172645463325252u;
+    seed(argv[3]);
     calls = strtol(argv[4], 0, 10);
     memset(&sizes, 0, sizeof sizes);
     sizes.batch_size = BATCH;

@@ -1,4 +1,4 @@
-"""The bits contract: results do not depend on threads, on how a prompt is cut, on the batch, the instruction set, compiler or level."""
+"""The bits contract: results do not depend on threads, on how a prompt is cut, the batch, the instruction set or the compiler."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def assert_same_bits(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
     for ours, theirs in zip(found, wanted, strict=True):
         assert ours.dtype == theirs.dtype and ours.shape == theirs.shape
         different = np.flatnonzero(ours.view(np.uint32) != theirs.view(np.uint32))
-        assert different.size == 0, f"{different.size} of {ours.size} differ, first {ours.flat[different[0]]} {theirs.flat[different[0]]}"
+        assert different.size == 0, (
+            f"{different.size} of {ours.size} differ, first {ours.flat[different[0]]} {theirs.flat[different[0]]}"
+        )
 
 
 @pytest.mark.parametrize("graph", MODELS)
@@ -62,7 +64,9 @@ def test_instruction_sets(graph: str, expected: dict[str, list[np.ndarray]], mon
 
 
 @pytest.mark.parametrize("graph", MODELS)
-@pytest.mark.parametrize(("compiler", "flags"), [("gcc", ("-O3",)), ("clang", ("-O2",)), ("clang", ("-O3", "-march=native")), ("gcc", ("-O0",))])
+@pytest.mark.parametrize(
+    ("compiler", "flags"), [("gcc", ("-O3",)), ("clang", ("-O2",)), ("clang", ("-O3", "-march=native")), ("gcc", ("-O0",))]
+)
 def test_compilers_and_their_levels(
     graph: str, compiler: str, flags: tuple[str, ...], expected: dict[str, list[np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

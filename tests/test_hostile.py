@@ -7,7 +7,10 @@ from pathlib import Path
 
 from tests.variants import SANITIZERS, TESTS, WARNINGS, program, run, weights
 
-ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1:max_allocation_size_mb=4096", "UBSAN_OPTIONS": "print_stacktrace=1"}
+ENVIRONMENT = {
+    "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1:max_allocation_size_mb=4096",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
 FLAGS = ["-O1", *WARNINGS, "-std=gnu11", *SANITIZERS]
 
 

@@ -1,4 +1,4 @@
-"""Compiled folders built in other ways: another compiler, other flags, a whole program. Each is built once for a run of the same sources."""
+"""Compiled folders built in other ways: another compiler, other flags, a whole program; each once for the same sources."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def sources(folder: Path) -> list[Path]:
 
 
 def _variant(folder: Path, text: str, extra: Sequence[Path] = ()) -> Path:
-    """A place beside a compiled folder, new for every text and content of the extra files."""
+    """A place beside a compiled folder, new for every text and content of the extra files and the tests' headers."""
     digest = hashlib.sha256(text.encode())
-    for path in extra:
+    for path in [*extra, *sorted(TESTS.glob("*.h"))]:
         digest.update(path.read_bytes())
     return folder.with_name(f"{folder.name}-{digest.hexdigest()[:12]}")
 
@@ -67,7 +67,9 @@ def library(graph: str, compiler: str, flags: Sequence[str]) -> Path:
     return out
 
 
-def program(graphs: Sequence[str], drivers: Sequence[Path], compiler: str, flags: Sequence[str], libraries: Sequence[str] = ()) -> Path:
+def program(
+    graphs: Sequence[str], drivers: Sequence[Path], compiler: str, flags: Sequence[str], libraries: Sequence[str] = ()
+) -> Path:
     """An executable of test drivers (C, or C++ by a C++ compiler's name) and all C of the compiled folders."""
     folders = [compiled(graph, build=False) for graph in graphs]
     c_compiler = compiler.replace("clang++", "clang").replace("g++", "gcc")
