@@ -50,8 +50,8 @@ def python_module(name: str, version: str) -> str:
     source = (Path(__file__).parents[1] / "session.py").read_text(encoding="utf-8")
     about = (
         f'"""Runs {name} from Python: `Session().run(None, inputs)`, and `TextGenerator()` for a language model with a cache.\n\n'
-        f"Made by Kaoken {version}: its session module, with the folder of this file as the model. Needs NumPy, and a C compiler\n"
-        'on first use unless `make shared` has run.\n"""\n'
+        f"Made by Kaoken {version}: its session module, with the folder of this file as the model. Needs NumPy, and a C\n"
+        'compiler on first use unless `make shared` has run.\n"""\n'
     )
     source, documented = re.subn(r'\A""".*?"""\n', lambda _: about, source, flags=re.DOTALL)
     source, placed = re.subn(r"^import numpy as np\n", "\\g<0>\nFOLDER = Path(__file__).resolve().parent\n", source, flags=re.M)
@@ -183,5 +183,5 @@ class Kit:
             return f"({tensor.c_type})(i * 37 % 101 - 50) / 50"
         if "mask" in tensor.name or tensor.dtype == "bool":
             return "1"
-        extents = [check.extent for check in self.m.checks if check.name == tensor.c_name]
+        extents = [int(c.extent) for c in self.m.checks if c.name == tensor.c_name and str(c.extent).isdigit()]
         return f"i % {min(extents)}" if extents else None
