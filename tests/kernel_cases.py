@@ -26,7 +26,7 @@ def linear(name: str, k: int, n: int, **options: object) -> LinearSpec:
 
 
 def blocked(k: int, n: int, k_block: int, row_block: int, partition: str = "columns") -> LinearSchedule:
-    return LinearSchedule(choose_linear(k, n).tiles, k_block, row_block, partition)
+    return LinearSchedule(choose_linear(k, n).tiles, k_block, 3, row_block, partition)
 
 
 def attention(name: str, heads: int, kv_heads: int, head_dim: int, value_dim: int, **options: object) -> AttentionSpec:
@@ -318,7 +318,7 @@ def norm_call(spec: NormSpec, batch: int, rows: int, threads: int = 1, dense: bo
 
 def sample_calls() -> list[Call]:
     """A few calls of each kernel that together take every path."""
-    calls = [linear_call(spec, rows, threads) for spec in LINEAR.values() for rows, threads in ((1, 1), (6, 2), (37, 3))]
+    calls = [linear_call(spec, rows, threads) for spec in LINEAR.values() for rows, threads in ((1, 1), (6, 2), (37, 3), (64, 2))]
     for spec in PARTS.values():
         calls += [parts_call(spec, 2, 1, [3, 15], 2), parts_call(spec, 2, 19, None)]
     for attends in ATTENTION.values():

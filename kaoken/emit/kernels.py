@@ -20,7 +20,7 @@ from kaoken.ir.schedule import FEW_TILES, LEVELS, PANEL, SUM_BLOCK, AttentionSch
 
 FLOAT_BYTES = 4
 SUM_STRIDE = 4 * PANEL
-"""Floats that a row of waiting partial sums takes: the widest tile."""
+"""Floats of a row of sums of the widest tile."""
 
 EMPTY_ROWS = {
     "zero": "zeros",
@@ -342,8 +342,11 @@ def scratch_bytes(spec: Spec) -> int:
         return 0
     rows = max(tile_set.main.rows for tile_set in spec.schedule.tiles)
     if isinstance(spec, LinearSpec):
-        held = spec.schedule.row_block if spec.schedule.k_block < spec.k else rows
-        return held * SUM_STRIDE * FLOAT_BYTES
+        floats = rows * SUM_STRIDE
+        if spec.schedule.k_block < spec.k:
+            # A last panel alone is computed twice, side by side: one more than a block has.
+            floats = max(floats, spec.schedule.row_block * PANEL * (spec.schedule.column_block + 1))
+        return floats * FLOAT_BYTES
     geometry = _geometry(spec)
     floats = rows * spec.schedule.key_block + geometry.query_rows * (geometry.value_width + 2)
     key_block = spec.schedule.key_block

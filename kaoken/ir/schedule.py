@@ -14,7 +14,7 @@ PANEL = 16
 SUM_BLOCK = 256
 """Products that one accumulator takes before its sum is added to the sum of those before: part of every result's bits."""
 
-FEW_TILES = 4
+FEW_TILES = 6
 """Up to so many tiles of rows, reading the weights from memory takes longer than the arithmetic."""
 
 LEVELS = ("avx512", "avx2", "neon", "plain")
@@ -74,12 +74,14 @@ class LinearSchedule:
 
     tiles: one set a level, in the order of LEVELS.
     k_block: rows of a panel that one call of a tile takes, a multiple of SUM_BLOCK; partial sums wait in scratch in between.
+    column_block: panels that one k-block passes over before the next, where there are several.
     row_block: rows of x for which the weights are read once.
     partition: what the threads share, "columns" or "rows"; never the sum over k.
     """
 
     tiles: tuple[TileSet, ...]
     k_block: int
+    column_block: int
     row_block: int
     partition: str
 
@@ -89,7 +91,8 @@ class LinearSchedule:
 
     def __str__(self) -> str:
         tiles = ", ".join(str(tile_set) for tile_set in self.tiles)
-        return f"tiles {tiles}; k-block {self.k_block}; row block {self.row_block}; {self.partition} over threads"
+        blocks = f"blocks of {self.row_block} rows x {self.k_block} k x {PANEL * self.column_block} columns"
+        return f"tiles {tiles}; {blocks}; {self.partition} over threads"
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ static void ${spec.name}_finish(const matmul_output *out, int64_t row, int64_t r
 % endif
 static void ${spec.name}(${", ".join(arguments)})
 {
-    static const matmul_plan plan = {${spec.k}, ${spec.n}, ${spec.schedule.k_block}, ${spec.schedule.row_block}, ${1 if spec.schedule.partition == "rows" else 0}, ${tiles_name}};
+    static const matmul_plan plan = {${spec.k}, ${spec.n}, ${spec.schedule.k_block}, ${spec.schedule.column_block}, ${spec.schedule.row_block}, ${1 if spec.schedule.partition == "rows" else 0}, ${tiles_name}};
     const matmul_output out = {${", ".join(outputs)}};
     matmul(t, &plan, ${"rows" if spec.parts is None else "batch * seq"}, x, x_stride, weight, ${spec.name}_finish, &out);
 }

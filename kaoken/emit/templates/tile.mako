@@ -15,10 +15,7 @@ static void tile_${rows}x${width}(TILE_ARGUMENTS)
 % if unused:
     (void)${", (void)".join(unused)};
 % endif
-% if wide:
-    const uintptr_t offset = ahead - (uintptr_t)w;
-% endif
-    for (int64_t begin = 0; begin < depth; begin += SUM_BLOCK, resume = 1) {
+    for (int64_t begin = 0; begin < depth; begin += SUM_BLOCK, resume = 1${', ahead += 16 * SUM_BLOCK' if wide else ''}) {
         const int64_t end = depth - begin < SUM_BLOCK ? depth : begin + SUM_BLOCK;
 % for r in R:
         kk_f32 ${", ".join(f"s{r}{p} = kk_zero()" for p in P)};
@@ -26,7 +23,9 @@ static void tile_${rows}x${width}(TILE_ARGUMENTS)
         for (int64_t k = begin; k < end; k++, w += w_stride${'' if wide else ', ahead += ahead_step'}) {
             const kk_f32 ${", ".join(f"w{p} = kk_load(w{column(p, 'panel_stride', 1)})" for p in P)};
 % if wide:
-            kk_prefetch((const void *)((uintptr_t)w + offset));
+            kk_prefetch((const void *)(ahead + 8 * (uintptr_t)k));
+            kk_prefetch((const void *)(ahead + 8 * (uintptr_t)k + 8 * SUM_BLOCK));
+            kk_prefetch((const void *)(ahead + 8 * (uintptr_t)k + 16 * SUM_BLOCK));
 % else:
 % for p in P:
             kk_prefetch((const void *)(ahead${column(p, "ahead_stride", 1)}));

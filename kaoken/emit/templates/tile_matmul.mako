@@ -7,12 +7,14 @@
  *   w      panel p is [depth][16]: w + p * panel_stride + k * w_stride
  *   sum    [rows][16 * panels], rows sum_stride floats apart; resume: add to these sums, else store
  *   ahead  address to prefetch while at it, ahead_step bytes further with each k; of panel p at ahead + p * ahead_stride.
- *          Wide tiles have no registers for that: they prefetch one line at ahead, and move it as w moves. */
+ *          Tiles of three have no registers for that: they fetch WIDE_AHEAD bytes with each k, as three runs of 8. */
 #define TILE_ARGUMENTS int64_t depth, const float *x, int64_t x_stride, const float *w, int64_t w_stride, int64_t panel_stride, float *sum, int64_t sum_stride, int resume, uintptr_t ahead, uintptr_t ahead_stride, uintptr_t ahead_step
 typedef void tile_function(TILE_ARGUMENTS);
 
 /* Distance, in bytes, at which a lone tile prefetches what it streams. */
 #define STREAM_AHEAD 2048
+/* Bytes that each of many tiles prefetches of what comes next with each k. */
+#define WIDE_AHEAD 24
 
 /* Products that one accumulator takes: rounding errors grow with the root of a chain's length, and this is part of the bits. */
 #define SUM_BLOCK ${sum_block}
@@ -44,7 +46,9 @@ static const unsigned char ${name}[] = {${main.rows}, ${", ".join(map(str, numbe
 /* One y = x W: its sizes and schedule. */
 typedef struct matmul_plan {
     int64_t k, n;               /* x is [rows][k], W is [k][n], packed as [(n + 15) / 16][k][16] */
-    int64_t k_block, row_block; /* k that one call of a tile takes; rows for which W is read once */
+    int64_t k_block;            /* k that one call of a tile takes */
+    int64_t column_block;       /* panels whose sums wait for the next k-block */
+    int64_t row_block;          /* rows for which W is read once */
     int by_rows;                /* threads share the rows, else the columns */
     const unsigned char *tiles; /* tile heights and widths, as above */
 } matmul_plan;
@@ -65,7 +69,7 @@ typedef void matmul_finish(const matmul_output *out, int64_t row, int64_t rows, 
 /* This thread's share of y[rows][n] = finish(x[rows][k] W).
  *   x       [rows][k], x_stride floats from row to row
  *   weight  [(n + 15) / 16][k][16], 64-byte aligned
- * Needs scratch: 64 floats for each row that waits for its next k-block (row_block of them, or one tile's). */
+ * Needs scratch: 64 floats for each row of a tile; where k is in blocks, 16 * (column_block + 1) for each of row_block rows. */
 static void matmul(kk_thread *t, const matmul_plan *plan, int64_t rows, const float *x, int64_t x_stride, const float *weight, matmul_finish *finish, const matmul_output *out)
 {
     const int64_t k = plan->k, all_panels = (plan->n + 15) / 16, panel_stride = 16 * k;
@@ -85,36 +89,46 @@ static void matmul(kk_thread *t, const matmul_plan *plan, int64_t rows, const fl
         const int64_t from = row_begin + (row_end - row_begin) * block / blocks;
         const int64_t count = row_begin + (row_end - row_begin) * (block + 1) / blocks - from;
         const int64_t tile_count = (count + tile_rows - 1) / tile_rows;
-        const int64_t panels = plan->tiles[tile_count == 1 ? count : tile_count <= FEW_TILES ? tile_rows : tile_rows + 1];
-        const int64_t sum_stride = panels > 2 ? 16 * panels : 32;
-        /* A single tile reads each weight once whatever the block: then the whole depth is one. */
-        const int64_t k_block = tile_count == 1 ? k : plan->k_block;
-        for (int64_t panel = panel_begin, step; panel < panel_end; panel += step) {
-            /* 2. As many panels as a tile is wide; what is left over in twos and ones. */
-            const int64_t left = panel_end - panel;
-            step = left >= panels ? panels : left >= 2 ? 2 : 1;
-            const int64_t stride = step == 1 ? 0 : panel_stride;
+        const int few = tile_count <= FEW_TILES;
+        const int64_t panels = plan->tiles[tile_count == 1 ? count : few ? tile_rows : tile_rows + 1];
+        /* 2. Columns by k in blocks, so that the rows' part of x stays in cache while the columns of W pass; sums wait meanwhile. */
+        const int64_t k_block = few ? k : plan->k_block, column_block = k_block < k ? plan->column_block : all_panels;
+        for (int64_t column = panel_begin; column < panel_end; column += column_block) {
+            const int64_t column_end = panel_end - column < column_block ? panel_end : column + column_block;
             for (int64_t k0 = 0; k0 < k; k0 += k_block) {
                 const int64_t depth = k - k0 < k_block ? k - k0 : k_block;
-                const float *w = weight + panel * panel_stride + 16 * k0;
                 const int last = k0 + depth == k;
-                const float *next = !last ? w + 16 * depth : left > step ? weight + (panel + step) * panel_stride : w;
-                for (int64_t tile = 0; tile < tile_count; tile++) {
-                    /* 3. A lone tile prefetches what it streams. A few fetch the next block, each a part of every panel; many, whose
-                       wide tiles prefetch one stream, a whole panel each until all are fetched. */
-                    const int64_t r0 = count * tile / tile_count, r1 = count * (tile + 1) / tile_count;
-                    const int64_t fetched = tile * step / tile_count, fetches = (tile + 1) * step / tile_count > fetched;
-                    uintptr_t ahead = (uintptr_t)(fetches ? next + fetched * panel_stride : w), ahead_step = 64;
-                    if (tile_count == 1) {
-                        ahead = (uintptr_t)w + STREAM_AHEAD;
-                    } else if (tile_count <= FEW_TILES) {
-                        ahead = (uintptr_t)next + 64 * (uintptr_t)(depth * tile / tile_count);
-                        ahead_step = 64 / (uintptr_t)tile_count;
+                for (int64_t panel = column, step; panel < column_end; panel += step) {
+                    /* 3. As many panels as a tile is wide; what is left over in twos and ones. */
+                    const int64_t left = column_end - panel;
+                    step = left >= panels ? panels : left >= 2 ? 2 : 1;
+                    const int64_t stride = step == 1 ? 0 : panel_stride, sum_stride = step > 2 || panels == 1 ? 16 * step : 32;
+                    const float *w = weight + panel * panel_stride + 16 * k0, *next = w;
+                    if (left > step)
+                        next = w + step * panel_stride;
+                    else if (!last)
+                        next = weight + column * panel_stride + 16 * (k0 + depth);
+                    else if (column_end < panel_end)
+                        next = weight + column_end * panel_stride;
+                    for (int64_t tile = 0; tile < tile_count; tile++) {
+                        /* 4. A lone tile prefetches what it streams. Several fetch the next block: a few a part of every panel each,
+                           many the next WIDE_AHEAD bytes for each k until all is fetched. */
+                        const int64_t r0 = count * tile / tile_count, r1 = count * (tile + 1) / tile_count;
+                        const int64_t line = tile * depth * WIDE_AHEAD / 64;
+                        uintptr_t ahead = (uintptr_t)(line < step * depth ? next + line / depth * panel_stride + line % depth * 16 : w);
+                        uintptr_t ahead_step = WIDE_AHEAD;
+                        if (tile_count == 1) {
+                            ahead = (uintptr_t)w + STREAM_AHEAD;
+                            ahead_step = 64;
+                        } else if (few) {
+                            ahead = (uintptr_t)next + 64 * (uintptr_t)(depth * tile / tile_count);
+                            ahead_step = 64 / (uintptr_t)tile_count;
+                        }
+                        float *sum = sums + (k_block < k ? (panel - column) * 16 * count + r0 * sum_stride : 0);
+                        tiles[r1 - r0][step](depth, x + (from + r0) * x_stride + k0, x_stride, w, 16, stride, sum, sum_stride, k0 > 0, ahead, 4 * (uintptr_t)stride, ahead_step);
+                        if (last)
+                            finish(out, from + r0, r1 - r0, panel, step, sum, sum_stride);
                     }
-                    float *sum = sums + (plan->k_block < k ? r0 * sum_stride : 0);
-                    tiles[r1 - r0][step](depth, x + (from + r0) * x_stride + k0, x_stride, w, 16, stride, sum, sum_stride, k0 > 0, ahead, 4 * (uintptr_t)stride, ahead_step);
-                    if (last)
-                        finish(out, from + r0, r1 - r0, panel, step, sum, sum_stride);
                 }
             }
         }
