@@ -416,6 +416,17 @@ def test_verify_finds_wrong_weights(call: Any, tmp_path: Path) -> None:
     assert outcome.code == 4 and "FAILED" in outcome.out and "accuracy contract" in outcome.err
 
 
+@pytest.mark.parametrize("name", ["w", "int", "class", "x", "width of image"])
+def test_dimensions_may_have_any_name(call: Any, tmp_path: Path, name: str) -> None:
+    rows, given = helper.make_tensor_value_info("y", FLOAT, [2, name]), helper.make_tensor_value_info("x", FLOAT, [2, name])
+    graph = helper.make_graph([helper.make_node("Sqrt", ["x"], ["y"])], "g", [given], [rows])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, tmp_path / "model.onnx")
+    spelt = name.replace(" ", "_")
+    outcome = call("verify", tmp_path / "model.onnx", "--dim", f"{spelt}=1..40", "--no-layers", "--sizes", "3,40")
+    assert outcome.code == 0 and "verified" in outcome.out, outcome.err
+
+
 @pytest.mark.parametrize("sizes", ["many", "500", "0"])
 def test_verify_refuses_sizes_outside_the_bounds(call: Any, sizes: str) -> None:
     outcome = call("verify", GRAPHS / "tiny-bert", compiled("tiny-bert"), "--sizes", sizes)

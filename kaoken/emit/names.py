@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import re
 
-_RESERVED = set(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register restrict "
-    "return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false class new delete "
-    "private public protected template this throw try catch namespace operator using virtual main t m c w y x".split()
-)
+from kaoken.ir.reserved import RESERVED
 
 
 def c_name(text: str, fallback: str = "value") -> str:
     """A C identifier (also valid in C++) that is as close to `text` as can be."""
     name = re.sub(r"\W+", "_", text).strip("_")
     name = re.sub(r"_+", "_", name) or fallback
-    if name[0].isdigit() or name in _RESERVED or name.startswith("kk_"):
+    if name[0].isdigit() or name in RESERVED or name.startswith("kk_"):
         name = f"{fallback}_{name}"
     return name
 

@@ -70,7 +70,7 @@ def complete(graph: Graph, overrides: Mapping[str, str], sizes: Mapping[str, int
     found = dict(sizes)
     table = DimensionTable(overrides=dict(overrides), symbols=dict(graph.symbols))
     for name in overrides:
-        if name not in found:
+        if name not in found and f"dim_{name}" not in found:
             found[name] = evaluate(table.parse(name), found)
     return found
 

@@ -7,6 +7,7 @@ count what the mask lets through, and caches are normal floats. Equal seeds give
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -155,8 +156,10 @@ def _shapes(values: list[ValueInfoProto], dims: Mapping[str, int]) -> dict[str, 
 def _evaluate(expression: str, dims: Mapping[str, int]) -> int | None:
     """The value of a dim such as `past_sequence_length + sequence_length`; None where a symbol has no
     value."""
-    if expression in dims:
-        return dims[expression]
+    plain = re.sub(r"\W", "_", expression, flags=re.ASCII)
+    for name in (expression, plain, f"dim_{plain}"):  # how the compiler spells a name that C does not take
+        if name in dims:
+            return dims[name]
     operations: dict[type[ast.operator], Callable[[int, int], int]] = {
         ast.Add: lambda a, b: a + b,
         ast.Sub: lambda a, b: a - b,
