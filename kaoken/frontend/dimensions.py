@@ -142,7 +142,7 @@ def parse_overrides(items: list[str]) -> dict[str, str]:
     table: dict[str, str] = {}
     for item in items:
         name, equals, value = item.partition("=")
-        if not equals or not name.strip().isidentifier() or not value.strip():
+        if not equals or not name.strip() or not value.strip():
             raise UsageError(f"--dim {item} is not of the form NAME=LOW..HIGH (or NAME=4, or NAME=past+seq)")
         table[name.strip()] = value.strip()
     return table
