@@ -211,6 +211,8 @@ def _find_feed(graph: Graph, interface: Interface, seq: Symbol) -> None:
     plain = [t for t in interface.outputs if not t.is_state]
     if not roles["input_ids"] or len(plain) != 1 or len(plain[0].shape) != 3 or plain[0].shape[2].constant is None:
         return
+    if LOGIT_ROWS not in graph.symbols or plain[0].dtype != "float32":
+        return  # feed hands out float32 logits of the last position, and of no other
     interface.feed = True
     interface.ids, interface.positions = roles["input_ids"], roles["position_ids"]
     interface.logits, interface.vocabulary = plain[0].c_name, int(plain[0].shape[2])

@@ -199,6 +199,12 @@ class ModelFiles:
         ]
 
     @property
+    def id_limit(self) -> int:
+        """Ids that feed takes are below this: the smallest of the vocabulary and the tables that they index."""
+        extents = [int(c.extent) for c in self.checks if c.name == self.interface.ids and str(c.extent).isdigit()]
+        return min([self.interface.vocabulary, *extents])
+
+    @property
     def uniform_past(self) -> bool:
         """Whether a kernel other than attention depends on how much past there is: then all rows must hold equally much."""
         for call in self.program.calls:

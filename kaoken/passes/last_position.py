@@ -5,6 +5,7 @@ from __future__ import annotations
 from kaoken.ir.dims import Symbol, dim
 from kaoken.ir.expr import Formula, Int, Read, apply, axes_for
 from kaoken.ir.graph import Graph, Node, Value
+from kaoken.ops.registry import OPS
 from kaoken.passes.rewriter import Rewriter
 
 LOGIT_ROWS = "logit_rows"
@@ -24,10 +25,11 @@ def keep_last_positions(graph: Graph) -> None:
     value = logits
     while True:
         node = value.producer
-        if node is None or not _is_row_wise(node):
+        rows_of = _rows_of(node) if node is not None else None
+        if node is None or rows_of is None:
             break
         chain.append(node)
-        source = node.inputs[0]
+        source = node.inputs[rows_of]
         assert source is not None
         if len(set(map(id, uses.get(source, [])))) > 1 or source in graph.output_values():
             value = source
@@ -46,10 +48,17 @@ def keep_last_positions(graph: Graph) -> None:
     _rebuild(graph, value, chain[::-1], rows)
 
 
-def _is_row_wise(node: Node) -> bool:
+def _rows_of(node: Node) -> int | None:
+    """Which operand's rows the node treats each by itself; None where positions meet."""
     if node.op == "linear":
-        return node.inputs[1] is None and len(node.outputs) == 1
-    return node.op == "norm" and node.attrs["axis"] == node.output.rank - 1
+        return 0 if node.inputs[1] is None and len(node.outputs) == 1 else None
+    if node.op == "norm":
+        return 0 if node.attrs["axis"] == node.output.rank - 1 else None
+    if OPS[node.op].kind != "pointwise":
+        return None
+    moving = [n for n, v in enumerate(node.inputs) if v is not None and any(d != 1 for d in v.shape[:-1])]
+    operand = node.inputs[moving[0]] if len(moving) == 1 else None
+    return moving[0] if operand is not None and operand.shape == node.output.shape else None
 
 
 def _rebuild(graph: Graph, start: Value, chain: list[Node], rows: Symbol) -> None:
@@ -57,10 +66,10 @@ def _rebuild(graph: Graph, start: Value, chain: list[Node], rows: Symbol) -> Non
     for node in rewriter:
         if node not in chain:
             continue
-        source = node.inputs[0]
+        inputs = list(node.inputs)
         if node is chain[0]:
-            source = _last_rows(rewriter, start, rows, node)
-        made = rewriter.add(node.op, [source, *node.inputs[1:]], node.attrs, node.origin, [node.output.name])
+            inputs[inputs.index(start)] = _last_rows(rewriter, start, rows, node)
+        made = rewriter.add(node.op, inputs, node.attrs, node.origin, [node.output.name])
         rewriter.replace(node.output, made.output)
 
 

@@ -19,7 +19,7 @@ ${m.name}_status ${m.name}_feed(${m.name} *m, int64_t batch, int64_t count, cons
 % endif
     }
     for (int64_t i = 0; i < batch * count; i++)
-        if (ids[i] < 0 || ids[i] >= ${m.upper}_VOCABULARY)
+        if (ids[i] < 0 || ids[i] >= ${m.id_limit})
             return ${m.upper}_ERROR_RANGE;
     for (int64_t done = 0, n; done < count; done += n) {
         ${m.name}_call c;

@@ -83,7 +83,7 @@ ${m.name}_status ${m.name}_run(${m.name} *handle, const ${m.name}_arguments *arg
 /* Text generation: the handle keeps keys and values of what it was fed, row by row. */
 #define ${m.upper}_VOCABULARY ${i.vocabulary}
 
-/* Appends `count` ids to each of the first `batch` rows. ids: [batch][count], each 0 to ${i.vocabulary - 1}.
+/* Appends `count` ids to each of the first `batch` rows. ids: [batch][count], each 0 to ${m.id_limit - 1}.
    logits: [batch][${i.vocabulary}] after each row's last id, or null. How a text is cut into calls changes no bit of the result.
    ${m.upper}_ERROR_RANGE: an id; ${m.upper}_ERROR_CAPACITY: a row has no room (nothing is appended). */
 ${m.name}_status ${m.name}_feed(${m.name} *handle, int64_t batch, int64_t count, const int64_t *ids, float *logits);
@@ -139,7 +139,8 @@ ${m.name}_status ${m.name}_generate(${m.name} *handle, const int64_t *prompt, si
    sizes.text_bytes. *count is the number of ids of the text, also when ${m.upper}_ERROR_CAPACITY says that ids is too small. */
 ${m.name}_status ${m.name}_encode(${m.name} *handle, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count);
 
-/* Ids to UTF-8 text, not terminated; *bytes is its length, also when the buffer is too small. Invalid bytes become U+FFFD. */
+/* Ids to UTF-8 text, not terminated; *bytes is its length, also when the buffer is too small. Invalid bytes become U+FFFD;
+   an id that no token has gives no text, a negative one ${m.upper}_ERROR_RANGE. */
 ${m.name}_status ${m.name}_decode(const ${m.name} *handle, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes);
 % endif
 
