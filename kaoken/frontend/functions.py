@@ -84,21 +84,27 @@ def _between(function: onnx.FunctionProto, node: onnx.NodeProto, defaults: list[
     names |= {formal: actual for formal, actual in zip(function.output, node.output, strict=False) if actual}
     prefix = f"{next(o for o in node.output if o)}/"
     given = {a.name: a for a in (*defaults, *function.attribute_proto, *node.attribute)}
-    result = []
-    for inner in function.node:
-        copy = onnx.NodeProto()
-        copy.CopyFrom(inner)
-        del copy.input[:], copy.output[:], copy.attribute[:]
-        copy.name = f"{prefix}{inner.name or inner.op_type}"
-        copy.input.extend(names.get(name, prefix + name) for name in inner.input)
-        copy.output.extend(names.setdefault(name, prefix + name) for name in inner.output)
-        for attribute in inner.attribute:
-            if not attribute.ref_attr_name:
-                copy.attribute.append(attribute)
-            elif attribute.ref_attr_name in given:
-                actual = onnx.AttributeProto()
-                actual.CopyFrom(given[attribute.ref_attr_name])
-                actual.name = attribute.name
-                copy.attribute.append(actual)
-        result.append(copy)
-    return result
+    return [_renamed(inner, names, prefix, given) for inner in function.node]
+
+
+def _renamed(node: onnx.NodeProto, names: dict[str, str], prefix: str, given: dict[str, onnx.AttributeProto]) -> onnx.NodeProto:
+    """A node of a body, and the graphs inside it, with actual names and attributes."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    del copy.input[:], copy.output[:], copy.attribute[:]
+    copy.name = f"{prefix}{node.name or node.op_type}"
+    copy.input.extend(names.get(name, prefix + name) for name in node.input)
+    copy.output.extend(names.get(name, prefix + name) for name in node.output)
+    for attribute in node.attribute:
+        if attribute.ref_attr_name and attribute.ref_attr_name not in given:
+            continue
+        actual = copy.attribute.add()
+        actual.CopyFrom(given[attribute.ref_attr_name] if attribute.ref_attr_name else attribute)
+        actual.name = attribute.name
+        if attribute.HasField("g"):
+            inner = [_renamed(n, names, prefix, given) for n in attribute.g.node]
+            del actual.g.node[:]
+            actual.g.node.extend(inner)
+            for named in (*actual.g.output, *actual.g.initializer, *actual.g.input):
+                named.name = names.get(named.name, prefix + named.name)
+    return copy

@@ -80,6 +80,7 @@ class _Importer:
         self.broken: set[str] = set()
         self.problems: list[str] = []
         self.named: set[Value] = set()
+        self.inside = ""
         self.version = self._opset()
 
     def _opset(self) -> int:
@@ -199,7 +200,7 @@ class _Importer:
                 self._check(proto)
             if reader is None or not standard:
                 if not standard or not self._expand(proto, name):
-                    self._fail(proto, name, self._unknown(proto))
+                    self._fail(proto, name, self._unknown(proto) + self.inside)
                 return
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
             attributes = {k: v.decode("utf-8") if isinstance(v, bytes) else v for k, v in attributes.items()}
@@ -233,6 +234,7 @@ class _Importer:
 
     def _expand(self, proto: onnx.NodeProto, name: str) -> bool:
         """Read the body by which the standard defines an operator, if there is one that can be read."""
+        self.inside = ""
         inputs = [self.values[i] if i else None for i in proto.input]
         body = function_body(proto, self.version, inputs)
         if body is None:
@@ -242,9 +244,11 @@ class _Importer:
         for node in nodes:
             self._node(node, name)
         self.version = version
-        if self.problems == problems:
+        found = self.problems[len(problems) :]
+        if not found:
             return True
         self.problems, self.broken = problems, broken
+        self.inside = f" (its definition needs more: {found[0].partition(': ')[2]})"
         return False
 
     def _bind(self, name: str, value: Value) -> None:

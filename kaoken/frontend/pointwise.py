@@ -135,7 +135,7 @@ def power(node: OnnxNode) -> Value:
 @onnx_op("Mod")
 def modulo(node: OnnxNode) -> Value:
     fmod = bool(node.attribute("fmod", 0))
-    if is_float(node.input(0).dtype) and not fmod:
+    if is_float(node.input(0).dtype) and not fmod and node.version < 28:
         raise Unsupported("Mod of floats needs fmod=1")
     return node.add("fmod" if fmod else "mod", node.input(0), node.input(1))
 

@@ -49,3 +49,12 @@ def _write_box(node: OnnxNode, x: Value, updates: Value, starts: list[Dim], kind
 def scatter_elements(node: OnnxNode) -> Value:
     x, indices, updates = (node.input(n) for n in range(3))
     return node.add("scatter_elements", x, indices, updates, axis=int(node.attribute("axis", 0)), reduction=_reduction(node))
+
+
+@onnx_op("TensorScatter", since=24)
+def tensor_scatter(node: OnnxNode) -> Value:
+    mode = node.attribute("mode", "linear")
+    if mode not in ("linear", "circular"):
+        raise Unsupported(f"mode={mode!r} is neither 'linear' nor 'circular'")
+    axis = int(node.attribute("axis", -2))
+    return node.add("tensor_scatter", node.input(0), node.input(1), node.optional(2), axis=axis, circular=mode == "circular")

@@ -134,6 +134,36 @@ def _elements_formula(node: Node, output: int) -> Formula:
 define("scatter_elements", "reduction", _infer_elements, _elements_formula)
 
 
+# tensor_scatter: operands x, updates, starts [batch] or None; attrs axis, circular: updates written into each row from its start --
+
+
+def _infer_tensor_scatter(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
+    x, updates = operand(inputs, 0), operand(inputs, 1)
+    over = normalize_axis(attrs["axis"], x.rank)
+    same = x.rank == updates.rank and all(
+        a == b for n, (a, b) in enumerate(zip(x.shape, updates.shape, strict=False)) if n != over
+    )
+    if not same or over == 0 or x.dtype != updates.dtype:
+        raise ShapeError(f"tensor_scatter of {updates} into {x} along axis {attrs['axis']}")
+    return [(x.shape, x.dtype)]
+
+
+def _tensor_scatter_formula(node: Node, output: int) -> Formula:
+    x, updates = operand(node.inputs, 0), operand(node.inputs, 1)
+    starts = node.inputs[2] if len(node.inputs) > 2 else None
+    over = normalize_axis(node.attrs["axis"], x.rank)
+    axes, at = _at(x.shape)
+    start = read(starts, (at[0],)) if starts is not None else integer(0)
+    place = apply("sub", at[over], start)
+    if node.attrs["circular"]:
+        place = apply("mod", place, Int(x.shape[over]))
+    written = Read(updates, (*at[:over], place, *at[over + 1 :]))
+    return Formula(axes, select(_inside(place, dim(0), updates.shape[over]), written, Read(x, at)))
+
+
+define("tensor_scatter", "pointwise", _infer_tensor_scatter, _tensor_scatter_formula)
+
+
 def scatter_box(x: Value, indices: Value) -> tuple[list[Dim], list[int | None]] | None:
     """Where the indices are a mesh, the box they cover: for each indexed axis of x its first position, and the axis of the
     indices that runs over it (None: one position). None where they are no mesh.

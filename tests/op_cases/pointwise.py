@@ -93,6 +93,7 @@ CASES += [
     )
 ]
 CASES += [Case("Div", (SIGNED, DIVISORS)), Case("Mod", (SIGNED, DIVISORS)), Case("Mod", (SIGNED, DIVISORS), {"fmod": 1})]
+CASES += [Case("Mod", (floats(9) * 5, floats(9, seed=1) * 2), since=28, oracle="reference")]
 CASES += [Case("Mod", (floats(9) * 5, floats(9, seed=1) * 2), {"fmod": 1})]
 CASES += [
     Case("Add", (np.array([2**63 - 1, -(2**63)]), np.array([1, -1]))),

@@ -47,3 +47,19 @@ CASES += [
     )
 ]
 CASES += [Case("ScatterElements", (integers(0, 9, 5), i64(1, 3), integers(0, 9, 2)), {"axis": 0})]
+CASES += [
+    Case(
+        "TensorScatter",
+        (floats(2, 3, 6, 4), floats(2, 3, 2, 4, seed=1), starts),
+        attrs,
+        since=24,
+        sizes=(2, 6),
+        oracle="reference",
+    )
+    for starts, attrs in (
+        (i64(1, 4), {}),
+        (i64(0, 3), {"mode": "linear"}),
+        (i64(5, 2), {"mode": "circular"}),
+    )
+]
+CASES += [Case("TensorScatter", (floats(2, 6, 4), floats(2, 5, 4, seed=1)), {"axis": 1}, since=24, oracle="reference")]
