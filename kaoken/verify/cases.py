@@ -10,7 +10,7 @@ from kaoken.frontend.dimensions import DimensionTable
 from kaoken.ir.dims import dim, evaluate
 from kaoken.ir.graph import Graph
 from kaoken.passes.last_position import LOGIT_ROWS
-from kaoken.verify.inputs import Padding
+from kaoken.verify.inputs import Padding, spellings
 
 DEFAULT_SIZES = (1, 2, 7, 16, 63)
 LONGEST_DEFAULT = 64
@@ -70,7 +70,7 @@ def complete(graph: Graph, overrides: Mapping[str, str], sizes: Mapping[str, int
     found = dict(sizes)
     table = DimensionTable(overrides=dict(overrides), symbols=dict(graph.symbols))
     for name in overrides:
-        if name not in found and f"dim_{name}" not in found:
+        if not any(spelt in found for spelt in spellings(name)):
             found[name] = evaluate(table.parse(name), found)
     return found
 

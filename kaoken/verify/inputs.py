@@ -153,11 +153,16 @@ def _shapes(values: list[ValueInfoProto], dims: Mapping[str, int]) -> dict[str, 
     return shapes
 
 
+def spellings(name: str) -> tuple[str, ...]:
+    """A dimension's name as the graph has it, and as the compiler spells one that C does not take."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return name, plain, f"dim_{plain}"
+
+
 def _evaluate(expression: str, dims: Mapping[str, int]) -> int | None:
     """The value of a dim such as `past_sequence_length + sequence_length`; None where a symbol has no
     value."""
-    plain = re.sub(r"\W", "_", expression, flags=re.ASCII)
-    for name in (expression, plain, f"dim_{plain}"):  # how the compiler spells a name that C does not take
+    for name in spellings(expression):
         if name in dims:
             return dims[name]
     operations: dict[type[ast.operator], Callable[[int, int], int]] = {
