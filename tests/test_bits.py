@@ -93,16 +93,18 @@ def test_neon(graph: str) -> None:
     assert [n for n, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b] == []
 
 
-def test_prompt_whole_or_in_pieces() -> None:
-    ids = token_ids(120, 512)
-    generator = TextGenerator(compiled("tiny-gpt2"), threads=2)
+@pytest.mark.parametrize("graph", ["tiny-gpt2", "tiny-llama", "tiny-gpt2-past-dynamo-op23"])
+def test_prompt_whole_or_in_pieces(graph: str) -> None:
+    folder = compiled(graph)
+    generator = TextGenerator(folder, threads=2)
+    ids = token_ids(120, generator.vocabulary)
     logits = {}
     for length in range(1, 121):
         generator.reset()
         logits[length] = generator.feed(ids[:length])
     rng = np.random.default_rng(5)
     for sequence in (1, 5, 16, 128):
-        pieces = TextGenerator(compiled("tiny-gpt2"), sequence=sequence)
+        pieces = TextGenerator(folder, sequence=sequence)
         for _ in range(8):
             pieces.reset()
             while pieces.position < 120:
