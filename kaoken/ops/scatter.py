@@ -134,7 +134,7 @@ def _elements_formula(node: Node, output: int) -> Formula:
 define("scatter_elements", "reduction", _infer_elements, _elements_formula)
 
 
-# tensor_scatter: operands x, updates, starts [batch] or None; attrs axis, circular: updates written into each row from its start --
+# tensor_scatter: operands x, updates, starts [batch] or None; attrs axis, circular: updates written into each row from its start
 
 
 def _infer_tensor_scatter(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
