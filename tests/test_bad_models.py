@@ -395,7 +395,7 @@ def test_a_wrong_dim_is_a_usage_error(overrides: dict[str, str], says: str) -> N
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize("item", ["batch", "=4", "batch=", "1x=4", "a b=3"])
+@pytest.mark.parametrize("item", ["batch", "=4", "batch=", " =4", "a= "])
 def test_a_dim_option_that_cannot_be_read_is_a_usage_error(item: str) -> None:
     with pytest.raises(UsageError, match=r"is not of the form NAME=LOW\.\.HIGH"):
         parse_overrides([item])

@@ -63,3 +63,4 @@ CASES += [
     )
 ]
 CASES += [Case("TensorScatter", (floats(2, 6, 4), floats(2, 5, 4, seed=1)), {"axis": 1}, since=24, oracle="reference")]
+CASES += [Case("Scatter", (floats(3, 4), np.array([[0, 1, 2, 0]]), floats(1, 4, seed=1)), {"axis": 0}, since=9, until=10)]
