@@ -59,7 +59,12 @@ def build_library(folder: str | Path, compiler: str | None = None, flags: Sequen
     inputs = [*sources, *folder.glob("*.h"), *(folder / "kaoken").glob("*.h")]
     if target.is_file() and all(target.stat().st_mtime >= s.stat().st_mtime for s in inputs):
         return target
-    target.parent.mkdir(exist_ok=True)
+    try:
+        target.parent.mkdir(exist_ok=True)
+        tempfile.TemporaryFile(dir=target.parent).close()
+    except OSError as error:
+        reason = f"{error.strerror}; build it where the folder can be written, with `make shared`"
+        raise BuildError(f"cannot build in {target.parent}: {reason}") from None
     command = shlex.split(compiler or os.environ.get("CC") or sysconfig.get_config_var("CC_FOR_KAOKEN") or "cc")
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         objects, running = [], []

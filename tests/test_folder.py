@@ -20,7 +20,7 @@ import pytest
 from kaoken.compiler import CompileOptions, compile_model, lower
 from kaoken.ir.dims import dim, evaluate
 from kaoken.passes.plan_memory import at_creation
-from kaoken.session import Library, Session
+from kaoken.session import BuildError, Library, Session, build_library
 from tests.compiled import GRAPHS, ROOT, bounds_for, compiled
 from tests.variants import PLAIN, TESTS, WARNINGS, available, name_of, program, run, token_ids, weights
 
@@ -390,6 +390,21 @@ def test_python_wrapper_needs_no_kaoken(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), Session(folder).run(None, inputs)[0])
     session = pickle.loads(pickle.dumps(Session(folder)))
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), session.run(None, inputs)[0])
+
+
+def test_folder_that_cannot_be_built_in_says_so(tmp_path: Path) -> None:
+    folder = copy_of("tiny-bert", tmp_path / "model")
+    (folder / "build").write_text("in the way")
+    with pytest.raises(BuildError, match=r"cannot build in .*build: File exists; build it where .* `make shared`"):
+        Session(folder)
+    (folder / "build").unlink()
+    with pytest.raises(
+        BuildError, match="cannot run the C compiler no-such-compiler: No such file or directory; install gcc or clang"
+    ):
+        build_library(folder, "no-such-compiler")
+    (folder / "tiny_bert.c").write_text("int broken")
+    with pytest.raises(BuildError, match=r"the C compiler refused tiny_bert.c:\n"):
+        build_library(folder)
 
 
 # memory -----------------------------------------------------------------------------------------------------------------------
