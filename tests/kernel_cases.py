@@ -26,7 +26,7 @@ def linear(name: str, k: int, n: int, **options: object) -> LinearSpec:
 
 
 def blocked(k: int, n: int, k_block: int, row_block: int, partition: str = "columns") -> LinearSchedule:
-    return LinearSchedule(choose_linear(k, n).tiles, k_block, 3, row_block, partition)
+    return LinearSchedule(choose_linear(k, n).tiles, k_block, 5, row_block, partition)
 
 
 def attention(name: str, heads: int, kv_heads: int, head_dim: int, value_dim: int, **options: object) -> AttentionSpec:
@@ -48,7 +48,7 @@ LINEAR = {
         linear("wide", 40, 1003),
         linear("tall", 600, 100, activation="relu", schedule=blocked(600, 100, 256, 168)),
         linear("blocked", 600, 130, residual=True, schedule=blocked(600, 130, 256, 16)),
-        linear("by_rows", 300, 200, schedule=blocked(300, 200, 256, 24, "rows")),
+        linear("by_rows", 300, 200, residual=True, schedule=blocked(300, 200, 256, 24, "rows")),
     )
 }
 

@@ -72,7 +72,8 @@ def test_linear_is_within_the_rounding_bound(build: Build, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, spec in LINEAR.items() if spec.residual])
 def test_linear_may_write_over_its_residual(name: str) -> None:
-    calls = [linear_call(LINEAR[name], rows, alias=alias) for rows in (1, 9, 33) for alias in (False, True)]
+    sizes = list(itertools.product((1, 9, 33, 60), (1, 3)))
+    calls = [linear_call(LINEAR[name], rows, threads, alias=alias) for rows, threads in sizes for alias in (False, True)]
     results = program(best()).run(calls)
     for apart, over in zip(results[::2], results[1::2], strict=True):
         assert same_bits(apart["y"], over["residual"])
