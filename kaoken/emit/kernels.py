@@ -111,6 +111,8 @@ class AttentionSpec:
             raise ValueError(f"{self.name}: empty_row is one of {', '.join(EMPTY_ROWS)}, not {self.empty_row}")
         if self.schedule.key_block % (2 * PANEL):
             raise ValueError(f"{self.name}: key_block {self.schedule.key_block} is no multiple of {2 * PANEL}")
+        if max(tile_set.main.rows for tile_set in self.schedule.tiles) > PANEL:
+            raise ValueError(f"{self.name}: the softmax of a tile takes at most {PANEL} rows at once")
 
 
 @dataclass(frozen=True)
