@@ -225,7 +225,7 @@ class Session:
             raise ValueError(f"input {node.name} is {array.dtype}, the model takes {node.dtype}")
         if array.ndim != len(node.expressions):
             raise ValueError(f"input {node.name} has {array.ndim} axes, the model takes {len(node.expressions)}: {node.shape}")
-        return np.ascontiguousarray(array)
+        return np.asarray(array, order="C")  # ascontiguousarray would make a vector of a scalar
 
     def _solve(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
         """The dimensions, from axes that are one dimension alone, then every shape checked against them."""

@@ -179,7 +179,8 @@ def _context(program: Program, seq: Symbol, past: Symbol) -> int:
     from kaoken.frontend.dimensions import context_length
 
     known = context_length(program.graph.metadata.get("config", {}))
-    tables = [extent for value, extent in program.checks if value.name == "position_ids"]
+    positions = [use.extent for use in program.checks if use.value.name == "position_ids"]
+    tables = [int(extent) for extent in positions if extent.constant is not None]
     return min([known if known is not None else _upper(past) + _upper(seq), *tables])
 
 

@@ -1,43 +1,33 @@
-"""Where an element of a value lies in memory, as a C expression."""
+"""Where an element of a value lies in memory, counted in elements."""
 
 from __future__ import annotations
 
-from kaoken.ir.graph import Value
-from kaoken.passes.pack_weights import WeightEntry
+from collections.abc import Sequence
+
+from kaoken.ir.dims import Dim, dim, product
+from kaoken.ir.graph import Shape, Value
+from kaoken.passes.pack_weights import PANEL, WeightEntry
 
 
-def row_major(indices: list[str], extents: list[str]) -> str:
+def row_major(at: Sequence[Dim], shape: Shape) -> Dim:
     """Offset of an element in row-major order."""
-    offset = ""
-    for index, extent in zip(indices, extents, strict=True):
-        if extent == "1" and index == "0":
-            continue
-        if offset and offset != "0":
-            offset = f"{factor(offset)}*{factor(extent)}" + (f" + {index}" if index != "0" else "")
-        else:
-            offset = index
-    return offset or "0"
+    return sum((index * product(shape[n + 1 :]) for n, index in enumerate(at)), dim(0))
 
 
-def factor(text: str) -> str:
-    """C text as it may stand beside `*` and `/`."""
-    return text if text.replace("_", "").isalnum() else f"({text})"
-
-
-def panel_offset(entry: WeightEntry, indices: list[str]) -> str:
+def panel_offset(entry: WeightEntry, at: Sequence[Dim]) -> Dim:
     """Offset of W[k, n] (or W[n, k] when stored transposed) in packed panels of 16 columns."""
-    row, column = indices[::-1] if entry.transposed[0] else indices
+    row, column = at[::-1] if entry.transposed[0] else at
     source = entry.sources[0]
     assert source is not None
     k = int(source.shape[1 if entry.transposed[0] else 0])
-    return f"({factor(column)} / 16 * {k} + {row}) * 16 + {factor(column)} % 16"
+    return (column // PANEL) * (PANEL * k) + row * PANEL + column % PANEL
 
 
-def cache_offset(value: Value, indices: list[str], capacity: str) -> str:
+def cache_offset(value: Value, at: Sequence[Dim], capacity: Dim) -> Dim:
     """Offset of [b, h, t, d] in a cache of keys (16 positions are the lanes) or values."""
-    b, h, t, d = indices
+    b, h, t, d = at
     heads, size = int(value.shape[1]), int(value.shape[3])
+    row = (b * heads + h) * capacity
     if value.packing == "keys":
-        block = f"{factor(t)} / 16 * {16 * size} + {factor(d)} * 16 + {factor(t)} % 16"
-        return f"({factor(b)} * {heads} + {h}) * {capacity} * {size} + {block}"
-    return f"(({factor(b)} * {heads} + {h}) * {capacity} + {t}) * {size} + {d}"
+        return row * size + (t // PANEL) * (PANEL * size) + d * PANEL + t % PANEL
+    return (row + t) * size + d

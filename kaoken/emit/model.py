@@ -66,11 +66,14 @@ class StatePair:
 
 @dataclass(frozen=True)
 class IndexCheck:
-    """An input of `count` indices into an axis of `extent`."""
+    """`count` indices into an axis of `extent`, every `step`-th element of an input from `first` on, as C over the arguments."""
 
     name: str
+    dtype: str
+    first: str
     count: str
-    extent: int
+    step: int
+    extent: str
 
 
 @dataclass
@@ -124,9 +127,9 @@ class ModelFiles:
         return self.program.weights.total
 
     @property
-    def index_type(self) -> str:
-        types = {C_TYPES[v.dtype] for v, _ in self.program.checks}
-        return types.pop() if len(types) == 1 else "int64_t"
+    def index_types(self) -> list[str]:
+        """Element types of the inputs that are indices: int32, int64."""
+        return sorted({use.value.dtype for use in self.program.checks})
 
     @property
     def caches(self) -> list[tuple[int, int, int]]:
@@ -173,7 +176,7 @@ class ModelFiles:
         texts = list(dict.fromkeys(self.created(s) for s in sizes))
         result = texts[0]
         for other in texts[1:]:
-            result = f"larger({result}, {other})"
+            result = f"kk_max_i64({result}, {other})"
         return result
 
     @property
@@ -193,9 +196,15 @@ class ModelFiles:
         """Inputs whose elements are indices, with the extent of the axis they index."""
         names = {v: t for v, t in zip(self.program.graph.inputs, self.interface.inputs, strict=True)}
         return [
-            IndexCheck(names[value].c_name, in_call(product(value.shape)), extent)
-            for value, extent in self.program.checks
-            if C_TYPES[value.dtype] == self.index_type
+            IndexCheck(
+                names[use.value].c_name,
+                use.value.dtype,
+                f"a->{names[use.value].c_name}" + (f" + {use.first}" if use.first else ""),
+                in_call(product(use.value.shape) // use.step),
+                use.step,
+                in_call(use.extent),
+            )
+            for use in self.program.checks
         ]
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +17,12 @@ from kaoken.emit.kernels import (
     render_norm,
     scratch_bytes,
 )
-from kaoken.emit.layouts import cache_offset, panel_offset, row_major
-from kaoken.emit.loops import LoopEmitter, describe
+from kaoken.emit.loop_kernels import extents_text, loop_kernel
 from kaoken.emit.names import Names, c_name, module_of
+from kaoken.emit.nests import IndexUse, index_use
 from kaoken.ir.dims import dim, product, to_c
 from kaoken.ir.dtypes import C_TYPES
-from kaoken.ir.expr import Formula, Int, Read, Select, children
+from kaoken.ir.expr import Formula, Int, Read, reads
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ops.linear import linear_operands
 from kaoken.ops.mapping import appended
@@ -87,7 +88,7 @@ class Program:
     weights: WeightPlan
     kernels: list[Kernel] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
-    checks: list[tuple[Value, int]] = field(default_factory=list)
+    checks: list[IndexUse] = field(default_factory=list)
 
 
 def build_program(graph: Graph) -> Program:
@@ -275,7 +276,7 @@ class _Builder:
         arguments = [Argument(to_c(batch)), Argument(to_c(rows)), self.pointer(x), *(Argument(to_c(s)) for s in steps)]
         for value, role in ((scale, "scale"), (shift, "shift")):
             if value is not None:
-                arguments.append(self._weight(self.weights.of_value[value], role))
+                arguments.append(self.pointer(value, role))
         arguments.append(self.pointer(node.output))
         self._call(self._kernel(key, f"{node.attrs['kind']}_norm_{width}", render), node, arguments)
 
@@ -285,71 +286,29 @@ class _Builder:
 
     def _map(self, node: Node) -> None:
         formula: Formula = node.attrs["formula"]
-        self._note_checks(formula)
         kind = "embed" if any(_gathers(formula.body)) else "loop"
         self._loop(node, formula, node.output, kind)
 
     def _loop(self, node: Node, formula: Formula, output: Value, kind: str) -> None:
-        operands = list(dict.fromkeys(r.value for r in _all_reads(formula.body)))
-        names = {value: chr(ord("a") + n) if n < 20 else f"a{n}" for n, value in enumerate(operands)}
-        stored = output.packing in ("keys", "values")
-        kept = output in {s.present for s in self.graph.states}
-
-        def offset(value: Value, indices: list[str]) -> str:
-            entry = self.weights.of_value.get(value)
-            if entry is not None and entry.layout == "panels":
-                return panel_offset(entry, indices)
-            if value.packing in ("keys", "values"):
-                return cache_offset(value, indices, "capacity")
-            return row_major(indices, [to_c(d) for d in value.shape])
-
-        def output_offset(at: list[str]) -> str:
-            if stored:
-                place = f"{at[2]} + cache->past[{at[0]}]" if kept else at[2]
-                return cache_offset(output, [at[0], at[1], place, at[3]], "cache->capacity")
-            return row_major(at, [to_c(d) for d in output.shape])
-
-        emitter = LoopEmitter(formula, output.dtype, output, names, offset, {v for v, _ in self.program.checks})
-        body = emitter.body(output_offset)
-        symbols = sorted({s.name for s in _symbols(formula) if not s.is_axis and re.search(rf"\b{s.name}\b", body)})
-        parameters = ["kk_thread *t", *(f"int64_t {s}" for s in symbols)]
-        parameters += [f"const {C_TYPES[v.dtype]} *{names[v]}" for v in operands]
-        if stored:
-            parameters.append("const kk_cache *cache")
-            body = f"    float *const y = cache->{output.packing};\n{body}"
-        else:
-            parameters.append(f"{C_TYPES[output.dtype]} *y")
-        comment = describe(formula, names)
-
-        def render(fresh: str) -> Kernel:
-            lines = [f"/* {fresh}: {comment}"]
-            lines += [f" *   {names[v]:9} {_layout_text(v, self.weights)}" for v in operands]
-            lines += [f" *   y         [{']['.join(map(repr, output.shape))}] */"]
-            text = "\n".join([*lines, f"static void {fresh}({', '.join(parameters)})", "{", body, "}", ""])
-            return Kernel(fresh, text.replace("*/ *", "* "))
-
-        extents = "x".join(str(d) for d in formula_shape(formula) if d.constant is not None) or "1"
-        kernel = self._kernel(("loop", *parameters, body), f"{kind}_{c_name(extents, 'n')}".replace("n_", ""), render)
-        arguments = [Argument(s) for s in symbols]
-        arguments += [self.pointer(v, role) for v, role in zip(operands, _roles(operands), strict=True)]
-        arguments.append(Argument(cache=self.memory.cache_of(output)) if stored else self.pointer(output))
+        """A loop nest; equal ones share a function."""
+        self._note_checks(formula)
+        is_state = output in {s.present for s in self.graph.states}
+        made = loop_kernel(formula, output, self.weights, self.inputs, set(self.program.checks), is_state)
+        wanted = f"{kind}_{c_name(extents_text(formula), 'n')}".replace("n_", "")
+        kernel = self._kernel(made.key, wanted, lambda fresh: Kernel(fresh, made.render(fresh)))
+        arguments = [Argument(s) for s in made.symbols]
+        arguments += [self.pointer(v, role) for v, role in zip(made.operands, _roles(made.operands), strict=True)]
+        cached = output.packing in ("keys", "values")
+        arguments.append(Argument(cache=self.memory.cache_of(output)) if cached else self.pointer(output))
         self._call(kernel, node, arguments)
 
     def _note_checks(self, formula: Formula) -> None:
-        """Inputs whose elements index a tensor are checked before anything runs: (input, extent), -extent <= element < extent."""
-        for read in _all_reads(formula.body):
+        """Inputs whose elements index an axis are checked before anything runs."""
+        for read in reads(formula.body):
             for index, extent in zip(read.indices, read.value.shape, strict=True):
-                inner = index.otherwise if isinstance(index, Select) else index
-                if isinstance(inner, Read) and inner.value in self.inputs and extent.constant is not None:
-                    check = (inner.value, int(extent))
-                    if check not in self.program.checks:
-                        self.program.checks.append(check)
-
-
-def formula_shape(formula: Formula) -> list:
-    from kaoken.ir.expr import extent_of
-
-    return [extent_of(a) for a in formula.axes]
+                use = index_use(index, extent)
+                if use is not None and use.value in self.inputs and use not in self.program.checks:
+                    self.program.checks.append(use)
 
 
 def _viewed(view: Node) -> Read:
@@ -363,42 +322,9 @@ def _strides(value: Value) -> list:
     return [product(value.shape[n + 1 :]) for n in range(value.rank)]
 
 
-def _all_reads(node: Any) -> list[Read]:
-    found = [node] if isinstance(node, Read) else []
-    for child in children(node):
-        found += _all_reads(child)
-    return found
-
-
 def _gathers(node: Any) -> list[bool]:
-    return [True for r in _all_reads(node) if any(not isinstance(i, Int) for i in r.indices)]
+    return [True for r in reads(node) if any(not isinstance(i, Int) for i in r.indices)]
 
 
-def _symbols(formula: Formula) -> set:
-    found: set = set()
-
-    def visit(node: Any) -> None:
-        if isinstance(node, Int):
-            found.update(node.value.symbols())
-        if isinstance(node, Read):
-            for extent in node.value.shape:
-                found.update(extent.symbols())
-        for axis in getattr(node, "axes", ()):
-            found.update(axis.upper.symbols())
-        for child in children(node):
-            visit(child)
-
-    visit(formula.body)
-    for axis in formula.axes:
-        found.update(axis.upper.symbols())  # type: ignore[union-attr]
-    return found
-
-
-def _layout_text(value: Value, weights: WeightPlan) -> str:
-    entry = weights.of_value.get(value)
-    shape = f"[{']['.join(map(repr, value.shape))}]"
-    return f"{shape}, in packed panels of 16" if entry is not None and entry.layout == "panels" else shape
-
-
-def _roles(operands: list[Value]) -> list[str]:
+def _roles(operands: Sequence[Value]) -> list[str]:
     return [re.sub(r".*\.(?=\w+\.\w+$)", "", v.name) if v.data is not None else "x" for v in operands]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kaoken.ir.dims import dim
+from kaoken.ir.dims import dim, product
 from kaoken.ir.expr import Expr, Formula, Int, Read, axes_for, reads, rewrite, size
 from kaoken.ir.graph import Graph, Node, Value, new_node
 from kaoken.ops import OPS, expand
@@ -26,7 +26,7 @@ def fuse_loops(graph: Graph) -> None:
         if node.op == "append":
             _fuse_append(node, stored)
         if (
-            node.op in KERNELS
+            _is_kernel(node)
             or (node.op == "reshape" and _is_alias(node, stored))
             or (node.op == "view" and node.output in stored and _reads_strided(node, uses))
         ):
@@ -36,7 +36,8 @@ def fuse_loops(graph: Graph) -> None:
                 if value in stored:
                     nodes.append(_loop(node, n, value, stored))
     graph.nodes = [*map(_from_known, _known_operands(nodes, graph.outputs)), *nodes]
-    graph.outputs = [(name, _stored_output(graph, value)) for name, value in graph.outputs]
+    taken: set[Value] = set()
+    graph.outputs = [(name, _stored_output(graph, value, taken)) for name, value in graph.outputs]
     graph.sort()
     graph.remove_dead()
 
@@ -46,14 +47,14 @@ def _stored(graph: Graph, uses: dict[Value, list[Node]]) -> set[Value]:
     stored: set[Value] = set(graph.output_values())
     for node in graph.nodes:
         kind = OPS[node.op].kind
-        if node.op in KERNELS:
+        if _is_kernel(node):
             stored.update(node.outputs)
             stored.update(v for v in node.inputs[: 1 if node.op == "append" else None] if v is not None)
-        elif kind in ("reduction", "contraction"):
+        elif kind in ("reduction", "contraction", "kernel"):
             stored.update(node.outputs)
     weight: dict[Value, int] = {}
     for node in graph.nodes:
-        if node.op in KERNELS:
+        if _is_kernel(node):
             continue
         for n, value in enumerate(node.outputs):
             cost = _composed_size(node, n, stored, weight)
@@ -63,6 +64,17 @@ def _stored(graph: Graph, uses: dict[Value, list[Node]]) -> set[Value]:
                 cost = 1
             weight[value] = cost
     return stored
+
+
+def _is_kernel(node: Node) -> bool:
+    """Whether a scheduled kernel computes the node. A norm of other types or symbolic width is a loop nest like any other."""
+    if node.op != "norm":
+        return node.op in KERNELS
+    x, *vectors = node.inputs
+    assert x is not None
+    width = product(x.shape[node.attrs["axis"] :])
+    whole = all(product(v.shape) == width for v in vectors if v is not None)
+    return x.dtype == "float32" and width.constant is not None and int(width) > 0 and whole
 
 
 def _composed_size(node: Node, output: int, stored: set[Value], weight: dict[Value, int]) -> int:
@@ -146,9 +158,13 @@ def _from_known(value: Value) -> Node:
     return _computed_by(value, Formula(axes, body), ())
 
 
-def _stored_output(graph: Graph, value: Value) -> Value:
-    """An output that is a constant or an input is copied."""
-    if value.producer is not None:
+def _stored_output(graph: Graph, value: Value, taken: set[Value]) -> Value:
+    """An output that is a constant, an input, or whose memory is another output's already is copied."""
+    memory = value
+    while memory.producer is not None and memory.producer.op in ("reshape", "view") and memory.producer.inputs[0] is not None:
+        memory = memory.producer.inputs[0]
+    if memory.producer is not None and memory not in taken:
+        taken.add(memory)
         return value
     axes = axes_for(value.shape)
     body: Expr = Read(value, tuple(Int(dim(a)) for a in axes))

@@ -14,9 +14,10 @@ typedef struct ${m.name}_kernels {
 % endfor
 } ${m.name}_kernels;
 
-/* The baseline level: NEON on aarch64, else plain C. */
+/* The baseline level: NEON on aarch64, else plain C. With KK_BASELINE_ONLY defined for all sources it is the only one, as small
+   devices and quick builds want it, and the files of the others compile to nothing. */
 extern const ${m.name}_kernels ${m.name}_kernels_baseline;
-#if defined(__x86_64__) || defined(_M_X64)
+#if (defined(__x86_64__) || defined(_M_X64)) && !defined(KK_BASELINE_ONLY)
 #define ${m.upper}_X86_LEVELS 1
 extern const ${m.name}_kernels ${m.name}_kernels_avx2, ${m.name}_kernels_avx512;
 #endif

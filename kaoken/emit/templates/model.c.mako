@@ -3,6 +3,7 @@
 #include "${m.name}.h"
 
 #include "kaoken/kk_cache.h"
+#include "kaoken/kk_integer.h"
 #include "kaoken/kk_platform.h"
 #include "kaoken/kk_threads.h"
 #include "kaoken/kk_weights.h"
@@ -126,11 +127,6 @@ static size_t cover(size_t *end, size_t at, int64_t bytes)
     return at;
 }
 % endif
-
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* Fills in defaults and checks bounds; 0 if a size is outside. */
 static int complete_sizes(const ${m.name}_sizes *given, ${m.name}_sizes *sizes)
@@ -402,20 +398,21 @@ static void forward_run(void *argument, kk_thread *t)
 % endif
 }
 
-/* Whether every element is an index into an axis of `extent`; negative ones count from its end. */
-static int valid_indices(const ${m.index_type} *indices, int64_t count, int64_t extent)
+% for dtype in m.index_types:
+/* Whether every step-th element is an index into an axis of `extent`; negative ones count from its end. */
+static int valid_${dtype}_indices(const ${dtype}_t *indices, int64_t count, int64_t step, int64_t extent)
 {
     for (int64_t i = 0; i < count; i++)
-        if (indices[i] < -extent || indices[i] >= extent)
+        if (indices[i * step] < -extent || indices[i * step] >= extent)
             return 0;
     return 1;
 }
 
+% endfor
 ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
 {
     ${m.name}_call c;
 
-    (void)valid_indices;
     if (!m || !a)
         return ${m.upper}_ERROR_ARGUMENT;
 % for d in i.dims:
@@ -447,7 +444,7 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
     c.${v.c_name} = a->${v.c_name};
 % endfor
 % for check in m.checks:
-    if (!valid_indices(a->${check.name}, ${check.count}, ${check.extent}))
+    if (!valid_${check.dtype}_indices(${check.first}, ${check.count}, ${check.step}, ${check.extent}))
         return ${m.upper}_ERROR_RANGE;
 % endfor
 % if m.states:

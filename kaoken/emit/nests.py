@@ -1,0 +1,305 @@
+"""From a formula to a loop nest: reads become offsets, axes that lie side by side become one, guards become segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from kaoken.ir.dims import Call, Dim, Symbol, dim, is_nonnegative, substitute
+from kaoken.ir.expr import (
+    Apply,
+    Cast,
+    Expr,
+    Formula,
+    Int,
+    Read,
+    Reduce,
+    Select,
+    apply,
+    axis,
+    bind,
+    cast,
+    children,
+    const,
+    extent_of,
+    integer,
+    map_children,
+    select,
+)
+from kaoken.ir.graph import Value
+
+Place = Callable[[Value, list[Dim]], Dim]
+Index = Callable[[Expr], Dim]
+"""Gives an int64 expression from data a symbol."""
+Store = Callable[[list[Dim], Index], Dim]
+
+MOST_SEGMENTS = 4
+"""An innermost loop is cut where guards change if that makes no more pieces than this."""
+
+
+@dataclass(frozen=True)
+class Nest:
+    """What is computed at each point of the axes.
+
+    Reads in `body` have one index, the offset in memory. `indices` are the symbols that stand for what comes from data, with the
+    expressions that give them. `offset` is where the element goes.
+    """
+
+    axes: tuple[Symbol, ...]
+    body: Expr
+    offset: Dim
+    indices: dict[Symbol, Expr]
+
+    def bound(self, values: dict[Symbol, Expr], axes: Sequence[Symbol]) -> Nest:
+        """The nest with axes replaced by expressions of other axes."""
+        integers = {s: e.value for s, e in values.items() if isinstance(e, Int)}
+        indices = {s: bind(e, values) for s, e in self.indices.items()}
+        return Nest(tuple(axes), bind(self.body, values), substitute(self.offset, integers), indices)
+
+    def axes_of(self, node: Expr) -> set[str]:
+        """Names of the loop axes that an expression depends on, through indices from data too, its own reductions' excepted."""
+        if isinstance(node, Int):
+            return self.axes_of_dim(node.value)
+        found: set[str] = set()
+        for child in children(node):
+            found |= self.axes_of(child)
+        if isinstance(node, Reduce):
+            for symbol in node.axes:
+                found |= self.axes_of_dim(extent_of(symbol))
+            found -= {symbol.name for symbol in node.axes}
+        return found
+
+    def axes_of_dim(self, value: Dim) -> set[str]:
+        found: set[str] = set()
+        for symbol in value.symbols():
+            if symbol in self.indices:
+                found |= self.axes_of(self.indices[symbol])
+            elif symbol.is_axis:
+                found.add(symbol.name)
+        return found
+
+    def needed_indices(self, value: Dim) -> list[Symbol]:
+        """The symbols from data that an offset is made of, in the order in which they were made."""
+        used = value.symbols()
+        return [s for s in self.indices if s in used]
+
+
+def build_nest(formula: Formula, place: Place, store: Store, trusted: set[IndexUse]) -> Nest:
+    """The nest of a formula. `place` and `store` give offsets; `trusted` are inputs whose elements were checked to be indices
+    (negative ones count from the end) into an axis of that extent: all other indices from data are clamped."""
+    flat = _Flattener(place, trusted)
+    body = flat.visit(_with_named_reductions(formula.body))
+    offset = store([dim(a) for a in formula.axes], flat.index)
+    axes = tuple(a for a in formula.axes if extent_of(a) != 1)
+    return _joined(_split(Nest(axes, body, offset, flat.indices)))
+
+
+def _with_named_reductions(node: Expr, depth: int = 0) -> Expr:
+    """Reduction axes named by how deep they stand, so that reductions which compute the same are equal."""
+    if not isinstance(node, Reduce):
+        return map_children(node, lambda child: _with_named_reductions(child, depth))
+    named: dict[Symbol, Expr] = {}
+    axes = []
+    for n, symbol in enumerate(node.axes):
+        before = {s: e.value for s, e in named.items() if isinstance(e, Int)}
+        axes.append(axis(f"k{depth + n}", substitute(extent_of(symbol), before)))
+        named[symbol] = Int(dim(axes[-1]))
+    return Reduce(node.kind, tuple(axes), _with_named_reductions(bind(node.body, named), depth + len(axes)))
+
+
+class _Flattener:
+    def __init__(self, place: Place, trusted: set[IndexUse]):
+        self.place = place
+        self.trusted = trusted
+        self.indices: dict[Symbol, Expr] = {}
+
+    def visit(self, node: Expr) -> Expr:
+        return self.read(node) if isinstance(node, Read) else map_children(node, self.visit)
+
+    def read(self, node: Read) -> Expr:
+        at: list[Dim] = []
+        guards: list[Dim] = []
+        for given, extent in zip(node.indices, node.value.shape, strict=True):
+            if isinstance(given, Int):
+                at.append(given.value)
+                continue
+            if extent == 0:
+                return const(0, node.dtype)
+            if not is_nonnegative(extent - 1):
+                guards.append(extent)
+            at.append(dim(0) if extent == 1 else self.index(self.inside(given, extent), extent))
+        result: Expr = Read(node.value, (Int(self.place(node.value, at)),))
+        for extent in guards:
+            result = select(apply("gt", Int(extent), integer(0)), result, const(0, node.dtype))
+        return result
+
+    def inside(self, given: Expr, extent: Dim) -> Expr:
+        """The index, and unless it was checked before, clamped."""
+        visited = cast(self.visit(given), "int64")
+        if index_use(given, extent) in self.trusted:
+            return visited
+        return apply("min", apply("max", visited, integer(0)), Int(extent - 1))
+
+    def index(self, expression: Expr, extent: Dim | None = None) -> Dim:
+        """A symbol that stands for an int64 expression from data."""
+        if isinstance(expression, Int):
+            return expression.value
+        for symbol, known in self.indices.items():
+            if known == expression:
+                return dim(symbol)
+        upper = extent - 1 if extent is not None else None
+        symbol = Symbol(f"index{len(self.indices) + 1}", 0, upper, True)
+        self.indices[symbol] = expression
+        return dim(symbol)
+
+
+@dataclass(frozen=True)
+class IndexUse:
+    """Elements `first`, `first + step`, ... of a tensor index an axis of `extent`; negative ones count from its end."""
+
+    value: Value
+    extent: Dim
+    first: int = 0
+    step: int = 1
+
+
+def index_use(index: Expr, extent: Dim) -> IndexUse | None:
+    """What an index into an axis uses, if that is a tensor's elements just as they are: all, or one place of each last row."""
+    element = index.otherwise if isinstance(index, Select) else index
+    if not isinstance(index, Select) or index != wrapped(element, extent):
+        return None
+    element = element.argument if isinstance(element, Cast) else element
+    if not isinstance(element, Read) or element.dtype not in ("int32", "int64"):
+        return None
+    shape = element.value.shape
+    at = [i.value for i in element.indices if isinstance(i, Int)]
+    if len(at) < len(shape):
+        return None
+    place, width = (at[-1].constant, shape[-1].constant) if shape else (None, None)
+    if place is not None and width is not None and width > 1:
+        return IndexUse(element.value, extent, place, width) if _cover(at[:-1], shape[:-1]) else None
+    return IndexUse(element.value, extent) if _cover(at, shape) else None
+
+
+def _cover(at: Sequence[Dim], shape: Sequence[Dim]) -> bool:
+    """Whether indices run from the first element of each axis to its last."""
+    axes = {s for i in at for s in i.symbols() if s.is_axis}
+    first = dict.fromkeys(axes, 0)
+    last = {s: extent_of(s) - 1 for s in axes}
+    return all(substitute(i, first) == 0 and substitute(i, last) == extent - 1 for i, extent in zip(at, shape, strict=True))
+
+
+def wrapped(element: Expr, extent: Dim) -> Expr:
+    """An index as ONNX defines it."""
+    return select(apply("lt", element, integer(0)), apply("add", element, Int(extent)), element)
+
+
+def _split(nest: Nest) -> Nest:
+    """An axis of which quotients and rests are taken becomes two: `i2 / 16` is `i2a`, `i2 % 16` is `i2b`."""
+    for symbol in nest.axes:
+        length = extent_of(symbol).constant
+        divisors = {d for d in _divisors(nest.body, symbol) if length and 1 < d < length and length % d == 0}
+        if divisors:
+            divisor = max(divisors)
+            upper, lower = axis(f"{symbol.name}a", int(length or 0) // divisor), axis(f"{symbol.name}b", divisor)
+            axes = [b for a in nest.axes for b in ((upper, lower) if a == symbol else (a,))]
+            return _split(nest.bound({symbol: Int(dim(upper) * divisor + dim(lower))}, axes))
+    return nest
+
+
+def _divisors(node: Expr, symbol: Symbol) -> Iterator[int]:
+    """The literals by which a sum with the axis in it is divided."""
+    if isinstance(node, Int):
+        waiting = [node.value]
+        while waiting:
+            for monomial, _ in waiting.pop().terms:
+                for atom, _ in monomial:
+                    if isinstance(atom, Call):
+                        waiting += [atom.left, atom.right]
+                        if (
+                            atom.function in ("floordiv", "mod")
+                            and symbol in atom.left.symbols()
+                            and atom.right.constant is not None
+                        ):
+                            yield int(atom.right)
+    for child in children(node):
+        yield from _divisors(child, symbol)
+
+
+def _joined(nest: Nest) -> Nest:
+    """Neighbouring axes i, j become one wherever everything depends on i * extent(j) + j alone."""
+    n = 0
+    while n + 1 < len(nest.axes):
+        i, j = nest.axes[n], nest.axes[n + 1]
+        both = axis(_range_name(i.name, j.name), extent_of(i) * extent_of(j))
+        value = dim(both) - dim(i) * extent_of(j)
+        if i in substitute(nest.offset, {j: value}).symbols():
+            n += 1
+            continue
+        made = nest.bound({j: Int(value)}, (*nest.axes[:n], both, *nest.axes[n + 2 :]))
+        used = made.axes_of(made.body).union(made.axes_of_dim(made.offset), *map(made.axes_of, made.indices.values()))
+        if i.name in used:
+            n += 1
+        else:
+            nest, n = made, 0
+    if len(nest.axes) == 1 and "_" in nest.axes[0].name:
+        only = replace(nest.axes[0], name="i")
+        nest = nest.bound({nest.axes[0]: Int(dim(only))}, (only,))
+    return nest
+
+
+def _range_name(first: str, last: str) -> str:
+    """`i0_2` runs over the axes i0 to i2."""
+    return f"{first.partition('_')[0].rstrip('ab')}_{(last.partition('_')[2] or last).lstrip('i')}"
+
+
+def reductions(node: Expr) -> Iterator[Reduce]:
+    """The outermost reductions."""
+    if isinstance(node, Reduce):
+        yield node
+        return
+    for child in children(node):
+        yield from reductions(child)
+
+
+def innermost(nest: Nest) -> list[Symbol]:
+    """The axes to run inside the rows: those on which no reduction depends, so that none is computed twice, else the last."""
+    found = [r for e in (nest.body, *nest.indices.values()) for r in reductions(e)]
+    fixed: set[str] = set().union(*map(nest.axes_of, found))
+    free = [a for a in nest.axes if a.name not in fixed] if found else []
+    return free or list(nest.axes[-1:])
+
+
+def segments(nest: Nest, inner: Symbol) -> list[Nest]:
+    """The nest cut along its innermost axis where guards on that axis change; in each piece they are known and go."""
+    length = extent_of(inner).constant
+    if length is None:
+        return [nest]
+    cuts = sorted({c for c in _cuts(nest.body, inner) if 0 < c < length})
+    if not cuts or len(cuts) >= MOST_SEGMENTS:
+        return [nest]
+    pieces = []
+    for first, end in zip([0, *cuts], [*cuts, length], strict=True):
+        piece = Symbol(inner.name, first, dim(end - 1), True)
+        value = Int(dim(piece)) if end - first > 1 else integer(first)
+        pieces.append(nest.bound({inner: value}, [piece if a == inner else a for a in nest.axes]))
+    return pieces
+
+
+def _cuts(node: Expr, inner: Symbol) -> Iterator[int]:
+    """Where comparisons of the axis with literals change."""
+    if isinstance(node, Apply) and node.function in ("lt", "le", "gt", "ge", "eq", "ne"):
+        left, right = node.arguments
+        if isinstance(left, Int) and isinstance(right, Int):
+            difference = left.value - right.value
+            for sign in (1, -1):
+                at = (dim(inner) - sign * difference).constant
+                if at is not None and node.function in ("eq", "ne"):
+                    yield from (at, at + 1)
+                elif at is not None:
+                    yield at if (node.function in ("lt", "ge")) == (sign == 1) else at + 1
+    for child in children(node):
+        yield from _cuts(child, inner)
+
+
+__all__ = ["IndexUse", "Nest", "build_nest", "index_use", "innermost", "reductions", "segments", "wrapped"]
