@@ -196,7 +196,7 @@ def _plain_sizes(symbols: list[Symbol]) -> tuple[list[Size], list[DimField], dic
 
 
 def _find_feed(graph: Graph, interface: Interface, seq: Symbol) -> None:
-    """feed is offered when every input is ids, positions, a 0/1 mask of all positions, or state, and logits are the one output."""
+    """feed is offered when every input is ids, positions, a 0/1 mask or state, and logits are the one output."""
     roles = {"input_ids": "", "position_ids": "", "attention_mask": ""}
     masks = {node.inputs[3] for node in graph.nodes if node.op == "attention"}
     for value, tensor in zip(graph.inputs, interface.inputs, strict=True):

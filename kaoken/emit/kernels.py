@@ -137,13 +137,13 @@ Spec = LinearSpec | AttentionSpec | NormSpec
 
 
 @cache
-def _templates() -> TemplateLookup:
+def templates() -> TemplateLookup:
     folder = Path(__file__).parent / "templates"
     return TemplateLookup(directories=[str(folder)], strict_undefined=True, input_encoding="utf-8")
 
 
 def _render(template: str, **values: Any) -> str:
-    text: str = _templates().get_template(template).render(**values)
+    text: str = templates().get_template(template).render(**values)
     return text.lstrip("\n")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kaoken.emit.interface import DimField, Tensor
-from kaoken.emit.kernels import _templates as templates
+from kaoken.emit.kernels import templates
 from kaoken.emit.model import ModelFiles
 from kaoken.emit.names import c_name
 from kaoken.emit.report_page import render_page

@@ -9,8 +9,7 @@ from typing import Any
 import kaoken
 from kaoken.emit.blocks import Block, find_blocks
 from kaoken.emit.interface import Interface, in_call
-from kaoken.emit.kernels import _templates as templates
-from kaoken.emit.kernels import render_tiles
+from kaoken.emit.kernels import render_tiles, templates
 from kaoken.emit.program import Argument, Call, Program
 from kaoken.emit.runtime_sources import runtime_folder
 from kaoken.ir.dims import Dim, product, to_c, to_text

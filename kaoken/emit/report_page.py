@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kaoken.emit.interface import Interface
-from kaoken.emit.kernels import _templates as templates
+from kaoken.emit.kernels import templates
 from kaoken.ir.dims import dim, evaluate, to_text
 from kaoken.ir.graph import Graph
 from kaoken.passes.plan_memory import MemoryPlan, at_creation

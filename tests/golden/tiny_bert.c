@@ -1,0 +1,347 @@
+/* tiny_bert.c: entry points of tiny_bert, its memory plan, and its table of contents (forward, below).
+ * Made by Kaoken 0.1.0 from model.onnx. */
+#include "tiny_bert.h"
+
+#include "kaoken/kk_cache.h"
+#include "kaoken/kk_integer.h"
+#include "kaoken/kk_platform.h"
+#include "kaoken/kk_threads.h"
+#include "kaoken/kk_weights.h"
+#include "tiny_bert_kernels.h"
+
+#include <string.h>
+
+/* Where the constants of a layer lie in the weights: layer 0 to encoder.layer. */
+typedef struct layer_0_weights {
+    int64_t embeddings_LayerNorm_scale, embeddings_LayerNorm_shift;
+    int64_t encoder_layer_0_attention_self_query_weight, encoder_layer_0_attention_self_query_bias;
+    int64_t encoder_layer_0_attention_output_dense_weight, encoder_layer_0_attention_output_dense_bias;
+    int64_t encoder_layer_0_attention_output_LayerNorm_scale, encoder_layer_0_attention_output_LayerNorm_shift;
+    int64_t encoder_layer_0_intermediate_dense_weight, encoder_layer_0_intermediate_dense_bias;
+    int64_t encoder_layer_0_output_dense_weight, encoder_layer_0_output_dense_bias;
+} layer_0_weights;
+
+static const layer_0_weights layer_0_layers[2] = {
+    {164352, 164608, 164864, 214016, 214784, 231168, 231424, 231680, 231936, 264704, 265216, 297984},
+    {298240, 298496, 298752, 347904, 348672, 365056, 365312, 365568, 365824, 398592, 399104, 431872},
+};
+
+struct tiny_bert {
+    const tiny_bert_kernels *kernels;
+    const unsigned char *weights; /* the section of packed constants */
+    kk_pool *pool;
+    unsigned char *slot[5]; /* the arena: places that activations share */
+    kk_cache cache[2];
+    tiny_bert_sizes sizes;
+    kk_weights file;
+    void *owned; /* what create allocated, or null */
+};
+
+/* One call: its sizes and the caller's tensors. */
+typedef struct tiny_bert_call {
+    tiny_bert *m;
+    int64_t batch_size;
+    int64_t sequence_length;
+    const int64_t *input_ids;
+    const int64_t *attention_mask;
+    const int64_t *token_type_ids;
+    float *last_hidden_state;
+} tiny_bert_call;
+
+/* Memory: offsets of everything in one block, for given sizes. */
+typedef struct layout {
+    size_t slot[5], arena_end;
+    size_t pool, total;
+} layout;
+
+static size_t behind(size_t at, int64_t bytes)
+{
+    return (at + (size_t)bytes + 63) / 64 * 64;
+}
+
+static size_t place(size_t *end, int64_t bytes)
+{
+    const size_t at = *end;
+    *end = behind(at, bytes);
+    return at;
+}
+
+static size_t farther(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A slot of the arena may overlap others: their values are never alive together. */
+static size_t cover(size_t *end, size_t at, int64_t bytes)
+{
+    *end = farther(*end, behind(at, bytes));
+    return at;
+}
+
+/* Fills in defaults and checks bounds; 0 if a size is outside. */
+static int complete_sizes(const tiny_bert_sizes *given, tiny_bert_sizes *sizes)
+{
+    static const tiny_bert_sizes nothing;
+    *sizes = given ? *given : nothing;
+    if (sizes->batch_size == 0)
+        sizes->batch_size = 1;
+    if (sizes->batch_size < 1 || sizes->batch_size > 8)
+        return 0;
+    if (sizes->sequence_length == 0)
+        sizes->sequence_length = 128;
+    if (sizes->sequence_length < 1 || sizes->sequence_length > 128)
+        return 0;
+    if (sizes->threads == 0)
+        sizes->threads = 1;
+    return sizes->threads >= 1 && sizes->threads <= KK_THREADS_MAX;
+}
+
+static layout plan_memory(const tiny_bert_sizes *sizes)
+{
+    layout l;
+    size_t end = 0;
+    (void)sizes;
+    memset(&l, 0, sizeof l);
+    l.slot[0] = cover(&end, 0, kk_max_i64(sizes->batch_size*sizes->sequence_length*256, sizes->batch_size*sizes->sequence_length*512)); /* /encoder/layer.0/attention/self/query/Add_output_0, /encoder/layer.0/intermediate/intermediate_act_fn/Mul_1_output_0, /encoder/layer.1/attention/self/query/Add_output_0, ... */
+    l.slot[1] = cover(&end, behind(l.slot[0], sizes->batch_size*sizes->sequence_length*256), sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096); /* /encoder/layer.0/attention/self/MatMul_1_output_0.Add_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0.Add_output_0 */
+    l.slot[2] = cover(&end, farther(behind(l.slot[0], sizes->batch_size*sizes->sequence_length*512), behind(l.slot[1], sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096)), sizes->batch_size*sizes->sequence_length*256); /* /embeddings/Add_1_output_0, /embeddings/LayerNorm/LayerNormalization_output_0, /encoder/layer.0/attention/output/Add_output_0, ... */
+    l.slot[3] = cover(&end, behind(l.slot[2], sizes->batch_size*sizes->sequence_length*256), sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096); /* /encoder/layer.0/attention/self/MatMul_1_output_0.Add_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0.Add_output_0 */
+    l.slot[4] = cover(&end, behind(l.slot[3], sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096), sizes->batch_size*sizes->sequence_length*256); /* /encoder/layer.0/attention/self/MatMul_1_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0 */
+    l.arena_end = end;
+    l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 8960));
+    l.total = end;
+    return l;
+}
+
+size_t tiny_bert_arena_size(const tiny_bert_sizes *sizes)
+{
+    tiny_bert_sizes complete;
+    return complete_sizes(sizes, &complete) ? plan_memory(&complete).arena_end : 0;
+}
+
+size_t tiny_bert_memory_size(const tiny_bert_sizes *sizes)
+{
+    tiny_bert_sizes complete;
+    if (!complete_sizes(sizes, &complete))
+        return 0;
+    return (sizeof(tiny_bert) + 63) / 64 * 64 + plan_memory(&complete).total;
+}
+
+static const tiny_bert_kernels *choose_kernels(void)
+{
+#ifdef TINY_BERT_X86_LEVELS
+    const kk_cpu level = kk_cpu_level();
+    if (level >= KK_CPU_AVX512)
+        return &tiny_bert_kernels_avx512;
+    if (level >= KK_CPU_AVX2)
+        return &tiny_bert_kernels_avx2;
+#endif
+    return &tiny_bert_kernels_baseline;
+}
+
+
+/* Lays the handle out in `memory`; the weights are open already and are the handle's from here on, or closed on error. */
+static tiny_bert_status lay_out(tiny_bert **handle, kk_weights *file, const tiny_bert_sizes *sizes, void *memory)
+{
+    tiny_bert *m = memory;
+    unsigned char *base = (unsigned char *)memory + (sizeof *m + 63) / 64 * 64;
+    const layout l = plan_memory(sizes);
+    size_t size = 0;
+    kk_status status;
+
+    memset(m, 0, sizeof *m);
+    m->sizes = *sizes;
+    m->file = *file;
+    m->weights = kk_weights_find(file, "weights", &size);
+    m->kernels = choose_kernels();
+    for (int i = 0; i < 5; i++)
+        m->slot[i] = base + l.slot[i];
+    m->cache[0].keys = (float *)(void *)m->slot[1];
+    m->cache[0].values = (float *)(void *)m->slot[3];
+    m->cache[0].capacity = (sizes->sequence_length + 15) / 16 * 16;
+    m->cache[1].keys = (float *)(void *)m->slot[1];
+    m->cache[1].values = (float *)(void *)m->slot[3];
+    m->cache[1].capacity = (sizes->sequence_length + 15) / 16 * 16;
+    status = size == 432640 ? KK_OK : KK_ERROR_WEIGHTS;
+    if (status == KK_OK)
+        status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 8960), (int)sizes->threads, 8960, &m->pool);
+    if (status != KK_OK) {
+        kk_weights_close(file);
+        return (tiny_bert_status)status;
+    }
+    *handle = m;
+    return TINY_BERT_OK;
+}
+
+tiny_bert_status tiny_bert_create(tiny_bert **handle, const char *weights_path, const tiny_bert_sizes *sizes)
+{
+    tiny_bert_sizes complete;
+    kk_weights file;
+    kk_status status;
+    void *memory;
+
+    if (!handle)
+        return TINY_BERT_ERROR_ARGUMENT;
+    *handle = 0;
+    if (!complete_sizes(sizes, &complete))
+        return TINY_BERT_ERROR_RANGE;
+    status = kk_cpu_check();
+    if (status != KK_OK)
+        return (tiny_bert_status)status;
+    status = kk_weights_open(&file, weights_path, model_hash);
+    if (status != KK_OK)
+        return (tiny_bert_status)status;
+    memory = kk_allocate(tiny_bert_memory_size(&complete));
+    if (!memory) {
+        kk_weights_close(&file);
+        return TINY_BERT_ERROR_MEMORY;
+    }
+    status = (kk_status)lay_out(handle, &file, &complete, memory);
+    if (status == KK_OK)
+        (*handle)->owned = memory;
+    else
+        kk_free(memory);
+    return (tiny_bert_status)status;
+}
+
+tiny_bert_status tiny_bert_create_in(tiny_bert **handle, const void *weights, size_t weights_size,
+    const tiny_bert_sizes *sizes, void *memory, size_t memory_size)
+{
+    tiny_bert_sizes complete;
+    kk_weights file;
+    kk_status status;
+
+    if (!handle)
+        return TINY_BERT_ERROR_ARGUMENT;
+    *handle = 0;
+    if (!memory || (uintptr_t)memory % 64 != 0)
+        return TINY_BERT_ERROR_ARGUMENT;
+    if (!complete_sizes(sizes, &complete))
+        return TINY_BERT_ERROR_RANGE;
+    if (memory_size < tiny_bert_memory_size(&complete))
+        return TINY_BERT_ERROR_CAPACITY;
+    status = kk_cpu_check();
+    if (status == KK_OK)
+        status = kk_weights_view(&file, weights, weights_size, model_hash);
+    return status == KK_OK ? lay_out(handle, &file, &complete, memory) : (tiny_bert_status)status;
+}
+
+void tiny_bert_destroy(tiny_bert *handle)
+{
+    if (!handle)
+        return;
+    kk_pool_destroy(handle->pool);
+    kk_weights_close(&handle->file);
+    kk_free(handle->owned);
+}
+
+tiny_bert_status tiny_bert_check_weights(const tiny_bert *handle)
+{
+    return handle ? (tiny_bert_status)kk_weights_check(&handle->file) : TINY_BERT_ERROR_ARGUMENT;
+}
+
+const char *tiny_bert_level(const tiny_bert *handle)
+{
+    return handle ? handle->kernels->level : "";
+}
+
+const char *tiny_bert_status_text(tiny_bert_status status)
+{
+    return kk_status_text((kk_status)status);
+}
+
+/* layer 0 to encoder.layer */
+static void layer_0(const tiny_bert_call *c, kk_thread *t, const layer_0_weights *w, const kk_cache *cache)
+{
+    const tiny_bert_kernels *const k = c->m->kernels;
+    const unsigned char *const weights = c->m->weights;
+    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length;
+    float *const s0 = (float *)(void *)c->m->slot[0], *const s2 = (float *)(void *)c->m->slot[2], *const s4 = (float *)(void *)c->m->slot[4];
+
+    /* embeddings.LayerNorm: [batch_size][sequence_length][64] */
+    k->layer_norm_64(t, 1, batch_size*sequence_length, s2, 0, 64, (const float *)(weights + w->embeddings_LayerNorm_scale), (const float *)(weights + w->embeddings_LayerNorm_shift), s2);
+    kk_barrier(t);
+    /* self.query: [batch_size][sequence_length][64] */
+    k->linear_64x192_queries_keys_values(t, batch_size, sequence_length, s2, 64, (const float *)(weights + w->encoder_layer_0_attention_self_query_weight), (const float *)(weights + w->encoder_layer_0_attention_self_query_bias), s0, 64, cache);
+    kk_barrier(t);
+    /* attention.self: [batch_size][sequence_length][64] */
+    k->attention_4x16(t, batch_size, sequence_length, s0, 64, cache, sequence_length, c->attention_mask, sequence_length, s4, 64);
+    kk_barrier(t);
+    /* output.dense: [batch_size][sequence_length][64] */
+    k->linear_64x64_residual(t, batch_size*sequence_length, s4, 64, (const float *)(weights + w->encoder_layer_0_attention_output_dense_weight), (const float *)(weights + w->encoder_layer_0_attention_output_dense_bias), s2, 64, s2, 64);
+    kk_barrier(t);
+    /* output.LayerNorm: [batch_size][sequence_length][64] */
+    k->layer_norm_64(t, 1, batch_size*sequence_length, s2, 0, 64, (const float *)(weights + w->encoder_layer_0_attention_output_LayerNorm_scale), (const float *)(weights + w->encoder_layer_0_attention_output_LayerNorm_shift), s2);
+    kk_barrier(t);
+    /* intermediate.dense: [batch_size][sequence_length][128] */
+    k->linear_64x128_gelu(t, batch_size*sequence_length, s2, 64, (const float *)(weights + w->encoder_layer_0_intermediate_dense_weight), (const float *)(weights + w->encoder_layer_0_intermediate_dense_bias), s0, 128);
+    kk_barrier(t);
+    /* output.dense: [batch_size][sequence_length][64] */
+    k->linear_128x64_residual(t, batch_size*sequence_length, s0, 128, (const float *)(weights + w->encoder_layer_0_output_dense_weight), (const float *)(weights + w->encoder_layer_0_output_dense_bias), s2, 64, s2, 64);
+    kk_barrier(t);
+}
+
+/* The whole model, run by every thread of the pool. */
+static void forward(const tiny_bert_call *c, kk_thread *t)
+{
+    const tiny_bert_kernels *const k = c->m->kernels;
+    const unsigned char *const weights = c->m->weights;
+    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length;
+    float *const s2 = (float *)(void *)c->m->slot[2];
+
+    /* embeddings.word_embeddings: [batch_size][sequence_length][64] */
+    k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->token_type_ids, (const float *)(weights + 131584), s2);
+    kk_barrier(t);
+    layer_0(c, t, &layer_0_layers[0], c->m->cache + 0); /* layer 0 */
+    layer_0(c, t, &layer_0_layers[1], c->m->cache + 1); /* encoder.layer */
+    /* encoder.layer.1.output.LayerNorm: [batch_size][sequence_length][64] */
+    k->layer_norm_64(t, 1, batch_size*sequence_length, s2, 0, 64, (const float *)(weights + 432128), (const float *)(weights + 432384), c->last_hidden_state);
+}
+
+static void forward_run(void *argument, kk_thread *t)
+{
+    const tiny_bert_call *c = argument;
+    forward(c, t);
+}
+
+/* Whether every step-th element is an index into an axis of `extent`; negative ones count from its end. */
+static int valid_int64_indices(const int64_t *indices, int64_t count, int64_t step, int64_t extent)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (indices[i * step] < -extent || indices[i * step] >= extent)
+            return 0;
+    return 1;
+}
+
+tiny_bert_status tiny_bert_run(tiny_bert *m, const tiny_bert_arguments *a)
+{
+    tiny_bert_call c;
+
+    if (!m || !a)
+        return TINY_BERT_ERROR_ARGUMENT;
+    if (a->batch_size < 1 || a->batch_size > m->sizes.batch_size)
+        return TINY_BERT_ERROR_RANGE;
+    if (a->sequence_length < 1 || a->sequence_length > m->sizes.sequence_length)
+        return TINY_BERT_ERROR_RANGE;
+    memset(&c, 0, sizeof c);
+    c.m = m;
+    c.batch_size = a->batch_size;
+    c.sequence_length = a->sequence_length;
+    if (!a->input_ids)
+        return TINY_BERT_ERROR_ARGUMENT;
+    c.input_ids = a->input_ids;
+    if (!a->attention_mask)
+        return TINY_BERT_ERROR_ARGUMENT;
+    c.attention_mask = a->attention_mask;
+    if (!a->token_type_ids)
+        return TINY_BERT_ERROR_ARGUMENT;
+    c.token_type_ids = a->token_type_ids;
+    if (!a->last_hidden_state)
+        return TINY_BERT_ERROR_ARGUMENT;
+    c.last_hidden_state = a->last_hidden_state;
+    if (!valid_int64_indices(a->input_ids, a->batch_size*a->sequence_length, 1, 512))
+        return TINY_BERT_ERROR_RANGE;
+    if (!valid_int64_indices(a->token_type_ids, a->batch_size*a->sequence_length, 1, 2))
+        return TINY_BERT_ERROR_RANGE;
+    return (tiny_bert_status)kk_pool_run(m->pool, forward_run, &c);
+}

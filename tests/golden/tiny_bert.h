@@ -1,0 +1,94 @@
+/* tiny_bert.h: the model tiny_bert (bert)
+ *
+ * Made by Kaoken 0.1.0 from model.onnx. C99, no dependency but libc; C++ may include it too.
+ *
+ * A handle serves one thread at a time; different handles may be used from different threads at once and share the
+ * weights. No function prints, exits or allocates after creation; every one says in its status what went wrong.
+ * Tensors are dense and row-major, in the caller's memory, which is only used during the call.
+ */
+#ifndef TINY_BERT_H
+#define TINY_BERT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum tiny_bert_status {
+    TINY_BERT_OK = 0,                            /* no error */
+    TINY_BERT_ERROR_ARGUMENT = 1,                /* a null or misaligned pointer, or an option without meaning */
+    TINY_BERT_ERROR_RANGE = 2,                   /* an id, a size or a length outside its bounds */
+    TINY_BERT_ERROR_MEMORY = 3,                  /* the system gave no memory */
+    TINY_BERT_ERROR_FILE = 4,                    /* a file cannot be opened, mapped or read */
+    TINY_BERT_ERROR_WEIGHTS = 5,                 /* a damaged weights file */
+    TINY_BERT_ERROR_CAPACITY = 6,                /* a buffer, or the context, is too small */
+    TINY_BERT_ERROR_TEXT = 7,                    /* damaged tokenizer tables, or text that they cannot encode */
+    TINY_BERT_ERROR_NUMBER = 8,                  /* a number that is not one (NaN logits) */
+    TINY_BERT_ERROR_THREADS = 9,                 /* a thread cannot be made */
+    TINY_BERT_ERROR_CPU = 10,                     /* this processor lacks the instructions that the build needs */
+    TINY_BERT_ERROR_WEIGHTS_FOREIGN = 11,         /* no weights file of Kaoken at all */
+    TINY_BERT_ERROR_WEIGHTS_VERSION = 12,         /* a weights file of another layout */
+    TINY_BERT_ERROR_WEIGHTS_MODEL = 13,           /* a sound weights file, of another model */
+    TINY_BERT_ERROR_WEIGHTS_SHORT = 14           /* a weights file that was cut off, or has something behind it */
+} tiny_bert_status;
+
+/* One English sentence for a status. */
+const char *tiny_bert_status_text(tiny_bert_status status);
+
+/* The model in memory. */
+typedef struct tiny_bert tiny_bert;
+
+/* The largest sizes that a handle is to serve; a field that is 0 takes its default. More memory for more. */
+typedef struct tiny_bert_sizes {
+    int64_t batch_size;              /* 1 to 8; default 1 */
+    int64_t sequence_length;         /* 1 to 128; default 128 */
+    int64_t threads;                 /* threads that work on a call, 1 to 256; default 1 */
+} tiny_bert_sizes;
+
+/* Bytes of activations that live at once for these sizes (null: the defaults), and bytes of everything that a handle
+   needs except the weights; 0 for sizes outside their bounds. */
+size_t tiny_bert_arena_size(const tiny_bert_sizes *sizes);
+size_t tiny_bert_memory_size(const tiny_bert_sizes *sizes);
+
+/* Makes a handle that maps the weights file read-only, and shares it with every process that maps it.
+   weights_path: tiny_bert.weights. sizes: null for the defaults. *handle is null on error. */
+tiny_bert_status tiny_bert_create(tiny_bert **handle, const char *weights_path, const tiny_bert_sizes *sizes);
+
+/* The same in the caller's memory: `memory`, 64-byte aligned, of at least tiny_bert_memory_size(sizes) bytes, and
+   the contents of the weights file at `weights`, 64-byte aligned; both stay until tiny_bert_destroy. */
+tiny_bert_status tiny_bert_create_in(tiny_bert **handle, const void *weights, size_t weights_size,
+    const tiny_bert_sizes *sizes, void *memory, size_t memory_size);
+
+/* Ends a handle. Null is left alone. */
+void tiny_bert_destroy(tiny_bert *handle);
+
+/* Reads the whole weights file and compares its checksums: slow, once after a download. */
+tiny_bert_status tiny_bert_check_weights(const tiny_bert *handle);
+
+/* The instruction set level the handle chose: "avx512", "avx2", "neon" or "plain". */
+const char *tiny_bert_level(const tiny_bert *handle);
+
+/* The model as the ONNX file has it: every input and output, nothing kept between calls. */
+typedef struct tiny_bert_arguments {
+    /* sizes of this call, within the handle's */
+    int64_t batch_size;              /* 1 to 8 */
+    int64_t sequence_length;         /* 1 to 128 */
+    /* inputs */
+    const int64_t *input_ids;                        /* [batch_size][sequence_length]  */
+    const int64_t *attention_mask;                   /* [batch_size][sequence_length]  */
+    const int64_t *token_type_ids;                   /* [batch_size][sequence_length]  */
+    /* outputs */
+    float *last_hidden_state;                        /* [batch_size][sequence_length][64] */
+} tiny_bert_arguments;
+
+/* Computes all outputs. TINY_BERT_ERROR_RANGE: a size outside the handle's, or an index outside the tensor it points into;
+   then no output is written. */
+tiny_bert_status tiny_bert_run(tiny_bert *handle, const tiny_bert_arguments *arguments);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

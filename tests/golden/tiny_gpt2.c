@@ -1,0 +1,642 @@
+/* tiny_gpt2.c: entry points of tiny_gpt2, its memory plan, and its table of contents (forward, below).
+ * Made by Kaoken 0.1.0 from model.onnx. */
+#include "tiny_gpt2.h"
+
+#include "kaoken/kk_cache.h"
+#include "kaoken/kk_integer.h"
+#include "kaoken/kk_platform.h"
+#include "kaoken/kk_threads.h"
+#include "kaoken/kk_weights.h"
+#include "tiny_gpt2_kernels.h"
+#include "kaoken/kk_generate.h"
+#include "kaoken/kk_tokenizer.h"
+
+#include <string.h>
+
+/* Where the constants of a layer lie in the weights: transformer.h.0 to transformer.h.1. */
+typedef struct transformer_h_weights {
+    int64_t ln_1_scale, ln_1_shift;
+    int64_t attn_c_attn_weight, attn_c_attn_bias;
+    int64_t attn_c_proj_weight, attn_c_proj_bias;
+    int64_t ln_2_scale, ln_2_shift;
+    int64_t mlp_c_fc_weight, mlp_c_fc_bias;
+    int64_t mlp_c_proj_weight, mlp_c_proj_bias;
+} transformer_h_weights;
+
+static const transformer_h_weights transformer_h_layers[2] = {
+    {163840, 164096, 164352, 213504, 214272, 230656, 230912, 231168, 231424, 296960, 297984, 363520},
+    {363776, 364032, 364288, 413440, 414208, 430592, 430848, 431104, 431360, 496896, 497920, 563456},
+};
+
+/* A layer's cache: heads, floats of a key and of a value. */
+static const kk_cache_shape cache_shapes[2] = {{4, 16, 16}, {4, 16, 16}};
+
+struct tiny_gpt2 {
+    const tiny_gpt2_kernels *kernels;
+    const unsigned char *weights; /* the section of packed constants */
+    kk_pool *pool;
+    unsigned char *slot[3]; /* the arena: places that activations share */
+    kk_cache cache[2];
+    int64_t *past; /* [batch]: positions that each row holds */
+    int64_t *positions, *ids; /* [batch][sequence]: a piece of what feed is given */
+    kk_tokenizer tokenizer;
+    unsigned char *text_scratch;
+    size_t text_scratch_size;
+    unsigned char *generate_scratch;
+    tiny_gpt2_sizes sizes;
+    kk_weights file;
+    void *owned; /* what create allocated, or null */
+};
+
+/* One call: its sizes and the caller's tensors. */
+typedef struct tiny_gpt2_call {
+    tiny_gpt2 *m;
+    int64_t batch_size;
+    int64_t sequence_length;
+    int64_t past_sequence_length;
+    int64_t logit_rows;
+    const int64_t *input_ids;
+    const float *past_key_values_0_key;
+    const float *past_key_values_0_value;
+    const float *past_key_values_1_key;
+    const float *past_key_values_1_value;
+    const int64_t *attention_mask;
+    const int64_t *position_ids;
+    float *logits;
+    float *present_0_key;
+    float *present_0_value;
+    float *present_1_key;
+    float *present_1_value;
+} tiny_gpt2_call;
+
+/* Scratch of generate: the sampler's, logits, and text held back for stop strings. */
+#define GENERATE_BYTES ((int64_t)kk_sampler_scratch(TINY_GPT2_VOCABULARY) + 4 * (int64_t)TINY_GPT2_VOCABULARY + (1 << 16))
+
+/* Memory: offsets of everything in one block, for given sizes. */
+typedef struct layout {
+    size_t slot[3], arena_end;
+    size_t cache[2][2], past, positions, ids;
+    size_t text_scratch;
+    size_t generate_scratch;
+    size_t pool, total;
+} layout;
+
+static size_t behind(size_t at, int64_t bytes)
+{
+    return (at + (size_t)bytes + 63) / 64 * 64;
+}
+
+static size_t place(size_t *end, int64_t bytes)
+{
+    const size_t at = *end;
+    *end = behind(at, bytes);
+    return at;
+}
+
+static size_t farther(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A slot of the arena may overlap others: their values are never alive together. */
+static size_t cover(size_t *end, size_t at, int64_t bytes)
+{
+    *end = farther(*end, behind(at, bytes));
+    return at;
+}
+
+/* Fills in defaults and checks bounds; 0 if a size is outside. */
+static int complete_sizes(const tiny_gpt2_sizes *given, tiny_gpt2_sizes *sizes)
+{
+    static const tiny_gpt2_sizes nothing;
+    *sizes = given ? *given : nothing;
+    if (sizes->batch == 0)
+        sizes->batch = 1;
+    if (sizes->batch < 1 || sizes->batch > 8)
+        return 0;
+    if (sizes->context == 0)
+        sizes->context = 128;
+    if (sizes->context < 1 || sizes->context > 128)
+        return 0;
+    if (sizes->sequence == 0)
+        sizes->sequence = sizes->context < 128 ? sizes->context : 128;
+    if (sizes->sequence < 1 || sizes->sequence > 128)
+        return 0;
+    if (sizes->text_bytes == 0)
+        sizes->text_bytes = 65536;
+    if (sizes->text_bytes < 1 || sizes->text_bytes > 1073741824)
+        return 0;
+    if (sizes->threads == 0)
+        sizes->threads = 1;
+    return sizes->threads >= 1 && sizes->threads <= KK_THREADS_MAX;
+}
+
+static layout plan_memory(const tiny_gpt2_sizes *sizes)
+{
+    layout l;
+    size_t end = 0;
+    (void)sizes;
+    memset(&l, 0, sizeof l);
+    l.slot[0] = cover(&end, 0, sizes->batch*sizes->sequence*256); /* /transformer/Add_1_output_0, /transformer/h.0/Add_output_0, /transformer/h.0/Add_1_output_0, ... */
+    l.slot[1] = cover(&end, behind(l.slot[0], sizes->batch*sizes->sequence*256), sizes->batch*sizes->sequence*256); /* /transformer/h.0/ln_1/LayerNormalization_output_0, /transformer/h.0/attn/MatMul_1_output_0, /transformer/h.0/ln_2/LayerNormalization_output_0, ... */
+    l.slot[2] = cover(&end, behind(l.slot[1], sizes->batch*sizes->sequence*256), kk_max_i64(sizes->batch*sizes->sequence*256, sizes->batch*sizes->sequence*1024)); /* /transformer/h.0/attn/MatMul_1_output_0.Gemm_output_0, /transformer/h.0/mlp/act/Mul_3_output_0, /transformer/h.1/attn/MatMul_1_output_0.Gemm_output_0, ... */
+    l.arena_end = end;
+    const int64_t rows = sizes->batch + (sizes->batch > 1); /* one row to spare for reorder */
+    const int64_t capacity = (sizes->context + 15) / 16 * 16;
+    for (int i = 0; i < 2; i++) {
+        l.cache[i][0] = place(&end, 4 * kk_cache_floats(rows, cache_shapes[i].heads, capacity, cache_shapes[i].key_dim));
+        l.cache[i][1] = place(&end, 4 * kk_cache_floats(rows, cache_shapes[i].heads, capacity, cache_shapes[i].value_dim));
+    }
+    l.past = place(&end, 8 * rows);
+    l.positions = place(&end, 8 * sizes->batch * sizes->sequence);
+    l.ids = place(&end, 8 * sizes->batch * sizes->sequence);
+    l.text_scratch = place(&end, (int64_t)kk_tokenizer_scratch((size_t)sizes->text_bytes));
+    l.generate_scratch = place(&end, GENERATE_BYTES);
+    l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 8960));
+    l.total = end;
+    return l;
+}
+
+size_t tiny_gpt2_arena_size(const tiny_gpt2_sizes *sizes)
+{
+    tiny_gpt2_sizes complete;
+    return complete_sizes(sizes, &complete) ? plan_memory(&complete).arena_end : 0;
+}
+
+size_t tiny_gpt2_memory_size(const tiny_gpt2_sizes *sizes)
+{
+    tiny_gpt2_sizes complete;
+    if (!complete_sizes(sizes, &complete))
+        return 0;
+    return (sizeof(tiny_gpt2) + 63) / 64 * 64 + plan_memory(&complete).total;
+}
+
+static const tiny_gpt2_kernels *choose_kernels(void)
+{
+#ifdef TINY_GPT2_X86_LEVELS
+    const kk_cpu level = kk_cpu_level();
+    if (level >= KK_CPU_AVX512)
+        return &tiny_gpt2_kernels_avx512;
+    if (level >= KK_CPU_AVX2)
+        return &tiny_gpt2_kernels_avx2;
+#endif
+    return &tiny_gpt2_kernels_baseline;
+}
+
+
+/* Lays the handle out in `memory`; the weights are open already and are the handle's from here on, or closed on error. */
+static tiny_gpt2_status lay_out(tiny_gpt2 **handle, kk_weights *file, const tiny_gpt2_sizes *sizes, void *memory)
+{
+    tiny_gpt2 *m = memory;
+    unsigned char *base = (unsigned char *)memory + (sizeof *m + 63) / 64 * 64;
+    const layout l = plan_memory(sizes);
+    size_t size = 0;
+    kk_status status;
+
+    memset(m, 0, sizeof *m);
+    m->sizes = *sizes;
+    m->file = *file;
+    m->weights = kk_weights_find(file, "weights", &size);
+    m->kernels = choose_kernels();
+    for (int i = 0; i < 3; i++)
+        m->slot[i] = base + l.slot[i];
+    m->past = (int64_t *)(void *)(base + l.past);
+    m->positions = (int64_t *)(void *)(base + l.positions);
+    m->ids = (int64_t *)(void *)(base + l.ids);
+    memset(m->past, 0, sizeof *m->past * (size_t)(sizes->batch + (sizes->batch > 1)));
+    for (int i = 0; i < 2; i++) {
+        m->cache[i].keys = (float *)(void *)(base + l.cache[i][0]);
+        m->cache[i].values = (float *)(void *)(base + l.cache[i][1]);
+        m->cache[i].capacity = (sizes->context + 15) / 16 * 16;
+        m->cache[i].past = m->past;
+    }
+    status = size == 564224 ? KK_OK : KK_ERROR_WEIGHTS;
+    if (status == KK_OK) {
+        const void *tables = kk_weights_find(file, "tokenizer", &size);
+        status = tables ? kk_tokenizer_open(tables, size, &m->tokenizer) : KK_ERROR_WEIGHTS;
+    }
+    m->text_scratch = base + l.text_scratch;
+    m->text_scratch_size = kk_tokenizer_scratch((size_t)sizes->text_bytes);
+    m->generate_scratch = base + l.generate_scratch;
+    if (status == KK_OK)
+        status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 8960), (int)sizes->threads, 8960, &m->pool);
+    if (status != KK_OK) {
+        kk_weights_close(file);
+        return (tiny_gpt2_status)status;
+    }
+    *handle = m;
+    return TINY_GPT2_OK;
+}
+
+tiny_gpt2_status tiny_gpt2_create(tiny_gpt2 **handle, const char *weights_path, const tiny_gpt2_sizes *sizes)
+{
+    tiny_gpt2_sizes complete;
+    kk_weights file;
+    kk_status status;
+    void *memory;
+
+    if (!handle)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    *handle = 0;
+    if (!complete_sizes(sizes, &complete))
+        return TINY_GPT2_ERROR_RANGE;
+    status = kk_cpu_check();
+    if (status != KK_OK)
+        return (tiny_gpt2_status)status;
+    status = kk_weights_open(&file, weights_path, model_hash);
+    if (status != KK_OK)
+        return (tiny_gpt2_status)status;
+    memory = kk_allocate(tiny_gpt2_memory_size(&complete));
+    if (!memory) {
+        kk_weights_close(&file);
+        return TINY_GPT2_ERROR_MEMORY;
+    }
+    status = (kk_status)lay_out(handle, &file, &complete, memory);
+    if (status == KK_OK)
+        (*handle)->owned = memory;
+    else
+        kk_free(memory);
+    return (tiny_gpt2_status)status;
+}
+
+tiny_gpt2_status tiny_gpt2_create_in(tiny_gpt2 **handle, const void *weights, size_t weights_size,
+    const tiny_gpt2_sizes *sizes, void *memory, size_t memory_size)
+{
+    tiny_gpt2_sizes complete;
+    kk_weights file;
+    kk_status status;
+
+    if (!handle)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    *handle = 0;
+    if (!memory || (uintptr_t)memory % 64 != 0)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    if (!complete_sizes(sizes, &complete))
+        return TINY_GPT2_ERROR_RANGE;
+    if (memory_size < tiny_gpt2_memory_size(&complete))
+        return TINY_GPT2_ERROR_CAPACITY;
+    status = kk_cpu_check();
+    if (status == KK_OK)
+        status = kk_weights_view(&file, weights, weights_size, model_hash);
+    return status == KK_OK ? lay_out(handle, &file, &complete, memory) : (tiny_gpt2_status)status;
+}
+
+void tiny_gpt2_destroy(tiny_gpt2 *handle)
+{
+    if (!handle)
+        return;
+    kk_pool_destroy(handle->pool);
+    kk_weights_close(&handle->file);
+    kk_free(handle->owned);
+}
+
+tiny_gpt2_status tiny_gpt2_check_weights(const tiny_gpt2 *handle)
+{
+    return handle ? (tiny_gpt2_status)kk_weights_check(&handle->file) : TINY_GPT2_ERROR_ARGUMENT;
+}
+
+const char *tiny_gpt2_level(const tiny_gpt2 *handle)
+{
+    return handle ? handle->kernels->level : "";
+}
+
+const char *tiny_gpt2_status_text(tiny_gpt2_status status)
+{
+    return kk_status_text((kk_status)status);
+}
+
+/* transformer.h.0 to transformer.h.1 */
+static void transformer_h(const tiny_gpt2_call *c, kk_thread *t, const transformer_h_weights *w, const kk_cache *cache)
+{
+    const tiny_gpt2_kernels *const k = c->m->kernels;
+    const unsigned char *const weights = c->m->weights;
+    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length, past_sequence_length = c->past_sequence_length;
+    float *const s0 = (float *)(void *)c->m->slot[0], *const s1 = (float *)(void *)c->m->slot[1], *const s2 = (float *)(void *)c->m->slot[2];
+
+    /* 0.ln_1: [batch_size][sequence_length][64] */
+    k->layer_norm_64(t, 1, batch_size*sequence_length, s0, 0, 64, (const float *)(weights + w->ln_1_scale), (const float *)(weights + w->ln_1_shift), s1);
+    kk_barrier(t);
+    /* attn.c_attn: [batch_size][sequence_length][64] */
+    k->linear_64x192_queries_keys_values(t, batch_size, sequence_length, s1, 64, (const float *)(weights + w->attn_c_attn_weight), (const float *)(weights + w->attn_c_attn_bias), s2, 64, cache);
+    kk_barrier(t);
+    /* 0.attn: [batch_size][sequence_length][64] */
+    k->attention_4x16_causal(t, batch_size, sequence_length, s2, 64, cache, sequence_length, c->attention_mask, past_sequence_length + sequence_length, s1, 64);
+    kk_barrier(t);
+    /* attn.c_proj: [batch_size][sequence_length][64] */
+    k->linear_64x64_residual(t, batch_size*sequence_length, s1, 64, (const float *)(weights + w->attn_c_proj_weight), (const float *)(weights + w->attn_c_proj_bias), s0, 64, s0, 64);
+    kk_barrier(t);
+    /* 0.ln_2: [batch_size][sequence_length][64] */
+    k->layer_norm_64(t, 1, batch_size*sequence_length, s0, 0, 64, (const float *)(weights + w->ln_2_scale), (const float *)(weights + w->ln_2_shift), s1);
+    kk_barrier(t);
+    /* mlp.c_fc: [batch_size][sequence_length][256] */
+    k->linear_64x256_gelu_tanh(t, batch_size*sequence_length, s1, 64, (const float *)(weights + w->mlp_c_fc_weight), (const float *)(weights + w->mlp_c_fc_bias), s2, 256);
+    kk_barrier(t);
+    /* mlp.c_proj: [batch_size][sequence_length][64] */
+    k->linear_256x64_residual(t, batch_size*sequence_length, s2, 256, (const float *)(weights + w->mlp_c_proj_weight), (const float *)(weights + w->mlp_c_proj_bias), s0, 64, s0, 64);
+    kk_barrier(t);
+}
+
+/* The whole model, run by every thread of the pool. */
+static void forward(const tiny_gpt2_call *c, kk_thread *t)
+{
+    const tiny_gpt2_kernels *const k = c->m->kernels;
+    const unsigned char *const weights = c->m->weights;
+    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length, logit_rows = c->logit_rows;
+    float *const s0 = (float *)(void *)c->m->slot[0], *const s1 = (float *)(void *)c->m->slot[1];
+
+    /* transformer.wte: [batch_size][sequence_length][64] */
+    k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->position_ids, s0);
+    kk_barrier(t);
+    transformer_h(c, t, &transformer_h_layers[0], c->m->cache + 0); /* transformer.h.0 */
+    transformer_h(c, t, &transformer_h_layers[1], c->m->cache + 1); /* transformer.h.1 */
+    if (logit_rows == 0)
+        return; /* nobody asks for the head */
+    /* transformer.ln_f: [batch_size][logit_rows][64] */
+    k->layer_norm_64(t, batch_size, logit_rows, s0 + sequence_length*64 - logit_rows*64, sequence_length*64, 64, (const float *)(weights + 563712), (const float *)(weights + 563968), s1);
+    kk_barrier(t);
+    /* lm_head: [batch_size][logit_rows][512] */
+    k->linear_64x512(t, batch_size*logit_rows, s1, 64, (const float *)(weights + 0), c->logits, 512);
+}
+
+static void forward_run(void *argument, kk_thread *t)
+{
+    const tiny_gpt2_call *c = argument;
+    /* What the caller kept of earlier positions goes into the cache; the longer cache comes back out. */
+    kk_cache_import(t, &c->m->cache[0], cache_shapes[0], c->batch_size, c->past_sequence_length, c->past_key_values_0_key, c->past_key_values_0_value);
+    kk_cache_import(t, &c->m->cache[1], cache_shapes[1], c->batch_size, c->past_sequence_length, c->past_key_values_1_key, c->past_key_values_1_value);
+    kk_barrier(t);
+    forward(c, t);
+    kk_barrier(t);
+    kk_cache_export(t, &c->m->cache[0], cache_shapes[0], c->batch_size, c->past_sequence_length + c->sequence_length, c->present_0_key, c->present_0_value);
+    kk_cache_export(t, &c->m->cache[1], cache_shapes[1], c->batch_size, c->past_sequence_length + c->sequence_length, c->present_1_key, c->present_1_value);
+}
+
+/* Whether every step-th element is an index into an axis of `extent`; negative ones count from its end. */
+static int valid_int64_indices(const int64_t *indices, int64_t count, int64_t step, int64_t extent)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (indices[i * step] < -extent || indices[i * step] >= extent)
+            return 0;
+    return 1;
+}
+
+tiny_gpt2_status tiny_gpt2_run(tiny_gpt2 *m, const tiny_gpt2_arguments *a)
+{
+    tiny_gpt2_call c;
+
+    if (!m || !a)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    if (a->batch_size < 1 || a->batch_size > m->sizes.batch)
+        return TINY_GPT2_ERROR_RANGE;
+    if (a->sequence_length < 1 || a->sequence_length > m->sizes.sequence)
+        return TINY_GPT2_ERROR_RANGE;
+    if (a->past_sequence_length < 0 || a->past_sequence_length > m->sizes.context)
+        return TINY_GPT2_ERROR_RANGE;
+    if (a->past_sequence_length + a->sequence_length > m->sizes.context)
+        return TINY_GPT2_ERROR_CAPACITY;
+    memset(&c, 0, sizeof c);
+    c.m = m;
+    c.batch_size = a->batch_size;
+    c.sequence_length = a->sequence_length;
+    c.past_sequence_length = a->past_sequence_length;
+    c.logit_rows = a->sequence_length;
+    if (!a->input_ids)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    c.input_ids = a->input_ids;
+    if (!a->past_key_values_0_key && (a->batch_size*a->past_sequence_length*64) > 0)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    c.past_key_values_0_key = a->past_key_values_0_key;
+    if (!a->past_key_values_0_value && (a->batch_size*a->past_sequence_length*64) > 0)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    c.past_key_values_0_value = a->past_key_values_0_value;
+    if (!a->past_key_values_1_key && (a->batch_size*a->past_sequence_length*64) > 0)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    c.past_key_values_1_key = a->past_key_values_1_key;
+    if (!a->past_key_values_1_value && (a->batch_size*a->past_sequence_length*64) > 0)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    c.past_key_values_1_value = a->past_key_values_1_value;
+    if (!a->attention_mask)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    c.attention_mask = a->attention_mask;
+    if (!a->position_ids)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    c.position_ids = a->position_ids;
+    if (!a->logits)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    c.logits = a->logits;
+    c.present_0_key = a->present_0_key;
+    c.present_0_value = a->present_0_value;
+    c.present_1_key = a->present_1_key;
+    c.present_1_value = a->present_1_value;
+    if (!valid_int64_indices(a->input_ids, a->batch_size*a->sequence_length, 1, 512))
+        return TINY_GPT2_ERROR_RANGE;
+    if (!valid_int64_indices(a->position_ids, a->batch_size*a->sequence_length, 1, 128))
+        return TINY_GPT2_ERROR_RANGE;
+    for (int64_t b = 0; b < a->batch_size; b++)
+        m->past[b] = a->past_sequence_length;
+    return (tiny_gpt2_status)kk_pool_run(m->pool, forward_run, &c);
+}
+
+static void forward_feed(void *argument, kk_thread *t)
+{
+    forward(argument, t);
+}
+
+tiny_gpt2_status tiny_gpt2_feed(tiny_gpt2 *m, int64_t batch, int64_t count, const int64_t *ids, float *logits)
+{
+    if (!m || !ids)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    if (batch < 1 || batch > m->sizes.batch || count < 1)
+        return TINY_GPT2_ERROR_RANGE;
+    for (int64_t b = 0; b < batch; b++) {
+        if (count > m->sizes.context - m->past[b])
+            return TINY_GPT2_ERROR_CAPACITY;
+    }
+    for (int64_t i = 0; i < batch * count; i++)
+        if (ids[i] < 0 || ids[i] >= 512)
+            return TINY_GPT2_ERROR_RANGE;
+    for (int64_t done = 0, n; done < count; done += n) {
+        tiny_gpt2_call c;
+        kk_status status;
+
+        n = count - done < m->sizes.sequence ? count - done : m->sizes.sequence;
+        memset(&c, 0, sizeof c);
+        c.m = m;
+        c.batch_size = batch;
+        c.sequence_length = n;
+        c.past_sequence_length = m->past[0];
+        c.logit_rows = logits && done + n == count;
+        c.logits = logits;
+        c.input_ids = m->ids;
+        c.position_ids = m->positions;
+        for (int64_t b = 0; b < batch; b++) {
+            memcpy(m->ids + b * n, ids + b * count + done, (size_t)n * sizeof *ids);
+            for (int64_t s = 0; s < n; s++)
+                m->positions[b * n + s] = m->past[b] + s;
+        }
+        status = kk_pool_run(m->pool, forward_feed, &c);
+        if (status != KK_OK)
+            return (tiny_gpt2_status)status;
+        for (int64_t b = 0; b < batch; b++)
+            m->past[b] += n;
+    }
+    return TINY_GPT2_OK;
+}
+
+int64_t tiny_gpt2_position(const tiny_gpt2 *m, int64_t row)
+{
+    return m && row >= 0 && row < m->sizes.batch ? m->past[row] : -1;
+}
+
+int64_t tiny_gpt2_capacity(const tiny_gpt2 *m)
+{
+    return m ? m->sizes.context : 0;
+}
+
+tiny_gpt2_status tiny_gpt2_reset(tiny_gpt2 *m)
+{
+    if (!m)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    memset(m->past, 0, sizeof *m->past * (size_t)m->sizes.batch);
+    return TINY_GPT2_OK;
+}
+
+tiny_gpt2_status tiny_gpt2_truncate(tiny_gpt2 *m, int64_t row, int64_t length)
+{
+    if (!m)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    if (row < 0 || row >= m->sizes.batch || length < 0 || length > m->past[row])
+        return TINY_GPT2_ERROR_RANGE;
+    m->past[row] = length;
+    return TINY_GPT2_OK;
+}
+
+static void copy_row(tiny_gpt2 *m, int64_t from, int64_t to)
+{
+    for (int i = 0; i < 2; i++)
+        kk_cache_copy_row(&m->cache[i], cache_shapes[i], from, to, m->past[from]);
+    m->past[to] = m->past[from];
+}
+
+tiny_gpt2_status tiny_gpt2_reorder(tiny_gpt2 *m, const int64_t *rows, int64_t count)
+{
+    const int64_t spare = m ? m->sizes.batch : 0;
+    int64_t *const from = m ? m->positions : 0;
+
+    if (!m || !rows)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    if (count < 0 || count > m->sizes.batch)
+        return TINY_GPT2_ERROR_RANGE;
+    for (int64_t i = 0; i < count; i++) {
+        if (rows[i] < 0 || rows[i] >= m->sizes.batch)
+            return TINY_GPT2_ERROR_RANGE;
+        from[i] = rows[i];
+    }
+    for (;;) {
+        int64_t next = -1;
+        /* A row that nobody waits for can be overwritten; if all are waited for, one cycle is opened through the spare row. */
+        for (int64_t i = 0; i < count; i++) {
+            int waited = 0;
+            if (from[i] == i)
+                continue;
+            for (int64_t j = 0; j < count; j++)
+                waited |= j != i && from[j] == i;
+            if (!waited) {
+                copy_row(m, from[i], i);
+                from[i] = i;
+                next = -2;
+                break;
+            }
+            if (next == -1)
+                next = i;
+        }
+        if (next == -1)
+            return TINY_GPT2_OK;
+        if (next >= 0) {
+            copy_row(m, next, spare);
+            for (int64_t j = 0; j < count; j++)
+                if (from[j] == next)
+                    from[j] = spare;
+        }
+    }
+}
+
+tiny_gpt2_generate_options tiny_gpt2_generate_defaults(void)
+{
+    const kk_generate_options defaults = kk_generate_defaults();
+    tiny_gpt2_generate_options o;
+    memset(&o, 0, sizeof o);
+    o.max_new_tokens = defaults.max_new_tokens;
+    o.temperature = defaults.sampler.temperature;
+    o.top_k = defaults.sampler.top_k;
+    o.top_p = defaults.sampler.top_p;
+    o.min_p = defaults.sampler.min_p;
+    o.repetition_penalty = defaults.sampler.repetition_penalty;
+    o.seed = defaults.sampler.seed;
+    return o;
+}
+
+static int feed_row(void *model, const int64_t *ids, int64_t count, float *logits)
+{
+    return (int)tiny_gpt2_feed(model, 1, count, ids, logits);
+}
+
+static int64_t row_position(void *model)
+{
+    return tiny_gpt2_position(model, 0);
+}
+
+tiny_gpt2_status tiny_gpt2_generate(tiny_gpt2 *m, const int64_t *prompt, size_t prompt_count,
+    const tiny_gpt2_generate_options *o, tiny_gpt2_generate_result *result)
+{
+    kk_language_model model;
+    kk_generate_options options = kk_generate_defaults();
+    kk_generate_result out;
+    kk_status status;
+
+    if (!m || !prompt || !o)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    model.model = m;
+    model.feed = feed_row;
+    model.position = row_position;
+    model.capacity = m->sizes.context;
+    model.vocabulary = TINY_GPT2_VOCABULARY;
+    options.max_new_tokens = o->max_new_tokens;
+    options.sampler.temperature = o->temperature;
+    options.sampler.top_k = o->top_k;
+    options.sampler.top_p = o->top_p;
+    options.sampler.min_p = o->min_p;
+    options.sampler.repetition_penalty = o->repetition_penalty;
+    options.sampler.seed = o->seed;
+    options.stop_ids = o->stop_ids;
+    options.stop_id_count = o->stop_id_count;
+    options.stop_strings = o->stop_strings;
+    options.stop_string_count = o->stop_string_count;
+    options.keep_special = o->keep_special;
+    options.callback = o->callback;
+    options.user = o->user;
+    memset(&out, 0, sizeof out);
+    status = kk_generate(&model, &m->tokenizer, prompt, prompt_count, &options, m->generate_scratch, (size_t)GENERATE_BYTES, &out);
+    if (result) {
+        result->reason = (tiny_gpt2_stop_reason)out.reason;
+        result->tokens = out.tokens;
+        result->last_id = out.last_id;
+    }
+    return (tiny_gpt2_status)status;
+}
+
+tiny_gpt2_status tiny_gpt2_encode(tiny_gpt2 *m, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count)
+{
+    if (!m || (!text && bytes) || (!ids && capacity) || !count)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    if (bytes > (size_t)m->sizes.text_bytes)
+        return TINY_GPT2_ERROR_CAPACITY;
+    return (tiny_gpt2_status)kk_tokenizer_encode(&m->tokenizer, text, bytes, 1, m->text_scratch, m->text_scratch_size, ids, capacity, count);
+}
+
+tiny_gpt2_status tiny_gpt2_decode(const tiny_gpt2 *m, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes)
+{
+    if (!m || (!ids && count) || (!text && capacity) || !bytes)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    return (tiny_gpt2_status)kk_tokenizer_decode(&m->tokenizer, ids, count, !keep_special, text, capacity, bytes);
+}

@@ -1,0 +1,166 @@
+/* tiny_gpt2.h: the model tiny_gpt2 (gpt2)
+ *
+ * Made by Kaoken 0.1.0 from model.onnx. C99, no dependency but libc; C++ may include it too.
+ *
+ * A handle serves one thread at a time; different handles may be used from different threads at once and share the
+ * weights. No function prints, exits or allocates after creation; every one says in its status what went wrong.
+ * Tensors are dense and row-major, in the caller's memory, which is only used during the call.
+ */
+#ifndef TINY_GPT2_H
+#define TINY_GPT2_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum tiny_gpt2_status {
+    TINY_GPT2_OK = 0,                            /* no error */
+    TINY_GPT2_ERROR_ARGUMENT = 1,                /* a null or misaligned pointer, or an option without meaning */
+    TINY_GPT2_ERROR_RANGE = 2,                   /* an id, a size or a length outside its bounds */
+    TINY_GPT2_ERROR_MEMORY = 3,                  /* the system gave no memory */
+    TINY_GPT2_ERROR_FILE = 4,                    /* a file cannot be opened, mapped or read */
+    TINY_GPT2_ERROR_WEIGHTS = 5,                 /* a damaged weights file */
+    TINY_GPT2_ERROR_CAPACITY = 6,                /* a buffer, or the context, is too small */
+    TINY_GPT2_ERROR_TEXT = 7,                    /* damaged tokenizer tables, or text that they cannot encode */
+    TINY_GPT2_ERROR_NUMBER = 8,                  /* a number that is not one (NaN logits) */
+    TINY_GPT2_ERROR_THREADS = 9,                 /* a thread cannot be made */
+    TINY_GPT2_ERROR_CPU = 10,                     /* this processor lacks the instructions that the build needs */
+    TINY_GPT2_ERROR_WEIGHTS_FOREIGN = 11,         /* no weights file of Kaoken at all */
+    TINY_GPT2_ERROR_WEIGHTS_VERSION = 12,         /* a weights file of another layout */
+    TINY_GPT2_ERROR_WEIGHTS_MODEL = 13,           /* a sound weights file, of another model */
+    TINY_GPT2_ERROR_WEIGHTS_SHORT = 14           /* a weights file that was cut off, or has something behind it */
+} tiny_gpt2_status;
+
+/* One English sentence for a status. */
+const char *tiny_gpt2_status_text(tiny_gpt2_status status);
+
+/* The model in memory. */
+typedef struct tiny_gpt2 tiny_gpt2;
+
+/* The largest sizes that a handle is to serve; a field that is 0 takes its default. More memory for more. */
+typedef struct tiny_gpt2_sizes {
+    int64_t batch;                   /* 1 to 8; default 1: rows */
+    int64_t context;                 /* 1 to 128; default 128: positions that a row can hold */
+    int64_t sequence;                /* 1 to 128; default 128: positions of a call of run, or of a piece that feed takes */
+    int64_t text_bytes;              /* 1 to 1073741824; default 65536: longest text that encode takes, in bytes */
+    int64_t threads;                 /* threads that work on a call, 1 to 256; default 1 */
+} tiny_gpt2_sizes;
+
+/* Bytes of activations that live at once for these sizes (null: the defaults), and bytes of everything that a handle
+   needs except the weights; 0 for sizes outside their bounds. */
+size_t tiny_gpt2_arena_size(const tiny_gpt2_sizes *sizes);
+size_t tiny_gpt2_memory_size(const tiny_gpt2_sizes *sizes);
+
+/* Makes a handle that maps the weights file read-only, and shares it with every process that maps it.
+   weights_path: tiny_gpt2.weights. sizes: null for the defaults. *handle is null on error. */
+tiny_gpt2_status tiny_gpt2_create(tiny_gpt2 **handle, const char *weights_path, const tiny_gpt2_sizes *sizes);
+
+/* The same in the caller's memory: `memory`, 64-byte aligned, of at least tiny_gpt2_memory_size(sizes) bytes, and
+   the contents of the weights file at `weights`, 64-byte aligned; both stay until tiny_gpt2_destroy. */
+tiny_gpt2_status tiny_gpt2_create_in(tiny_gpt2 **handle, const void *weights, size_t weights_size,
+    const tiny_gpt2_sizes *sizes, void *memory, size_t memory_size);
+
+/* Ends a handle. Null is left alone. */
+void tiny_gpt2_destroy(tiny_gpt2 *handle);
+
+/* Reads the whole weights file and compares its checksums: slow, once after a download. */
+tiny_gpt2_status tiny_gpt2_check_weights(const tiny_gpt2 *handle);
+
+/* The instruction set level the handle chose: "avx512", "avx2", "neon" or "plain". */
+const char *tiny_gpt2_level(const tiny_gpt2 *handle);
+
+/* The model as the ONNX file has it: every input and output, nothing kept between calls. */
+typedef struct tiny_gpt2_arguments {
+    /* sizes of this call, within the handle's */
+    int64_t batch_size;              /* 1 to 8 */
+    int64_t sequence_length;         /* 1 to 128 */
+    int64_t past_sequence_length;    /* 0 to 128 */
+    /* inputs */
+    const int64_t *input_ids;                        /* [batch_size][sequence_length]  */
+    const float *past_key_values_0_key;              /* [batch_size][4][past_sequence_length][16]  */
+    const float *past_key_values_0_value;            /* [batch_size][4][past_sequence_length][16]  */
+    const float *past_key_values_1_key;              /* [batch_size][4][past_sequence_length][16]  */
+    const float *past_key_values_1_value;            /* [batch_size][4][past_sequence_length][16]  */
+    const int64_t *attention_mask;                   /* [batch_size][past_sequence_length + sequence_length]  */
+    const int64_t *position_ids;                     /* [batch_size][sequence_length]  */
+    /* outputs; a cache that is not wanted may be null */
+    float *logits;                                   /* [batch_size][sequence_length][512] */
+    float *present_0_key;                            /* [batch_size][4][past_sequence_length + sequence_length][16] */
+    float *present_0_value;                          /* [batch_size][4][past_sequence_length + sequence_length][16] */
+    float *present_1_key;                            /* [batch_size][4][past_sequence_length + sequence_length][16] */
+    float *present_1_value;                          /* [batch_size][4][past_sequence_length + sequence_length][16] */
+} tiny_gpt2_arguments;
+
+/* Computes all outputs. TINY_GPT2_ERROR_RANGE: a size outside the handle's, or an index outside the tensor it points into;
+   then no output is written. What the handle keeps for feed is overwritten: reset it before feeding again. */
+tiny_gpt2_status tiny_gpt2_run(tiny_gpt2 *handle, const tiny_gpt2_arguments *arguments);
+
+/* Text generation: the handle keeps keys and values of what it was fed, row by row. */
+#define TINY_GPT2_VOCABULARY 512
+
+/* Appends `count` ids to each of the first `batch` rows. ids: [batch][count], each 0 to 511.
+   logits: [batch][512] after each row's last id, or null. How a text is cut into calls changes no bit of the result.
+   TINY_GPT2_ERROR_RANGE: an id; TINY_GPT2_ERROR_CAPACITY: a row has no room (nothing is appended). */
+tiny_gpt2_status tiny_gpt2_feed(tiny_gpt2 *handle, int64_t batch, int64_t count, const int64_t *ids, float *logits);
+
+/* How many ids a row holds (-1: no such row), and how many it can hold. */
+int64_t tiny_gpt2_position(const tiny_gpt2 *handle, int64_t row);
+int64_t tiny_gpt2_capacity(const tiny_gpt2 *handle);
+
+/* Forgets all rows; or what a row holds from position `length` on. */
+tiny_gpt2_status tiny_gpt2_reset(tiny_gpt2 *handle);
+tiny_gpt2_status tiny_gpt2_truncate(tiny_gpt2 *handle, int64_t row, int64_t length);
+
+/* Row i becomes what row rows[i] was, for i below count: beams of a search change places. */
+tiny_gpt2_status tiny_gpt2_reorder(tiny_gpt2 *handle, const int64_t *rows, int64_t count);
+
+/* How a continuation is chosen. Start from tiny_gpt2_generate_defaults(). */
+typedef struct tiny_gpt2_generate_options {
+    int64_t max_new_tokens;
+    double temperature;         /* 0: always the most likely token */
+    int64_t top_k;              /* only the k most likely; 0: all */
+    double top_p, min_p;        /* only the most likely that together reach top_p (1: all); only those above min_p of the best (0: all) */
+    double repetition_penalty;  /* above 1 makes tokens of the context less likely; 1: none */
+    uint64_t seed;              /* equal seeds give equal texts */
+    const int64_t *stop_ids;    /* tokens that end the text; they are not handed out */
+    size_t stop_id_count;
+    const char *const *stop_strings; /* texts that end the text before them; need a tokenizer */
+    size_t stop_string_count;
+    int keep_special;           /* not 0: special tokens have text too */
+    /* Called for each token: its id (-1: only text held back is left) and the new text, whole UTF-8 characters. Not 0 stops. */
+    int (*callback)(int64_t id, const char *text, size_t bytes, void *user);
+    void *user;
+} tiny_gpt2_generate_options;
+
+typedef enum tiny_gpt2_stop_reason {
+    TINY_GPT2_STOP_LENGTH, TINY_GPT2_STOP_ID, TINY_GPT2_STOP_STRING, TINY_GPT2_STOP_CALLBACK, TINY_GPT2_STOP_CONTEXT
+} tiny_gpt2_stop_reason;
+
+typedef struct tiny_gpt2_generate_result {
+    tiny_gpt2_stop_reason reason;
+    int64_t tokens;  /* handed out */
+    int64_t last_id; /* chosen last and not fed; -1: none */
+} tiny_gpt2_generate_result;
+
+tiny_gpt2_generate_options tiny_gpt2_generate_defaults(void);
+
+/* Feeds the prompt to row 0 and continues it. result may be null. */
+tiny_gpt2_status tiny_gpt2_generate(tiny_gpt2 *handle, const int64_t *prompt, size_t prompt_count,
+    const tiny_gpt2_generate_options *options, tiny_gpt2_generate_result *result);
+
+/* Text to ids and back, by the tables of tokenizer.json in the weights file. text: UTF-8, `bytes` long, no longer than
+   sizes.text_bytes. *count is the number of ids of the text, also when TINY_GPT2_ERROR_CAPACITY says that ids is too small. */
+tiny_gpt2_status tiny_gpt2_encode(tiny_gpt2 *handle, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count);
+
+/* Ids to UTF-8 text, not terminated; *bytes is its length, also when the buffer is too small. Invalid bytes become U+FFFD;
+   an id that no token has gives no text, a negative one TINY_GPT2_ERROR_RANGE. */
+tiny_gpt2_status tiny_gpt2_decode(const tiny_gpt2 *handle, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
