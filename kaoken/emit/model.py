@@ -193,7 +193,7 @@ class ModelFiles:
     @property
     def checks(self) -> list[IndexCheck]:
         """Inputs whose elements are indices, with the extent of the axis they index."""
-        names = {v: t for v, t in zip(self.program.graph.inputs, self.interface.inputs, strict=True)}
+        names = dict(zip(self.program.graph.inputs, self.interface.inputs, strict=True))
         return [
             IndexCheck(
                 names[use.value].c_name,
