@@ -8,6 +8,7 @@ are decided here. What holds, holds for every value of the symbols within their 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -148,7 +149,7 @@ def _join_quotients(terms: dict[Monomial, int]) -> dict[Monomial, int]:
             if not isinstance(atom, Call) or atom.function != "mod" or power != 1:
                 continue
             factor = Dim({monomial[:place] + monomial[place + 1 :]: coefficient})
-            partner = factor * atom.right * _call("floordiv", atom.left, atom.right)
+            partner = factor * atom.right * floordiv(atom.left, atom.right)
             if partner.terms and all(terms.get(m) == c for m, c in partner.terms):
                 rest = {m: c for m, c in terms.items() if m != monomial and m not in dict(partner.terms)}
                 return dict((Dim(rest) + factor * atom.left).terms)
@@ -468,7 +469,12 @@ def to_c(expression: Dim | int) -> str:
         if atom.function in ("max", "min"):
             return f"kk_{atom.function}_i64({left}, {right})"
         if low is not None and low >= 0:
-            return f"(({left}) {'/' if atom.function == 'floordiv' else '%'} ({right}))"
+            return f"({factor(left)} {'/' if atom.function == 'floordiv' else '%'} {factor(right)})"
         return f"kk_{atom.function}_i64({left}, {right})"
 
     return to_text(dim(expression), call)
+
+
+def factor(text: str) -> str:
+    """C text of an expression as it may stand beside `*`, `/` and `%`."""
+    return text if re.fullmatch(r"\w+|\([^()]*\)|\w+\([^()]*\)", text) else f"({text})"
