@@ -171,6 +171,9 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
     if interface.feed:
         runtime += ["kk_generate.c", "kk_sampler.c"]
     copied = copy_runtime(folder, name, runtime)
+    for config in ("config.json", "generation_config.json"):
+        if (graph.metadata["source"].parent / config).is_file():
+            shutil.copyfile(graph.metadata["source"].parent / config, folder / config)
     if options.embed is not None:
         weights = folder / f"{name}.weights"
         write_elf_object(weights, folder / f"{name}_weights.o", f"{name}_embedded_weights", options.embed)
