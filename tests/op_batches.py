@@ -6,7 +6,9 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from c_build import SANITIZERS, compiler
-from compiled import sources_digest
+from compiled import ROOT, sources_digest
 from onnx import helper
 from op_cases import CASES, Case
 from op_cases.case import NEWEST
@@ -117,21 +119,55 @@ def compile_batch(batch: Batch) -> Path:
     return folder
 
 
-def build(folder: Path, flags: Sequence[str] = ("-O1", "-DKK_BASELINE_ONLY"), target: Path | None = None) -> Path:
+BASELINE = ("-O1", "-DKK_BASELINE_ONLY")
+
+
+def build(folder: Path, flags: Sequence[str] = BASELINE) -> None:
     """Build a folder's library, of the baseline level alone; the runtime's objects are the same for all and made once."""
-    target = target or library_path(folder, NAME)
-    with locked(folder.with_suffix(f".{target.parent.name}.lock")):
+    target = library_path(folder, NAME)
+    with locked(folder.with_suffix(".lock")):
         if target.exists():
-            return target
+            return
         objects = runtime_objects(folder, flags)
         target.parent.mkdir(exist_ok=True)
         made = target.with_suffix(".new")
-        sources = [folder / f"{NAME}.c", folder / f"{NAME}_kernels.c"]
-        inputs = [*map(str, sources + objects), "-lm", "-lpthread"]
-        command = [compiler(), *WARNINGS, *flags, "-shared", "-fPIC", "-o", str(made), *inputs]
-        run_compiler(command)
+        sources = [folder / f"{NAME}.c", folder / f"{NAME}_kernels.c", *objects]
+        run_compiler([compiler(), *WARNINGS, *flags, "-shared", "-fPIC", *map(str, sources), "-o", str(made), "-lm", "-lpthread"])
         made.rename(target)
-    return target
+
+
+def variant(folder: Path, name: str, flags: Sequence[str]) -> Path:
+    """The same C built with other flags, in a folder beside."""
+    other = folder.with_name(f"{folder.name}-{name}")
+    with locked(other.with_suffix(".copy")):
+        if not other.exists():
+            shutil.copytree(folder, other, ignore=shutil.ignore_patterns("build"))
+    build(other, flags)
+    return other
+
+
+def sanitized(batches: Sequence[Batch], scratch: Path) -> list[dict[str, np.ndarray]]:
+    """Results of batches whose libraries carry the address and undefined-behaviour sanitizers: any report is an error."""
+    arguments: list[str] = []
+    for n, batch in enumerate(batches):
+        folder = variant(compile_batch(batch), "sanitized", [*BASELINE, *SANITIZERS])
+        np.savez(scratch / f"in{n}.npz", **feeds(batch))
+        arguments += [str(folder), str(scratch / f"in{n}.npz"), str(scratch / f"out{n}.npz")]
+    preload = [
+        subprocess.check_output([compiler(), f"-print-file-name={lib}"], text=True).strip()
+        for lib in ("libasan.so", "libubsan.so")
+    ]
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": " ".join(preload),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "PYTHONPATH": str(ROOT),
+    }
+    script = Path(__file__).with_name("run_op_batch.py")
+    done = subprocess.run([sys.executable, str(script), *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-6000:]
+    return [dict(np.load(scratch / f"out{n}.npz")) for n in range(len(batches))]
 
 
 def runtime_objects(folder: Path, flags: Sequence[str]) -> list[Path]:
@@ -175,4 +211,16 @@ def built_batches() -> dict[tuple[int, bool], Built]:
     return {(number, b.batch.symbolic): b for b in built for number in b.batch.cases}
 
 
-__all__ = ["NAME", "SANITIZERS", "Batch", "Built", "all_batches", "build", "built_batches", "compile_batch", "feeds", "symbols"]
+__all__ = [
+    "Batch",
+    "Built",
+    "all_batches",
+    "build",
+    "built_batches",
+    "compile_batch",
+    "feeds",
+    "prepare",
+    "sanitized",
+    "symbols",
+    "variant",
+]
