@@ -2,85 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
 
-from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, innermost, segments
-from kaoken.emit.scalar_code import (
-    CHOICE,
-    ONE_LANE,
-    Code,
-    apply_code,
-    call,
-    cast_code,
-    dim_code,
-    literal_code,
-    neutral_code,
-)
-from kaoken.emit.vector_code import fold_code, has_lanes, lanes_code, step_function
-from kaoken.ir.dims import Dim, Symbol, dim, factor, is_nonnegative, product, to_c
-from kaoken.ir.dtypes import C_TYPES, DType
-from kaoken.ir.expr import (
-    Apply,
-    Cast,
-    Const,
-    Expr,
-    Formula,
-    Int,
-    Read,
-    Reduce,
-    Select,
-    apply,
-    children,
-    extent_of,
-    integer,
-)
+from kaoken.emit.loop_values import FEWEST_FOR_LANES, Writer, plus
+from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, segments
+from kaoken.ir.dims import Dim, Symbol, factor, is_nonnegative, product, to_c
+from kaoken.ir.dtypes import DType
+from kaoken.ir.expr import Expr, Formula, extent_of
 from kaoken.ir.graph import Value
-
-LANES = 16
-FEWEST_FOR_LANES = 4
-"""Loops that are known to be shorter take elements one at a time."""
-
-_RESULT_NAMES = {"sum": "sum", "prod": "product", "max": "largest", "min": "smallest"}
-
-
-@dataclass
-class _Block:
-    """Lines of C being written. `known` are expressions that a local holds, `lanes` those of which a local holds sixteen."""
-
-    lines: list[str] = field(default_factory=list)
-    depth: int = 1
-    known: dict[Expr, str] = field(default_factory=dict)
-    lanes: dict[Expr, str] = field(default_factory=dict)
-    defined: set[Symbol] = field(default_factory=set)
-
-    def line(self, text: str) -> None:
-        self.lines.append("    " * self.depth + text)
-
-    def names(self) -> tuple[dict[Expr, str], dict[Expr, str], set[Symbol]]:
-        """What is declared by now."""
-        return dict(self.known), dict(self.lanes), set(self.defined)
-
-    @contextmanager
-    def braces(self, header: str) -> Iterator[None]:
-        """A block in braces; what it declares is forgotten behind it."""
-        kept = self.names()
-        self.line(f"{header} {{".lstrip())
-        self.depth += 1
-        yield
-        self.depth -= 1
-        self.line("}")
-        self.known, self.lanes, self.defined = kept
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Sixteen elements along an axis, or, where `part` is C text, so many."""
-
-    axis: Symbol
-    part: str = ""
 
 
 def emit_body(formula: Formula, dtype: DType, names: dict[Value, str], place: Place, store: Store, trusted: set[IndexUse]) -> str:
@@ -91,15 +21,10 @@ def emit_body(formula: Formula, dtype: DType, names: dict[Value, str], place: Pl
     return _Emitter(build_nest(formula, place, store, trusted), dtype, names).run()
 
 
-class _Emitter:
+class _Emitter(Writer):
     def __init__(self, nest: Nest, dtype: DType, names: dict[Value, str]):
-        self.nest = nest
+        super().__init__(nest, names)
         self.dtype = dtype
-        self.names = names
-        self.taken = {*names.values(), "y", "t", "row", "count", "end", "rest", "cache"}
-        self.block = _Block()
-
-    # the nest -----------------------------------------------------------------------------------------------------------------
 
     def run(self) -> str:
         nest, block = self.nest, self.block
@@ -113,10 +38,11 @@ class _Emitter:
             block.line("    return;")
         inner = innermost(nest)
         outer = [a for a in nest.axes if a not in inner]
-        self._hoist_nest({a.name for a in nest.axes})
+        self.nest = nest = by_rows(nest, outer)
+        self.hoist_nest({a.name for a in nest.axes} | {"row"})
         if outer:
             with self._rows(outer):
-                self._hoist_nest({a.name for a in inner})
+                self.hoist_nest({a.name for a in inner})
                 self._loops(inner)
         elif inner:
             self._loops(inner, shared=True)
@@ -131,20 +57,22 @@ class _Emitter:
         """A loop over the outer axes as one, of which every thread takes its share."""
         sizes = [extent_of(a) for a in outer]
         name = "row" if len(outer) > 1 else outer[0].name
+        used = self.nest.used_axes()
         self.block.line(f"const int64_t count = {to_c(product(sizes))}, end = count * (t->index + 1) / t->count;")
         with self.block.braces(f"for (int64_t {name} = count * t->index / t->count; {name} < end; {name}++)"):
             for n, symbol in enumerate(outer if len(outer) > 1 else []):
-                inside = Code(f"row % {_factor(product(sizes[n:]))}") if n else Code("row")
-                stride = product(sizes[n + 1 :])
-                text = f"{inside.text} / {_factor(stride)}" if stride != 1 else inside.text
-                self.block.line(f"const int64_t {symbol.name} = {text};")
+                if symbol.name in used:
+                    inside = f"row % {factor(to_c(product(sizes[n:])))}" if n else "row"
+                    stride = product(sizes[n + 1 :])
+                    text = f"{inside} / {factor(to_c(stride))}" if stride != 1 else inside
+                    self.block.line(f"const int64_t {symbol.name} = {text};")
             yield
 
     def _loops(self, inner: list[Symbol], shared: bool = False) -> None:
         """The inner axes, one in the other; where there are no rows, the threads share the first."""
         if len(inner) > 1:
-            with self._each(inner[0], shared):
-                self._hoist_nest({a.name for a in inner[1:]})
+            with self.each(inner[0], shared):
+                self.hoist_nest({a.name for a in inner[1:]})
                 self._loops(inner[1:])
             return
         whole = self.nest
@@ -153,7 +81,7 @@ class _Emitter:
             run = next(a for a in piece.axes if a.name == inner[0].name)
             self.nest = piece
             begun, kept = len(self.block.lines), self.block.names()
-            self._hoist_nest({run.name})
+            self.hoist_nest({run.name})
             self._innermost(run, shared)
             if len(pieces) > 1:
                 self._enclose(begun)
@@ -167,431 +95,32 @@ class _Emitter:
         if any(line.startswith(f"{indent}const ") for line in written):
             block.lines[begun:] = [f"{indent}{{", *(f"    {line}" for line in written), f"{indent}}}"]
 
-    @contextmanager
-    def _each(self, symbol: Symbol, shared: bool = False) -> Iterator[None]:
-        """A loop over an axis, one element after the other; `shared`: of which every thread takes its share."""
-        name, first, end = symbol.name, symbol.lower, extent_of(symbol)
-        header = f"for (int64_t {name} = {first}; {name} < {to_c(end)}; {name}++)"
-        if shared:
-            start = f"{first} + " if first else ""
-            self.block.line(f"const int64_t count = {to_c(end - first)}, end = {start}count * (t->index + 1) / t->count;")
-            header = f"for (int64_t {name} = {start}count * t->index / t->count; {name} < end; {name}++)"
-        with self.block.braces(header):
-            yield
-
     def _innermost(self, symbol: Symbol, shared: bool) -> None:
         nest = self.nest
         length = extent_of(symbol) - symbol.lower
         if length == 1:
-            with self.block.braces("if (t->index == 0)") if shared else _nothing():
+            with self.block.braces("if (t->index == 0)") if shared else nullcontext():
                 self._store(nest.body, nest.offset)
             return
-        contiguous = self.dtype == "float32" and self._steps_by_one(nest.offset, symbol)
+        contiguous = self.dtype == "float32" and self.steps_by_one(nest.offset, symbol)
         short = length.constant is not None and int(length) < FEWEST_FOR_LANES
-        if not contiguous or short or not self._has_lanes(nest.body, symbol):
-            with self._each(symbol, shared):
+        if not contiguous or short or not self.has_lanes(nest.body, symbol):
+            with self.each(symbol, shared):
                 self._store(nest.body, nest.offset)
             return
-        self._hoist_lanes(nest.body, symbol)
-        for run in self._sixteens(symbol, shared):
-            self._share(nest.body, run)
+        self.hoist_lanes(nest.body, symbol)
+        for run in self.sixteens(symbol, shared):
+            self.share(nest.body, run)
             element = self.lanes(nest.body, run)
             if run.part:
-                self.block.line(f"kk_store_part(y{_plus(nest.offset)}, {element}, {run.part});")
+                self.block.line(f"kk_store_part(y{plus(nest.offset)}, {element}, {run.part});")
             else:
-                self.block.line(f"kk_store(y{_plus(nest.offset)}, {element});")
-
-    def _sixteens(self, symbol: Symbol, shared: bool = False) -> Iterator[_Run]:
-        """A loop along an axis in steps of sixteen, then what is left over: yields inside each."""
-        name, first, end = symbol.name, symbol.lower, to_c(extent_of(symbol))
-        length = (extent_of(symbol) - first).constant
-        block, start = self.block, str(first)
-        if shared:
-            start = f"{first} + " if first else ""
-            block.line(f"const int64_t count = {to_c(extent_of(symbol) - first)};")
-            block.line(f"const int64_t end = {start}kk_share(count, t->index + 1, t->count);")
-            start, end = f"{start}kk_share(count, t->index, t->count)", "end"
-        elif length is not None:
-            end = str(first + length // LANES * LANES)
-        if length is None or length >= LANES:
-            bound = f"{name} < {end}" if length is not None and not shared else f"{name} + 16 <= {end}"
-            with block.braces(f"for (int64_t {name} = {start}; {bound}; {name} += 16)"):
-                yield _Run(symbol)
-        if length is not None and length % LANES == 0:
-            return
-        if length is not None and not shared:
-            with block.braces(""):
-                block.line(f"const int64_t {name} = {end};")
-                yield _Run(symbol, str(length % LANES))
-            return
-        rest = f"(end - {first}) % 16" if first else f"{factor(end)} % 16"
-        with block.braces(f"if ({rest} != 0)"):
-            block.line(f"const int rest = (int)({rest});")
-            block.line(f"const int64_t {name} = {end} - rest;")
-            yield _Run(symbol, "rest")
+                self.block.line(f"kk_store(y{plus(nest.offset)}, {element});")
 
     def _store(self, body: Expr, offset: Dim) -> None:
-        self._define_fixed(offset, set())
-        self._share(body)
+        self.define_fixed(offset, set())
+        self.share(body)
         self.block.line(f"y[{to_c(offset)}] = {self.scalar(body).text};")
-
-    # what is computed before it is used -----------------------------------------------------------------------------------------
-
-    def _hoist(self, node: Expr, varying: set[str]) -> None:
-        """Give locals to what does not depend on the axes `varying`: reductions, reads, indices and functions of one lane.
-
-        What a guard protects stays where it is.
-        """
-        if node in self.block.known or isinstance(node, (Const, Int)):
-            return
-        if isinstance(node, Select):
-            self._hoist(node.condition, varying)
-            return
-        fixed = not (self.nest.axes_of(node) & varying)
-        if fixed and (isinstance(node, (Read, Reduce)) or _takes_sixteen(node)):
-            self._local(node)
-            return
-        if isinstance(node, Read):
-            self._hoist_indices(node, varying)
-            return
-        if isinstance(node, Reduce):
-            varying = varying | {a.name for a in node.axes}
-            if not all(is_nonnegative(extent_of(a) - 1) for a in node.axes):
-                self._hoist_reductions(node.body, varying)
-                return
-        for child in children(node):
-            self._hoist(child, varying)
-
-    def _hoist_nest(self, varying: set[str]) -> None:
-        """What of the whole element does not depend on the axes `varying`."""
-        self._hoist(self.nest.body, varying)
-        self._define_fixed(self.nest.offset, varying)
-
-    def _hoist_reductions(self, node: Expr, varying: set[str]) -> None:
-        """Inside a loop that may be empty: reductions alone, whose reads are within loops of their own."""
-        if isinstance(node, Reduce) and not (self.nest.axes_of(node) & varying):
-            self._hoist(node, varying)
-            return
-        for child in (node.condition,) if isinstance(node, Select) else children(node):
-            self._hoist_reductions(child, varying)
-
-    def _hoist_indices(self, node: Read, varying: set[str]) -> None:
-        offset = node.indices[0]
-        assert isinstance(offset, Int)
-        self._define_fixed(offset.value, varying)
-
-    def _define_fixed(self, offset: Dim, varying: set[str]) -> None:
-        for symbol in self.nest.needed_indices(offset):
-            if not (self.nest.axes_of(self.nest.indices[symbol]) & varying):
-                self._define(symbol)
-
-    def _define(self, symbol: Symbol) -> None:
-        """The local that holds an index from data."""
-        if symbol in self.block.defined:
-            return
-        expression = self.nest.indices[symbol]
-        for read in _unguarded_reads(expression):
-            self._hoist_indices(read, set())
-        text = self.scalar(expression).text
-        self.block.line(f"const int64_t {symbol.name} = {text};")
-        self.block.defined.add(symbol)
-
-    def _local(self, node: Expr, run: _Run | None = None) -> None:
-        """A local for an expression, or for sixteen elements of it."""
-        if node in (self.block.known if run is None else self.block.lanes):
-            return
-        if isinstance(node, Reduce):
-            if run is None:
-                self.scalar(node)
-            else:
-                self.lanes(node, run)
-            return
-        if run is None:
-            text = self.scalar(node).text
-            name = self.block.known[node] = self._fresh(self._name_for(node))
-            self.block.line(f"const {C_TYPES[node.dtype]} {name} = {text};")
-        else:
-            text = self.lanes(node, run)
-            name = self.block.lanes[node] = self._fresh(self._name_for(node))
-            self.block.line(f"const kk_f32 {name} = {text};")
-
-    def _name_for(self, node: Expr) -> str:
-        if isinstance(node, Read):
-            return f"{self.names[node.value]}_value"
-        return f"{node.function}_value" if isinstance(node, Apply) else "value"
-
-    def _fresh(self, wanted: str) -> str:
-        name, n = wanted, 2
-        while name in self.taken:
-            name, n = f"{wanted}{n}", n + 1
-        self.taken.add(name)
-        return name
-
-    def _share(self, body: Expr, run: _Run | None = None) -> None:
-        """Locals for reads and functions of one lane that the body needs more than once."""
-        counts: Counter[Expr] = Counter()
-        order: list[Expr] = []
-
-        def count(node: Expr) -> None:
-            if isinstance(node, (Const, Int)) or node in self.block.known or node in self.block.lanes:
-                return
-            if run is not None and run.axis.name not in self.nest.axes_of(node):
-                return
-            counts[node] += 1
-            if counts[node] > 1 or isinstance(node, (Read, Reduce)):
-                if counts[node] == 1:
-                    order.append(node)
-                return
-            for child in children(node) if not isinstance(node, Select) or masked(node) else (node.condition,):
-                count(child)
-            order.append(node)
-
-        def masked(node: Select) -> bool:
-            return run is not None and run.axis.name in self.nest.axes_of(node.condition)
-
-        count(body)
-        for node in order:
-            if counts[node] > 1 and (isinstance(node, (Read, Reduce)) or _takes_sixteen(node)):
-                if isinstance(node, Read):
-                    self._hoist_indices(node, set())
-                self._local(node, run)
-
-    # one element ----------------------------------------------------------------------------------------------------------------
-
-    def scalar(self, node: Expr) -> Code:
-        """C text of one element; statements it needs are written to the block before."""
-        if node in self.block.known:
-            return Code(self.block.known[node])
-        if isinstance(node, Const):
-            return literal_code(node)
-        if isinstance(node, Int):
-            return dim_code(node.value)
-        if isinstance(node, Read):
-            return Code(f"{self.names[node.value]}[{to_c(self._offset(node))}]")
-        if isinstance(node, Cast):
-            return cast_code(self.scalar(node.argument), node.argument.dtype, node.dtype)
-        if isinstance(node, Apply):
-            return self._apply(node)
-        if isinstance(node, Select):
-            return self._select(node)
-        return self._reduce(node)
-
-    def _offset(self, node: Read) -> Dim:
-        offset = node.indices[0]
-        assert isinstance(offset, Int)
-        self._define_fixed(offset.value, set())
-        return offset.value
-
-    def _apply(self, node: Apply) -> Code:
-        if node.function == "min" and node.dtype == "int64":
-            inner, last = node.arguments
-            if (
-                isinstance(inner, Apply)
-                and inner.function == "max"
-                and inner.arguments[1] == integer(0)
-                and isinstance(last, Int)
-            ):
-                return call("kk_clamp_index", self.scalar(inner.arguments[0]), to_c(last.value + 1))
-        return apply_code(node.function, [self.scalar(a) for a in node.arguments], node.arguments[0].dtype)
-
-    def _select(self, node: Select) -> Code:
-        index = _wrapped_index(node)
-        if index is not None:
-            return call("kk_wrap_index", self.scalar(index[0]), to_c(index[1]))
-        condition = self.scalar(node.condition)
-        if not (self._needs_statements(node.then) or self._needs_statements(node.otherwise)):
-            then, otherwise = self.scalar(node.then), self.scalar(node.otherwise)
-            return Code(f"{condition.inside(CHOICE + 1)} ? {then.inside(CHOICE + 1)} : {otherwise.text}", CHOICE)
-        name = self._fresh("value")
-        self.block.line(f"{C_TYPES[node.dtype]} {name};")
-        with self.block.braces(f"if ({condition.text})"):
-            self.block.line(f"{name} = {self.scalar(node.then).text};")
-        with self.block.braces("else"):
-            self.block.line(f"{name} = {self.scalar(node.otherwise).text};")
-        return Code(name)
-
-    def _needs_statements(self, node: Expr) -> bool:
-        """Whether an expression needs locals first: a reduction, or an index from data."""
-        if node in self.block.known or node in self.block.lanes:
-            return False
-        if isinstance(node, Reduce):
-            return True
-        if isinstance(node, Read):
-            offset = node.indices[0]
-            assert isinstance(offset, Int)
-            return any(s not in self.block.defined for s in self.nest.needed_indices(offset.value))
-        return any(map(self._needs_statements, children(node)))
-
-    def _reduce(self, node: Reduce) -> Code:
-        """Axes outermost first, each ascending; along memory, sixteen lanes and then a fixed tree."""
-        self._hoist_reductions(node.body, {a.name for a in node.axes})
-        name = self._fresh(_RESULT_NAMES[node.kind])
-        last = node.axes[-1]
-        length = extent_of(last).constant
-        long = length is None or length >= FEWEST_FOR_LANES
-        inner = {a.name for a in node.axes}
-        if (
-            long
-            and node.dtype == "float32"
-            and not (self.nest.axes_of_dim(extent_of(last)) & inner)
-            and self._has_lanes(node.body, last)
-        ):
-            return self._row_reduction(node, name)
-        self.block.line(f"{C_TYPES[node.dtype]} {name} = {neutral_code(node.kind, node.dtype).text};")
-        with self._nested(list(node.axes)):
-            self._share(node.body)
-            step = apply_code(step_function(node.kind), [Code(name), self.scalar(node.body)], node.dtype)
-            self.block.line(f"{name} = {step.text};")
-        self.block.known[node] = name
-        return Code(name)
-
-    @contextmanager
-    def _nested(self, axes: list[Symbol]) -> Iterator[None]:
-        if not axes:
-            yield
-            return
-        with self._each(axes[0]), self._nested(axes[1:]):
-            yield
-
-    def _row_reduction(self, node: Reduce, name: str) -> Code:
-        partial = self._fresh("lanes")
-        neutral = neutral_code(node.kind, "float32").text
-        self.block.line(f"kk_f32 {partial} = {'kk_zero()' if node.kind == 'sum' else f'kk_set1({neutral})'};")
-        with self._nested(list(node.axes[:-1])):
-            self._hoist_lanes(node.body, node.axes[-1])
-            for run in self._sixteens(node.axes[-1]):
-                self._share(node.body, run)
-                element = self.lanes(node.body, run)
-                if run.part and not (node.kind == "sum" and isinstance(node.body, Read)):
-                    element = f"kk_select(kk_mask_first({run.part}), {element}, kk_set1({neutral}))"
-                self.block.line(f"{partial} = {lanes_code(step_function(node.kind), [partial, element], 'float32')};")
-        self.block.line(f"const float {name} = {fold_code(node.kind, partial)};")
-        self.block.known[node] = name
-        return Code(name)
-
-    # sixteen elements -----------------------------------------------------------------------------------------------------------
-
-    def _steps_by_one(self, offset: Dim, symbol: Symbol) -> bool:
-        return symbol.name not in self.nest.axes_of_dim(offset - dim(symbol))
-
-    def _has_lanes(self, node: Expr, symbol: Symbol, guarded: bool = False, reducing: bool = False) -> bool:
-        """Whether sixteen successive elements along an axis can be computed on lanes.
-
-        Where a mask chooses between lanes (`guarded`), both sides are computed, so that reads must lie inside for both.
-        """
-        if symbol.name not in self.nest.axes_of(node):
-            statements = self._needs_statements(node) if guarded or reducing else False
-            return node.dtype == "float32" and not statements and (not guarded or self._reads_inside(node))
-        if isinstance(node, Read):
-            offset = node.indices[0]
-            assert isinstance(offset, Int)
-            direct = node.dtype == "float32" and self._steps_by_one(offset.value, symbol)
-            return direct and not (guarded and (self._needs_statements(node) or not self._reads_inside(node)))
-        if isinstance(node, Apply):
-            capable = has_lanes(node.function, node.arguments[0].dtype)
-            return capable and all(self._has_lanes(a, symbol, guarded, reducing) for a in node.arguments)
-        if isinstance(node, Select):
-            return node.dtype == "float32" and self._select_has_lanes(node, symbol, guarded, reducing)
-        if isinstance(node, Reduce):
-            fixed = all(symbol.name not in self.nest.axes_of_dim(extent_of(a)) for a in node.axes)
-            return fixed and not guarded and node.dtype == "float32" and self._has_lanes(node.body, symbol, False, True)
-        return False
-
-    def _select_has_lanes(self, node: Select, symbol: Symbol, guarded: bool, reducing: bool) -> bool:
-        branches = (node.then, node.otherwise)
-        if symbol.name not in self.nest.axes_of(node.condition):
-            plain = not any(map(self._needs_statements, (node.condition, *branches)))
-            return plain and all(self._has_lanes(b, symbol, guarded, reducing) for b in branches)
-        return self._has_lanes(node.condition, symbol, guarded, reducing) and all(
-            self._has_lanes(b, symbol, True, reducing) for b in branches
-        )
-
-    def _reads_inside(self, node: Expr) -> bool:
-        """Whether every read provably lies inside its tensor, whatever a guard would say."""
-        if isinstance(node, Read):
-            offset = node.indices[0]
-            assert isinstance(offset, Int)
-            return is_nonnegative(offset.value) and is_nonnegative(product(node.value.shape) - 1 - offset.value)
-        return all(map(self._reads_inside, children(node)))
-
-    def _hoist_lanes(self, node: Expr, symbol: Symbol) -> None:
-        """Before a loop over lanes: the constants of it, one in all lanes. What a guard or another loop protects stays inside."""
-        if node in self.block.lanes or isinstance(node, (Const, Int)):
-            return
-        if symbol.name not in self.nest.axes_of(node):
-            if node.dtype == "float32":
-                text = self.scalar(node).text
-                self.block.lanes[node] = self._fresh(f"{self._name_for(node)}_lanes")
-                self.block.line(f"const kk_f32 {self.block.lanes[node]} = kk_set1({text});")
-            return
-        if isinstance(node, Read):
-            self._hoist_indices(node, {symbol.name})
-        elif not isinstance(node, Reduce):
-            for child in (node.condition,) if isinstance(node, Select) else children(node):
-                self._hoist_lanes(child, symbol)
-
-    def lanes(self, node: Expr, run: _Run) -> str:
-        """C text of sixteen elements (a kk_f32, or a kk_mask of bools)."""
-        if node in self.block.lanes:
-            return self.block.lanes[node]
-        if run.axis.name not in self.nest.axes_of(node):
-            return f"kk_set1({self.scalar(node).text})"
-        if isinstance(node, Read):
-            at = f"{self.names[node.value]}{_plus(self._offset(node))}"
-            return f"kk_load_part({at}, {run.part})" if run.part else f"kk_load({at})"
-        if isinstance(node, Apply):
-            return lanes_code(node.function, [self.lanes(a, run) for a in node.arguments], node.arguments[0].dtype)
-        if isinstance(node, Select):
-            then, otherwise = self.lanes(node.then, run), self.lanes(node.otherwise, run)
-            if run.axis.name not in self.nest.axes_of(node.condition):
-                return f"({self.scalar(node.condition).inside(CHOICE + 1)} ? {then} : {otherwise})"
-            return f"kk_select({self.lanes(node.condition, run)}, {then}, {otherwise})"
-        assert isinstance(node, Reduce)
-        name = self._fresh(_RESULT_NAMES[node.kind])
-        neutral = neutral_code(node.kind, "float32").text
-        self.block.line(f"kk_f32 {name} = {'kk_zero()' if node.kind == 'sum' else f'kk_set1({neutral})'};")
-        with self._nested(list(node.axes)):
-            self._share(node.body, run)
-            step = lanes_code(step_function(node.kind), [name, self.lanes(node.body, run)], "float32")
-            self.block.line(f"{name} = {step};")
-        self.block.lanes[node] = name
-        return name
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-def _factor(value: Dim) -> str:
-    return factor(to_c(value))
-
-
-def _plus(offset: Dim) -> str:
-    text = to_c(offset)
-    return "" if text == "0" else f" - {text[1:]}" if text.startswith("-") else f" + {text}"
-
-
-def _takes_sixteen(node: Expr) -> bool:
-    return isinstance(node, Apply) and node.function in ONE_LANE and node.dtype == "float32"
-
-
-def _unguarded_reads(node: Expr) -> Iterator[Read]:
-    if isinstance(node, Read):
-        yield node
-    for child in (node.condition,) if isinstance(node, Select) else children(node):
-        yield from _unguarded_reads(child)
-
-
-def _wrapped_index(node: Select) -> tuple[Expr, Dim] | None:
-    """(index, extent) of `index < 0 ? index + extent : index`."""
-    index, sum_ = node.otherwise, node.then
-    if node.dtype != "int64" or not isinstance(sum_, Apply) or sum_.function != "add":
-        return None
-    extent = sum_.arguments[1]
-    if not isinstance(extent, Int) or sum_.arguments[0] != index or node.condition != apply("lt", index, integer(0)):
-        return None
-    return index, extent.value
 
 
 __all__ = ["emit_body"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from kaoken.ir.dims import Call, Dim, Symbol, dim, is_nonnegative, substitute
+from kaoken.ir.dims import Call, Dim, Symbol, dim, is_nonnegative, product, substitute
 from kaoken.ir.expr import (
     Apply,
     Cast,
@@ -24,6 +24,8 @@ from kaoken.ir.expr import (
     extent_of,
     integer,
     map_children,
+    reduce,
+    rewrite,
     select,
 )
 from kaoken.ir.graph import Value
@@ -78,6 +80,10 @@ class Nest:
                 found.add(symbol.name)
         return found
 
+    def used_axes(self) -> set[str]:
+        """Names of all axes that anything depends on."""
+        return self.axes_of(self.body).union(self.axes_of_dim(self.offset), *map(self.axes_of, self.indices.values()))
+
     def needed_indices(self, value: Dim) -> list[Symbol]:
         """The symbols from data that an offset is made of, in the order in which they were made."""
         used = value.symbols()
@@ -99,12 +105,14 @@ def _with_named_reductions(node: Expr, depth: int = 0) -> Expr:
     if not isinstance(node, Reduce):
         return map_children(node, lambda child: _with_named_reductions(child, depth))
     named: dict[Symbol, Expr] = {}
-    axes = []
-    for n, symbol in enumerate(node.axes):
+    axes: list[Symbol] = []
+    for symbol in node.axes:
         before = {s: e.value for s, e in named.items() if isinstance(e, Int)}
-        axes.append(axis(f"k{depth + n}", substitute(extent_of(symbol), before)))
-        named[symbol] = Int(dim(axes[-1]))
-    return Reduce(node.kind, tuple(axes), _with_named_reductions(bind(node.body, named), depth + len(axes)))
+        own = axis(f"k{depth + len(axes)}", substitute(extent_of(symbol), before))
+        named[symbol] = Int(dim(own))
+        if extent_of(own) != 1:
+            axes.append(own)
+    return reduce(node.kind, tuple(axes), _with_named_reductions(bind(node.body, named), depth + len(axes)))
 
 
 class _Flattener:
@@ -237,8 +245,7 @@ def _joined(nest: Nest) -> Nest:
             n += 1
             continue
         made = nest.bound({j: Int(value)}, (*nest.axes[:n], both, *nest.axes[n + 2 :]))
-        used = made.axes_of(made.body).union(made.axes_of_dim(made.offset), *map(made.axes_of, made.indices.values()))
-        if i.name in used:
+        if i.name in made.used_axes():
             n += 1
         else:
             nest, n = made, 0
@@ -286,6 +293,29 @@ def segments(nest: Nest, inner: Symbol) -> list[Nest]:
     return pieces
 
 
+def by_rows(nest: Nest, outer: Sequence[Symbol]) -> Nest:
+    """Offsets that need no more of the outer axes than the number of the row say so: `row * 64 + i2`."""
+    if len(outer) < 2:
+        return nest
+    row = axis("row", product(extent_of(a) for a in outer))
+    *others, last = outer
+    value = dim(row)
+    for n, symbol in enumerate(others):
+        value = value - dim(symbol) * product(extent_of(a) for a in outer[n + 1 :])
+
+    def numbered(offset: Dim) -> Dim:
+        changed = substitute(offset, {last: value})
+        return offset if changed.symbols() & set(outer) else changed
+
+    def leaf(node: Expr) -> Expr | None:
+        if not isinstance(node, Read) or not isinstance(node.indices[0], Int):
+            return None
+        return Read(node.value, (Int(numbered(node.indices[0].value)),))
+
+    indices = {s: rewrite(e, leaf) for s, e in nest.indices.items()}
+    return Nest(nest.axes, rewrite(nest.body, leaf), numbered(nest.offset), indices)
+
+
 def _cuts(node: Expr, inner: Symbol) -> Iterator[int]:
     """Where comparisons of the axis with literals change."""
     if isinstance(node, Apply) and node.function in ("lt", "le", "gt", "ge", "eq", "ne"):
@@ -302,4 +332,4 @@ def _cuts(node: Expr, inner: Symbol) -> Iterator[int]:
         yield from _cuts(child, inner)
 
 
-__all__ = ["IndexUse", "Nest", "build_nest", "index_use", "innermost", "reductions", "segments", "wrapped"]
+__all__ = ["IndexUse", "Nest", "build_nest", "by_rows", "index_use", "innermost", "reductions", "segments", "wrapped"]

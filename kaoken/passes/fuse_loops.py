@@ -9,6 +9,7 @@ from kaoken.ir.expr import Expr, Formula, Int, Read, axes_for, reads, rewrite, s
 from kaoken.ir.graph import Graph, Node, Value, new_node
 from kaoken.ops import OPS, expand
 from kaoken.ops.compose import read, see_through, unique_reduction_axes
+from kaoken.passes.recomputation import computed_too_often
 
 LARGEST_FORMULA = 200
 """A result whose composed formula would have more nodes than this is stored instead of being computed in its readers."""
@@ -52,6 +53,7 @@ def _stored(graph: Graph, uses: dict[Value, list[Node]]) -> set[Value]:
             stored.update(v for v in node.inputs[: 1 if node.op == "append" else None] if v is not None)
         elif kind in ("reduction", "contraction", "kernel"):
             stored.update(node.outputs)
+    stored |= computed_too_often(graph, stored, _is_kernel)
     weight: dict[Value, int] = {}
     for node in graph.nodes:
         if _is_kernel(node):
