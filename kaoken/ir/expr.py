@@ -237,6 +237,15 @@ def reduce(kind: str, axes: tuple[Symbol, ...], body: Expr) -> Expr:
     return Reduce(kind, axes, body) if axes else body
 
 
+def reads_inside(expression: Expr) -> bool:
+    """Whether every read at known indices provably lies inside its tensor, also where a `select` would not evaluate it."""
+    if isinstance(expression, Read):
+        for index, extent in zip(expression.indices, expression.value.shape, strict=True):
+            if isinstance(index, Int) and not (is_nonnegative(index.value) and is_nonnegative(extent - 1 - index.value)):
+                return False
+    return all(map(reads_inside, children(expression)))
+
+
 def bind(expression: Expr, values: Mapping[Symbol, Expr]) -> Expr:
     """Replace axes by expressions, everywhere, and simplify.
 
@@ -371,6 +380,7 @@ __all__ = [
     "literal",
     "map_children",
     "reads",
+    "reads_inside",
     "reduce",
     "rewrite",
     "select",

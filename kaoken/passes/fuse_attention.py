@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kaoken.ir.dims import Dim, dim
-from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Select, apply, axes_for, axis, literal
+from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Select, apply, axes_for, axis, literal, reads_inside
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ops import OPS
 from kaoken.ops.compose import read, see_through
@@ -134,15 +134,15 @@ class _Matcher:
         return _Found(queries, keys, mixed, facts, self._bias(facts), heads, kv_heads, scale * factor, self._empty_row(facts))
 
     def _terms(self, expression: Expr) -> list[Expr]:
-        """The scores as a sum; a masked fill `select(c, scores, low)` is the scores plus `select(c, 0, low)`."""
+        """The scores as a sum; a masked fill `select(c, scores, low)` is the scores, where always readable, plus `select(c, 0, low)`."""
         if isinstance(expression, Apply) and expression.function == "add":
             return [t for argument in expression.arguments for t in self._terms(argument)]
         if isinstance(expression, Select):
             then, otherwise = literal(expression.then), literal(expression.otherwise)
             zero = apply("sub", *(2 * (_number(0, expression.dtype),)))
-            if otherwise is not None and otherwise <= HIDING and then is None:
+            if otherwise is not None and otherwise <= HIDING and then is None and reads_inside(expression.then):
                 return [*self._terms(expression.then), Select(expression.condition, zero, expression.otherwise)]
-            if then is not None and then <= HIDING and otherwise is None:
+            if then is not None and then <= HIDING and otherwise is None and reads_inside(expression.otherwise):
                 return [*self._terms(expression.otherwise), Select(expression.condition, expression.then, zero)]
         return [expression]
 
