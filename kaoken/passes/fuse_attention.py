@@ -134,7 +134,10 @@ class _Matcher:
         return _Found(queries, keys, mixed, facts, self._bias(facts), heads, kv_heads, scale * factor, self._empty_row(facts))
 
     def _terms(self, expression: Expr) -> list[Expr]:
-        """The scores as a sum; a masked fill `select(c, scores, low)` is the scores, where always readable, plus `select(c, 0, low)`."""
+        """The scores as a sum: a masked fill `select(c, scores, low)` is the scores plus `select(c, 0, low)`.
+
+        Not so where the condition guards the reads, as it does in padding.
+        """
         if isinstance(expression, Apply) and expression.function == "add":
             return [t for argument in expression.arguments for t in self._terms(argument)]
         if isinstance(expression, Select):
