@@ -28,6 +28,8 @@ def rotary_embedding(node: OnnxNode) -> Value:
     size = int(x.shape[3])
     rotary = int(node.attribute("rotary_embedding_dim", 0)) or size
     half = rotary // 2
+    if not 0 < rotary <= size or rotary % 2:
+        raise Unsupported(f"rotary_embedding_dim={rotary} of heads {size} wide")
     tables = []
     for n in (1, 2):
         table = node.input(n)

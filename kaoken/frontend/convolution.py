@@ -31,7 +31,7 @@ def _numbers(node: OnnxNode, name: str, default: int, count: int) -> tuple[int, 
 
 def _window(node: OnnxNode, x: Value, kernel: tuple[int, ...]) -> Window:
     spatial = x.rank - 2
-    if spatial < 1 or len(kernel) != spatial:
+    if spatial < 1 or len(kernel) != spatial or min(kernel) < 1:
         raise Unsupported(f"a window of {list(kernel)} over {x}")
     strides, dilations = _numbers(node, "strides", 1, spatial), _numbers(node, "dilations", 1, spatial)
     mode = node.attribute("auto_pad", "NOTSET")

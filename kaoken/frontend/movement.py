@@ -151,7 +151,7 @@ def split(node: OnnxNode) -> list[Value | None]:
         sizes = [size] * (count - 1)
         sizes.append(extent - size * (count - 1))
     total = sum(sizes, dim(0))
-    if len(sizes) != len(node.names) or (total != extent and None not in (total.constant, extent.constant)):
+    if len(sizes) != len(node.names) or total != extent:
         raise Unsupported(f"sizes {sizes} do not divide an extent of {extent} into {len(node.names)} outputs")
     results: list[Value | None] = []
     start = dim(0)

@@ -370,7 +370,7 @@ def is_nonnegative(expression: Dim) -> bool:
     if not expression.terms:
         return True
     low, _ = bounds(expression)
-    if low is not None and low >= 0:
+    if (low is not None and low >= 0) or _is_nonnegative_by_cases(expression):
         return True
     replaced = _at_extreme_axes(expression)
     if replaced is not expression:
@@ -379,6 +379,28 @@ def is_nonnegative(expression: Dim) -> bool:
     shifted = substitute(expression, shift) if shift else expression
     low, _ = bounds(shifted)
     return low is not None and low >= 0
+
+
+def _is_nonnegative_by_cases(expression: Dim) -> bool:
+    """Whether it follows from what one of its functions is bounded by: the sides of a maximum, the divisor of a rest, ..."""
+    calls = [(m[0][0], c) for m, c in expression.terms if len(m) == 1 and m[0][1] == 1]
+    for call, c in [(a, c) for a, c in calls if isinstance(a, Call)][:3]:
+        rest, enough = expression - c * _call(call.function, call.left, call.right), all
+        try:
+            if call.function in ("max", "min"):
+                cases = [rest + c * call.left, rest + c * call.right]
+                enough = all if (call.function == "max") == (c < 0) else any
+            elif call.function == "mod":
+                cases = [rest + c * (call.right - 1) if c < 0 else rest]
+            elif abs(c) == 1:
+                cases = [(rest + 1) * call.right - 1 - call.left if c < 0 else rest * call.right + call.left]
+            else:
+                cases = [rest * call.right + c * (call.left if c < 0 else call.left - call.right + 1)]
+        except OverflowError:
+            continue
+        if enough(is_nonnegative(case) for case in cases):
+            return True
+    return False
 
 
 def _at_extreme_axes(expression: Dim) -> Dim:
@@ -392,7 +414,7 @@ def _at_extreme_axes(expression: Dim) -> Dim:
     result, changed = dim(0), False
     for monomial, coefficient in expression.terms:
         term = dim(coefficient)
-        monotone = all(_is_atom_nonnegative(atom) for atom, _ in monomial)
+        monotone = all((low := _atom_bounds(atom)[0]) is not None and low >= 0 for atom, _ in monomial)
         for atom, power in monomial:
             base = Dim({((atom, 1),): 1})
             if isinstance(atom, Symbol) and isinstance(atom.upper, Dim) and atom in inner and monotone:
@@ -401,11 +423,6 @@ def _at_extreme_axes(expression: Dim) -> Dim:
                 term = term * base
         result = result + term
     return result if changed else expression
-
-
-def _is_atom_nonnegative(atom: Atom) -> bool:
-    low, _ = _atom_bounds(atom)
-    return low is not None and low >= 0
 
 
 _INTEGERS: dict[str, Callable[[int, int], int]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kaoken.ir.dims import Dim, dim
+from kaoken.ir.dims import Dim, dim, exact_division
 from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, axis, const, integer, reduce, select
 from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ops.pointwise import broadcast_dim, broadcast_shapes
@@ -61,6 +61,9 @@ def _infer_conv(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
         raise ShapeError(f"conv of {x} with {w}")
     if x.shape[1] != w.shape[1] * attrs["group"]:
         raise ShapeError(f"conv of {x.shape[1]} channels in {attrs['group']} groups with weights of {w.shape[1]}")
+    if attrs["group"] < 1 or exact_division(w.shape[0], dim(attrs["group"])) is None or x.dtype != w.dtype:
+        raise ShapeError(f"conv of {x} with {w} in {attrs['group']} groups")
+    _check_bias(inputs, w.shape[0])
     spatial = []
     for n in range(x.rank - 2):
         reach = window_reach(int(w.shape[n + 2]), attrs["dilations"][n])
@@ -102,10 +105,19 @@ define("conv", "contraction", _infer_conv, _conv_formula)
 # conv_transpose: operands x [N,C,...], w [C,M/group,...], bias; attrs strides, dilations, before, extents (spatial), group ----
 
 
+def _check_bias(inputs: Inputs, channels: Dim) -> None:
+    bias = inputs[2] if len(inputs) > 2 else None
+    if bias is not None and bias.shape != (channels,):
+        raise ShapeError(f"a bias of {list(bias.shape)} for {channels} channels")
+
+
 def _infer_conv_transpose(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     x, w = operand(inputs, 0), operand(inputs, 1)
     if x.rank != w.rank or x.rank < 3 or x.shape[1] != w.shape[0]:
         raise ShapeError(f"conv_transpose of {x} with {w}")
+    if attrs["group"] < 1 or exact_division(x.shape[1], dim(attrs["group"])) is None or x.dtype != w.dtype:
+        raise ShapeError(f"conv_transpose of {x} with {w} in {attrs['group']} groups")
+    _check_bias(inputs, w.shape[1] * attrs["group"])
     return [((x.shape[0], w.shape[1] * attrs["group"], *(dim(e) for e in attrs["extents"])), x.dtype)]
 
 

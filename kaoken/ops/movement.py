@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kaoken.ir.dims import Dim, dim, exact_division, is_nonnegative, product
+from kaoken.ir.dims import Dim, dim, exact_division, is_nonnegative, maximum, minimum, product
 from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, const, integer, literal, select
 from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, normalize_axis, operand
@@ -121,7 +121,18 @@ def _slice_formula(node: Node, output: int) -> Formula:
     return Formula(axes, Read(operand(node.inputs, 0), indices))
 
 
-define("slice", "movement", _same_type(lambda x, attrs: attrs["lengths"]), _slice_formula)
+def _slice_shape(x: Value, attrs: Attrs) -> Shape:
+    for extent, start, step, length in zip(x.shape, attrs["starts"], attrs["steps"], attrs["lengths"], strict=True):
+        numbers = extent.constant, dim(start).constant, dim(length).constant
+        if None in numbers or numbers[2] == 0:
+            continue
+        ends = int(dim(start)), int(dim(start)) + step * (int(dim(length)) - 1)
+        if min(ends) < 0 or max(ends) >= int(extent):
+            raise ShapeError(f"slice of {min(ends)}..{max(ends)} from an axis of extent {extent}")
+    return tuple(dim(length) for length in attrs["lengths"])
+
+
+define("slice", "movement", _same_type(_slice_shape), _slice_formula)
 
 
 # fill: no operand; attrs shape, value, dtype: one literal everywhere -----------------------------------------------------------
@@ -212,12 +223,17 @@ define("concat", "pointwise", _infer_concat, _concat_formula)
 
 
 def wrap_index(index: Expr, extent: Dim) -> Expr:
-    """ONNX index: negative counts from the end."""
+    """ONNX index: negative counts from the end. An index that sizes decide is kept inside the extent, as those from data are.
+
+    Raises ShapeError for one that is always outside.
+    """
     if isinstance(index, Int):
         if is_nonnegative(index.value):
-            return index
+            return _inside(index.value, extent)
         if is_nonnegative(-index.value - 1):
-            return Int(index.value + extent)
+            return _inside(index.value + extent, extent)
+        wrapped = (_inside(index.value + extent, extent), _inside(index.value, extent))
+        return select(apply("lt", index, integer(0)), *wrapped)
     elif literal(index) is None and index.dtype != "int64":
         from kaoken.ir.expr import cast
 
@@ -225,9 +241,30 @@ def wrap_index(index: Expr, extent: Dim) -> Expr:
     return select(apply("lt", index, integer(0)), apply("add", index, Int(extent)), index)
 
 
+def _inside(index: Dim, extent: Dim) -> Expr:
+    if is_nonnegative(index - extent) or is_nonnegative(-index - 1):
+        raise ShapeError(f"index {index} is outside an axis of extent {extent}")
+    return Int(maximum(dim(0), minimum(index, extent - 1)))
+
+
+def check_indices(indices: Value, extent: Dim, component: int | None = None) -> None:
+    """Raises ShapeError where a constant index, or one component of constant index tuples, is outside -extent..extent-1."""
+    if indices.dtype not in ("int64", "int32"):
+        raise ShapeError(f"indices of type {indices.dtype}")
+    if indices.data is None or not indices.data.size or extent.constant is None:
+        return
+    numbers = indices.data if component is None else indices.data[..., component]
+    low, high = int(numbers.min()), int(numbers.max())
+    if low < -extent.constant or high >= extent.constant:
+        raise ShapeError(f"index {low if low < -extent.constant else high} is outside an axis of extent {extent}")
+
+
 def _infer_gather(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     x, indices = operand(inputs, 0), operand(inputs, 1)
     axis = normalize_axis(attrs["axis"], x.rank)
+    if x.rank == 0:
+        raise ShapeError("gather from a scalar")
+    check_indices(indices, x.shape[axis])
     return [(x.shape[:axis] + indices.shape + x.shape[axis + 1 :], x.dtype)]
 
 
@@ -246,7 +283,13 @@ define("gather", "movement", _infer_gather, _gather_formula)
 
 def _infer_gather_elements(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     x, indices = operand(inputs, 0), operand(inputs, 1)
-    normalize_axis(attrs["axis"], x.rank)
+    axis = normalize_axis(attrs["axis"], x.rank)
+    if indices.rank != x.rank or x.rank == 0:
+        raise ShapeError(f"gather_elements of {x} with indices {indices}")
+    for n, (own, extent) in enumerate(zip(indices.shape, x.shape, strict=True)):
+        if n != axis and not is_nonnegative(extent - own):
+            raise ShapeError(f"indices of {own} elements along axis {n} of extent {extent}")
+    check_indices(indices, x.shape[axis])
     return [(indices.shape, x.dtype)]
 
 
@@ -265,9 +308,14 @@ define("gather_elements", "movement", _infer_gather_elements, _gather_elements_f
 
 def _infer_gather_nd(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     x, indices = operand(inputs, 0), operand(inputs, 1)
-    depth = indices.shape[-1].constant
+    depth = indices.shape[-1].constant if indices.rank else None
     if depth is None:
         raise ShapeError("the last extent of gather_nd's indices must be a constant")
+    batch = attrs["batch_dims"]
+    if depth < 1 or depth > x.rank - batch or indices.shape[:batch] != x.shape[:batch] or batch >= indices.rank:
+        raise ShapeError(f"gather_nd of {x} with indices {indices} and {batch} batch axes")
+    for n in range(depth):
+        check_indices(indices, x.shape[batch + n], n)
     return [(indices.shape[:-1] + x.shape[attrs["batch_dims"] + depth :], x.dtype)]
 
 
@@ -331,13 +379,14 @@ def _pad_index_formula(node: Node, output: int) -> Formula:
         elif extent == 1:
             indices.append(integer(0))
         elif node.attrs["mode"] == "wrap":
-            indices.append(apply("mod", index, Int(extent)))
+            indices.append(apply("mod", index, Int(maximum(dim(1), extent))))
         elif node.attrs["mode"] == "edge":
             indices.append(apply("max", integer(0), apply("min", index, Int(extent - 1))))
         else:
-            period = 2 * extent - 2
+            period = maximum(dim(1), 2 * extent - 2)
             folded = apply("mod", index, Int(period))
-            indices.append(apply("min", folded, apply("sub", Int(period), folded)))
+            mirrored = apply("min", folded, apply("sub", Int(period), folded))
+            indices.append(apply("min", mirrored, Int(extent - 1)))
     return Formula(axes, Read(x, tuple(indices)))
 
 
@@ -357,7 +406,15 @@ def _reverse_sequence_formula(node: Node, output: int) -> Formula:
     return Formula(axes, Read(x, (*at[:time], index, *at[time + 1 :])))
 
 
-define("reverse_sequence", "movement", _same_type(lambda x, attrs: x.shape), _reverse_sequence_formula)
+def _infer_reverse_sequence(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
+    x, lengths = operand(inputs, 0), operand(inputs, 1)
+    if x.rank < 2 or lengths.shape != (x.shape[attrs["batch_axis"]],):
+        raise ShapeError(f"reverse_sequence of {x} with lengths {lengths}")
+    check_indices(lengths, x.shape[attrs["time_axis"]] + 1)
+    return [(x.shape, x.dtype)]
+
+
+define("reverse_sequence", "movement", _infer_reverse_sequence, _reverse_sequence_formula)
 
 
 def infer_minus_one(shape: list[Dim], total: Dim) -> list[Dim]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kaoken.ir.dims import dim, product
 from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, axis, cast, const, reduce
 from kaoken.ir.graph import Node, Shape, Value
-from kaoken.ops.registry import Attrs, Inputs, define, normalize_axis, operand
+from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, normalize_axis, operand
 
 # norm: operands x, scale or None, shift or None; attrs kind ("layer" or "rms"), axis (first normalised), epsilon --------------
 
@@ -13,6 +13,16 @@ from kaoken.ops.registry import Attrs, Inputs, define, normalize_axis, operand
 def _infer(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     x = operand(inputs, 0)
     normalize_axis(attrs["axis"], x.rank)
+    for value in inputs[1:]:
+        if value is None:
+            continue
+        theirs = x.shape[x.rank - value.rank :]
+        if (
+            value.rank > x.rank
+            or value.dtype != x.dtype
+            or any(a not in (b, 1) for a, b in zip(value.shape, theirs, strict=True))
+        ):
+            raise ShapeError(f"norm of {x} with {value}")
     return [(x.shape, x.dtype)]
 
 
