@@ -1,0 +1,224 @@
+"""Generated loop nests: every scalar function of every type at its edges, casts, indices from data, equal bits everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from op_batches import NAME, build, cache_folder, locked
+
+from kaoken.compiler import CompileOptions, _write, compile_model
+from kaoken.ir.builder import Builder
+from kaoken.ir.dims import dim
+from kaoken.ir.graph import Graph, Value, graph_text
+from kaoken.ir.interpret import run_graph
+from kaoken.ir.scalars import SCALARS
+from kaoken.passes.pipeline import run_passes
+from kaoken.session import Session, SessionError
+
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+FLOATS = ["float32", "float64"]
+LOGICAL = {"and", "or", "xor", "not"}
+OF_FLOATS = {"floor", "ceil", "round", "sqrt", "exp", "log", "tanh", "erf", "sin", "cos", "sigmoid", "isnan", "isinf"}
+OF_INTEGERS = {"bit_and", "bit_or", "bit_xor", "bit_not", "shift_left", "shift_right", "floordiv"}
+
+
+def compiled(graph: Graph) -> Session:
+    """A graph of the IR as a built session; built once while no source changes."""
+    folder = cache_folder() / f"graph-{hashlib.sha256(graph_text(graph).encode()).hexdigest()[:16]}"
+    with locked(folder.with_suffix(".lock")):
+        if not (folder / "report.json").exists():
+            folder.mkdir(exist_ok=True)
+            graph.metadata |= {"config": {}, "source": Path("graph"), "onnx_nodes": len(graph.nodes)}
+            report = _write(folder, NAME, run_passes(graph), None, CompileOptions(), lambda text: None)
+            (folder / "report.json").write_text(json.dumps(report))
+    build(folder)
+    return Session(folder, threads=2)
+
+
+def edges(dtype: str) -> np.ndarray:
+    """Values at which functions of the type change what they do."""
+    if dtype == "bool":
+        return np.array([False, True])
+    if dtype in FLOATS:
+        limits = np.finfo(dtype)
+        special = [
+            0.0,
+            -0.0,
+            1,
+            -1,
+            0.5,
+            -0.5,
+            1.5,
+            2.5,
+            -2.5,
+            3,
+            7,
+            -7,
+            1e-3,
+            20,
+            -20,
+            90,
+            -110,
+            1e6,
+            -1e9,
+            np.inf,
+            -np.inf,
+            np.nan,
+        ]
+        return np.array([*special, limits.max, limits.min, limits.tiny, limits.smallest_subnormal], dtype)
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    values = [low, low + 1, high, high - 1, high // 2, 0, 1, 2, 3, 5, 7, 8, 13, 31, 63, 64, 100]
+    return np.array(values + ([-1, -2, -3, -8, -13] if low else []), dtype)
+
+
+def functions() -> list[tuple[str, str]]:
+    """(function, type of its operands) for everything a loop may be asked for."""
+    found = []
+    for name in SCALARS:
+        if name in LOGICAL:
+            found.append((name, "bool"))
+            continue
+        types = FLOATS if name in OF_FLOATS else INTEGERS if name in OF_INTEGERS else FLOATS + INTEGERS
+        found += [(name, dtype) for dtype in types]
+    return [*found, ("eq", "bool"), ("ne", "bool"), ("max", "bool"), ("min", "bool")]
+
+
+@pytest.fixture(scope="module")
+def table() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Every function on all pairs of edges, by C and by NumPy."""
+    graph = Graph("functions")
+    builder, feeds = Builder(graph), {}
+    operands: dict[tuple[str, int], Value] = {}
+    for dtype in [*FLOATS, *INTEGERS, "bool"]:
+        column = edges(dtype)[:, None]
+        for n, array in enumerate((np.broadcast_to(column, (column.size, column.size)), column.reshape(1, -1))):
+            value = Value(f"{dtype}_{n}", tuple(map(dim, array.shape)), dtype)
+            operands[dtype, n] = value
+            graph.inputs.append(value)
+            feeds[value.name] = np.ascontiguousarray(array)
+    for name, dtype in functions():
+        result = builder.add(name, [operands[dtype, n] for n in range(SCALARS[name].arity)], f"{name}_{dtype}")
+        graph.outputs.append((result.name, result))
+    theirs = run_graph(graph, feeds, {})
+    session = compiled(graph)
+    return dict(zip([o.name for o in session.get_outputs()], session.run(None, feeds), strict=True)), theirs
+
+
+@pytest.mark.parametrize(("name", "dtype"), functions())
+def test_a_function_is_what_its_formula_says_at_all_edges(name: str, dtype: str, table: tuple) -> None:
+    ours, theirs = (side[f"{name}_{dtype}"] for side in table)
+    assert ours.dtype == theirs.dtype and ours.shape == theirs.shape
+    if ours.dtype.kind != "f":
+        np.testing.assert_array_equal(ours, theirs)
+        return
+    ulps = {"pow": 80, "sin": 4, "cos": 4}.get(name, 4)
+    finite = np.isfinite(theirs)
+    np.testing.assert_array_equal(ours[~finite], theirs[~finite])
+    tolerance = ulps * np.finfo(dtype).eps
+    np.testing.assert_allclose(ours[finite], theirs[finite], rtol=tolerance, atol=3 * np.finfo(dtype).smallest_subnormal)
+
+
+def truncated(value: float, dtype: str) -> int:
+    """What kk_scalar.h says a float becomes."""
+    wide = 64 if dtype in ("int64", "uint64", "uint32") else 32
+    limit = 2 ** (wide - 1)
+    if dtype == "uint64" and 2.0**63 <= value < 2.0**64:
+        return int(value)
+    whole = int(value) if np.isfinite(value) and -limit <= int(value) < limit else -limit
+    return whole % 2 ** (8 * np.dtype(dtype).itemsize)
+
+
+def test_casts_keep_wrap_or_give_the_lowest_value() -> None:
+    graph = Graph("casts")
+    builder, feeds, pairs = Builder(graph), {}, []
+    types = [*FLOATS, *INTEGERS, "bool"]
+    for source in types:
+        array = edges(source)
+        if source in FLOATS:
+            array = np.concatenate(
+                [array, np.array([2.0**31, -(2.0**31), 2.0**32, 2.0**63, -(2.0**63), 2.0**64, 255.9, -128.9], source)]
+            )
+        value = Value(source, (dim(array.size),), source)
+        graph.inputs.append(value)
+        feeds[source] = array
+        for target in types:
+            if target != source:
+                result = builder.add("cast", [value], f"{source}_to_{target}", to=target)
+                graph.outputs.append((result.name, result))
+                pairs.append((source, target))
+    session = compiled(graph)
+    for (source, target), ours in zip(pairs, session.run(None, feeds), strict=True):
+        if source in FLOATS and target in INTEGERS:
+            expected = np.array([truncated(float(v), target) for v in feeds[source]], np.uint64).astype(target)
+        else:
+            with np.errstate(all="ignore"):
+                expected = feeds[source].astype(target)
+        np.testing.assert_array_equal(ours, expected, err_msg=f"{source} to {target}")
+
+
+def model(
+    nodes: list, inputs: dict[str, tuple[int, list]], outputs: list[str], path: Path, dims: dict[str, str] | None = None
+) -> Session:
+    """An ONNX graph of float, int32 or int64 inputs as a built session."""
+    given = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
+    graph = helper.make_graph(nodes, "g", given, [onnx.ValueInfoProto(name=name) for name in outputs])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path / "m.onnx")
+    compile_model(path / "m.onnx", path / "out", CompileOptions(name=NAME, dims=dims or {}))
+    build(path / "out")
+    return Session(path / "out")
+
+
+def test_inputs_that_are_indices_are_checked_as_onnx_defines_them(tmp_path: Path) -> None:
+    """Of either type, into axes of several extents and of symbolic ones, and the parts of an index tuple each by its own."""
+    nodes = [
+        helper.make_node("Gather", ["x", "short"], ["a"], axis=0),
+        helper.make_node("Gather", ["x", "long"], ["b"], axis=1),
+        helper.make_node("Gather", ["z", "long"], ["c"], axis=0),
+        helper.make_node("GatherND", ["x", "pair"], ["d"]),
+    ]
+    inputs = {
+        "x": (TensorProto.FLOAT, [3, 5]),
+        "z": (TensorProto.FLOAT, ["n"]),
+        "short": (TensorProto.INT32, [2]),
+        "long": (TensorProto.INT64, [2]),
+        "pair": (TensorProto.INT64, [2, 2]),
+    }
+    session = model(nodes, inputs, ["a", "b", "c", "d"], tmp_path, {"n": "1..9"})
+    x, z = np.arange(15, dtype=np.float32).reshape(3, 5), np.arange(4, dtype=np.float32)
+    good = {"x": x, "z": z, "short": np.int32([2, -3]), "long": np.int64([3, -4]), "pair": np.int64([[2, 4], [-3, -5]])}
+    a, b, c, d = session.run(None, good)
+    np.testing.assert_array_equal(a, x[[2, -3]])
+    np.testing.assert_array_equal(b, x[:, [3, -4]])
+    np.testing.assert_array_equal(c, z[[3, -4]])
+    np.testing.assert_array_equal(d, [x[2, 4], x[0, 0]])
+    for name, bad in (
+        ("short", np.int32([3, 0])),
+        ("short", np.int32([0, -4])),
+        ("long", np.int64([4, 0])),
+        ("long", np.int64([0, -(2**63)])),
+        ("pair", np.int64([[3, 0], [0, 0]])),
+        ("pair", np.int64([[0, 0], [0, 5]])),
+    ):
+        with pytest.raises(SessionError, match="out of bounds"):
+            session.run(None, {**good, name: bad})
+
+
+def test_computed_indices_are_kept_inside(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Add", ["i", "i"], ["twice"]), helper.make_node("Gather", ["x", "twice"], ["y"])]
+    session = model(nodes, {"x": (TensorProto.FLOAT, [3, 20]), "i": (TensorProto.INT64, [4])}, ["y"], tmp_path)
+    x = np.arange(60, dtype=np.float32).reshape(3, 20)
+    (y,) = session.run(None, {"x": x, "i": np.int64([1, -1, 2**61, -(2**61)])})
+    np.testing.assert_array_equal(y, x[[2, 1, 2, 0]])
+
+
+def test_gathering_from_an_empty_axis_reads_nothing(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Add", ["i", "i"], ["twice"]), helper.make_node("Gather", ["x", "twice"], ["y"])]
+    session = model(nodes, {"x": (TensorProto.FLOAT, ["n"]), "i": (TensorProto.INT64, [3])}, ["y"], tmp_path, {"n": "0..4"})
+    np.testing.assert_array_equal(session.run(None, {"x": np.zeros(0, np.float32), "i": np.int64([0, 1, 2])})[0], np.zeros(3))
+    np.testing.assert_array_equal(session.run(None, {"x": np.ones(2, np.float32), "i": np.int64([0, 1, 2])})[0], np.ones(3))
