@@ -143,6 +143,11 @@ def test_every_unsupported_operator_is_named_at_once(folder: Path) -> None:
         (model_of(node("GatherElements", "x i"), i=np.zeros((5, 5), np.int64)), "indices of 5 elements along axis 1"),
         (model_of(node("GatherND", "x i"), i=np.zeros((2, 3), np.int64)), "gather_nd of"),
         (model_of(node("GatherND", "x i"), i=np.array([[5, 0]])), "index 5 is outside"),
+        (model_of(node("ScatterND", "x i u"), i=np.array([[2]]), u=np.zeros((1, 3), np.float32)), "index 2 is outside"),
+        (
+            model_of(node("ScatterElements", "x i u"), i=np.array([[0, -3]]), u=np.zeros((1, 2), np.float32)),
+            "index -3 is outside",
+        ),
         (model_of(node("LayerNormalization", "x w"), w=np.zeros(4, np.float32)), "norm of x"),
         (
             model_of(node("Conv", "x w b"), shape=(1, 2, 5), w=np.zeros((4, 2, 3), np.float32), b=np.zeros(3, np.float32)),

@@ -7,7 +7,7 @@ from kaoken.ir.expr import TRUE, Expr, Formula, Int, Read, apply, axes_for, axis
 from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ir.scalars import neutral_element
 from kaoken.ops.compose import read
-from kaoken.ops.movement import gather_nd_index, wrap_index
+from kaoken.ops.movement import check_indices, gather_nd_index, wrap_index
 from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, normalize_axis, operand
 
 COMBINE = {"none": "", "add": "add", "mul": "mul", "max": "max", "min": "min"}
@@ -68,6 +68,8 @@ def _infer_nd(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     expected = indices.shape[:-1] + x.shape[depth:]
     if updates.shape != expected or x.dtype != updates.dtype:
         raise ShapeError(f"scatter_nd takes updates {x.dtype}{list(expected)}, not {updates}")
+    for n in range(depth):
+        check_indices(indices, x.shape[n], n)
     return [(x.shape, x.dtype)]
 
 
@@ -104,9 +106,10 @@ define("scatter_nd", "reduction", _infer_nd, _nd_formula)
 
 def _infer_elements(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     x, indices, updates = (operand(inputs, n) for n in range(3))
-    normalize_axis(attrs["axis"], x.rank)
-    if x.rank != indices.rank or indices.shape != updates.shape or x.dtype != updates.dtype:
+    over = normalize_axis(attrs["axis"], x.rank)
+    if x.rank != indices.rank or indices.shape != updates.shape or x.dtype != updates.dtype or x.rank == 0:
         raise ShapeError(f"scatter_elements into {x} with {indices} and {updates}")
+    check_indices(indices, x.shape[over])
     return [(x.shape, x.dtype)]
 
 
