@@ -71,6 +71,11 @@ def symbols(case: Case) -> dict[str, int]:
     return {f"n{size}": size for size in case.sizes if any(size in value.shape for value in case.feeds().values())}
 
 
+def dims_of(batch: Batch) -> dict[str, str]:
+    """The bounds of a batch's symbols."""
+    return {name: f"0..{UPPER}" for n in batch.cases for name in symbols(CASES[n])} if batch.symbolic else {}
+
+
 def merged_model(batch: Batch) -> onnx.ModelProto:
     """The cases' models side by side; names of case 12 begin with `c12_`."""
     graph = onnx.GraphProto(name="cases")
@@ -114,8 +119,7 @@ def compile_batch(batch: Batch) -> Path:
         if not (folder / "report.json").exists():
             source = folder.with_suffix(".onnx")
             source.write_bytes(model)
-            dims = {name: f"0..{UPPER}" for n in batch.cases for name in symbols(CASES[n])} if batch.symbolic else {}
-            compile_model(source, folder, CompileOptions(name=NAME, dims=dims))
+            compile_model(source, folder, CompileOptions(name=NAME, dims=dims_of(batch)))
     return folder
 
 
@@ -131,7 +135,8 @@ def build(folder: Path, flags: Sequence[str] = BASELINE) -> None:
         objects = runtime_objects(folder, flags)
         target.parent.mkdir(exist_ok=True)
         made = target.with_suffix(".new")
-        sources = [folder / f"{NAME}.c", folder / f"{NAME}_kernels.c", *objects]
+        levels = [] if "-DKK_BASELINE_ONLY" in flags else sorted(folder.glob(f"{NAME}_kernels_*.c"))
+        sources = [folder / f"{NAME}.c", folder / f"{NAME}_kernels.c", *levels, *objects]
         run_compiler([compiler(), *WARNINGS, *flags, "-shared", "-fPIC", *map(str, sources), "-o", str(made), "-lm", "-lpthread"])
         made.rename(target)
 
