@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from kaoken.emit.nests import Nest
+from kaoken.emit.nests import Nest, wrapped_index
 from kaoken.emit.scalar_code import CHOICE, ONE_LANE, Code, apply_code, call, cast_code, dim_code, literal_code, neutral_code
 from kaoken.emit.vector_code import fold_code, has_lanes, lanes_code, step_function
 from kaoken.ir.dims import Dim, Symbol, dim, factor, is_nonnegative, product, to_c
 from kaoken.ir.dtypes import C_TYPES
-from kaoken.ir.expr import Apply, Cast, Const, Expr, Int, Read, Reduce, Select, apply, children, extent_of, integer
+from kaoken.ir.expr import Apply, Cast, Const, Expr, Int, Read, Reduce, Select, children, extent_of, integer
 from kaoken.ir.graph import Value
 
 LANES = 16
@@ -140,7 +140,7 @@ class Writer:
             return
         if isinstance(node, Reduce):
             varying = varying | {a.name for a in node.axes}
-            if not all(is_nonnegative(extent_of(a) - 1) for a in node.axes):
+            if not self._runs(node):
                 self._hoist_reductions(node.body, varying)
                 return
         for child in children(node):
@@ -150,6 +150,11 @@ class Writer:
         """What of the whole element does not depend on the axes `varying`."""
         self._hoist(self.nest.body, varying)
         self.define_fixed(self.nest.offset, varying)
+
+    def _runs(self, node: Reduce) -> bool:
+        """Whether a reduction is known to be of at least one element."""
+        extents = [extent_of(a) for a in node.axes]
+        return all(e in self.nest.doubtful or is_nonnegative(e - 1) for e in extents)
 
     def _hoist_reductions(self, node: Expr, varying: set[str]) -> None:
         """Inside a loop that may be empty: reductions alone, whose reads are within loops of their own."""
@@ -212,7 +217,7 @@ class Writer:
         return name
 
     def share(self, body: Expr, run: Run | None = None) -> None:
-        """Locals for reads and functions of one lane that the body needs more than once."""
+        """Locals for what the body needs more than once."""
         counts: Counter[Expr] = Counter()
         order: list[Expr] = []
 
@@ -235,7 +240,7 @@ class Writer:
 
         count(body)
         for node in order:
-            if counts[node] > 1 and (isinstance(node, (Read, Reduce)) or _takes_sixteen(node)):
+            if counts[node] > 1 and isinstance(node, (Read, Reduce, Apply)) and (run is None or node.dtype == "float32"):
                 if isinstance(node, Read):
                     self._hoist_indices(node, set())
                 self._local(node, run)
@@ -279,7 +284,7 @@ class Writer:
         return apply_code(node.function, [self.scalar(a) for a in node.arguments], node.arguments[0].dtype)
 
     def _select(self, node: Select) -> Code:
-        index = _wrapped_index(node)
+        index = wrapped_index(node)
         if index is not None:
             return call("kk_wrap_index", self.scalar(index[0]), to_c(index[1]))
         condition = self.scalar(node.condition)
@@ -290,7 +295,8 @@ class Writer:
         self.block.line(f"{C_TYPES[node.dtype]} {name};")
         with self.block.braces(f"if ({condition.text})"):
             self.block.line(f"{name} = {self.scalar(node.then).text};")
-        with self.block.braces("else"):
+        self.block.lines.pop()
+        with self.block.braces("} else"):
             self.block.line(f"{name} = {self.scalar(node.otherwise).text};")
         return Code(name)
 
@@ -334,7 +340,7 @@ class Writer:
         neutral = neutral_code(node.kind, "float32").text
         self.block.line(f"kk_f32 {partial} = {'kk_zero()' if node.kind == 'sum' else f'kk_set1({neutral})'};")
         with self._nested(list(node.axes[:-1])):
-            if all(is_nonnegative(extent_of(a) - 1) for a in node.axes):
+            if self._runs(node):
                 self.hoist_lanes(node.body, node.axes[-1])
             for run in self.sixteens(node.axes[-1]):
                 self.share(node.body, run)
@@ -421,7 +427,7 @@ class Writer:
         if isinstance(node, Select):
             then, otherwise = self.lanes(node.then, run), self.lanes(node.otherwise, run)
             if run.axis.name not in self.nest.axes_of(node.condition):
-                return f"({self.scalar(node.condition).inside(CHOICE + 1)} ? {then} : {otherwise})"
+                return f"{self.scalar(node.condition).inside(CHOICE + 1)} ? {then} : {otherwise}"
             return f"kk_select({self.lanes(node.condition, run)}, {then}, {otherwise})"
         assert isinstance(node, Reduce)
         name = self._fresh(_RESULT_NAMES[node.kind])
@@ -449,17 +455,6 @@ def _unguarded_reads(node: Expr) -> Iterator[Read]:
         yield node
     for child in (node.condition,) if isinstance(node, Select) else children(node):
         yield from _unguarded_reads(child)
-
-
-def _wrapped_index(node: Select) -> tuple[Expr, Dim] | None:
-    """(index, extent) of `index < 0 ? index + extent : index`."""
-    index, sum_ = node.otherwise, node.then
-    if node.dtype != "int64" or not isinstance(sum_, Apply) or sum_.function != "add":
-        return None
-    extent = sum_.arguments[1]
-    if not isinstance(extent, Int) or sum_.arguments[0] != index or node.condition != apply("lt", index, integer(0)):
-        return None
-    return index, extent.value
 
 
 __all__ = ["FEWEST_FOR_LANES", "Block", "Run", "Writer", "plus"]

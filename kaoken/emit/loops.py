@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 
 from kaoken.emit.loop_values import FEWEST_FOR_LANES, Writer, plus
 from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, segments
-from kaoken.ir.dims import Dim, Symbol, factor, is_nonnegative, product, to_c
+from kaoken.ir.dims import Dim, Symbol, factor, product, to_c
 from kaoken.ir.dtypes import DType
 from kaoken.ir.expr import Expr, Formula, extent_of
 from kaoken.ir.graph import Value
@@ -32,9 +32,8 @@ class _Emitter(Writer):
             block.line("(void)t;")
             block.line("(void)y;")
             return "\n".join(block.lines)
-        unproven = [extent_of(a) for a in nest.axes if not is_nonnegative(extent_of(a) - 1)]
-        if unproven:
-            block.line(f"if ({to_c(product(unproven))} == 0)")
+        if nest.doubtful:
+            block.line(f"if ({' || '.join(f'{to_c(extent)} <= 0' for extent in nest.doubtful)})")
             block.line("    return;")
         inner = innermost(nest)
         outer = [a for a in nest.axes if a not in inner]

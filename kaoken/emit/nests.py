@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kaoken.ir.dims import Call, Dim, Symbol, dim, is_nonnegative, product, substitute
 from kaoken.ir.expr import (
+    TRUE,
     Apply,
     Cast,
     Expr,
@@ -44,19 +46,20 @@ class Nest:
     """What is computed at each point of the axes.
 
     Reads in `body` have one index, the offset in memory. `indices` are the symbols that stand for what comes from data, with the
-    expressions that give them. `offset` is where the element goes.
+    expressions that give them. `offset` is where the element goes. `doubtful` are extents that may be 0 in a call.
     """
 
     axes: tuple[Symbol, ...]
     body: Expr
     offset: Dim
     indices: dict[Symbol, Expr]
+    doubtful: tuple[Dim, ...] = ()
 
     def bound(self, values: dict[Symbol, Expr], axes: Sequence[Symbol]) -> Nest:
         """The nest with axes replaced by expressions of other axes."""
         integers = {s: e.value for s, e in values.items() if isinstance(e, Int)}
         indices = {s: bind(e, values) for s, e in self.indices.items()}
-        return Nest(tuple(axes), bind(self.body, values), substitute(self.offset, integers), indices)
+        return Nest(tuple(axes), bind(self.body, values), substitute(self.offset, integers), indices, self.doubtful)
 
     def axes_of(self, node: Expr) -> set[str]:
         """Names of the loop axes that an expression depends on, through indices from data too, its own reductions' excepted."""
@@ -97,22 +100,46 @@ def build_nest(formula: Formula, place: Place, store: Store, trusted: set[IndexU
     body = flat.visit(_with_named_reductions(formula.body))
     offset = store([dim(a) for a in formula.axes], flat.index)
     axes = tuple(a for a in formula.axes if extent_of(a) != 1)
-    return _joined(_split(Nest(axes, body, offset, flat.indices)))
+    doubtful = tuple(dict.fromkeys(extent_of(a) for a in axes if not is_nonnegative(extent_of(a) - 1)))
+    return _joined(_split(Nest(axes, body, offset, flat.indices, doubtful)))
 
 
-def _with_named_reductions(node: Expr, depth: int = 0) -> Expr:
-    """Reduction axes named by how deep they stand, so that reductions which compute the same are equal."""
-    if not isinstance(node, Reduce):
-        return map_children(node, lambda child: _with_named_reductions(child, depth))
-    named: dict[Symbol, Expr] = {}
+def _with_named_reductions(expression: Expr) -> Expr:
+    """Reduction axes named by how many stand inside them, so that reductions which compute the same are equal."""
+    counter = itertools.count()
+
+    def distinct(node: Expr) -> Expr:
+        if isinstance(node, Reduce):
+            renamed = _renamed(node, [f"own{next(counter)}" for _ in node.axes])
+            return replace(renamed, body=distinct(renamed.body))
+        return map_children(node, distinct)
+
+    def named(node: Expr) -> Expr:
+        if not isinstance(node, Reduce):
+            return map_children(node, named)
+        body = named(node.body)
+        first = _height(body)
+        made = _renamed(replace(node, body=body), [f"k{first + n}" for n in range(len(node.axes))])
+        return reduce(made.kind, tuple(a for a in made.axes if extent_of(a) != 1), made.body)
+
+    return named(distinct(expression))
+
+
+def _renamed(node: Reduce, names: list[str]) -> Reduce:
+    """The reduction with other names for its axes; one of extent 1 is 0 in the body."""
+    mapping: dict[Symbol, Expr] = {}
     axes: list[Symbol] = []
-    for symbol in node.axes:
-        before = {s: e.value for s, e in named.items() if isinstance(e, Int)}
-        own = axis(f"k{depth + len(axes)}", substitute(extent_of(symbol), before))
-        named[symbol] = Int(dim(own))
-        if extent_of(own) != 1:
-            axes.append(own)
-    return reduce(node.kind, tuple(axes), _with_named_reductions(bind(node.body, named), depth + len(axes)))
+    for symbol, name in zip(node.axes, names, strict=True):
+        before = {s: e.value for s, e in mapping.items() if isinstance(e, Int)}
+        axes.append(axis(name, substitute(extent_of(symbol), before)))
+        mapping[symbol] = Int(dim(axes[-1]))
+    return Reduce(node.kind, tuple(axes), bind(node.body, mapping))
+
+
+def _height(node: Expr) -> int:
+    """How many loops the reductions in an expression nest."""
+    inner = max(map(_height, children(node)), default=0)
+    return inner + len(node.axes) if isinstance(node, Reduce) else inner
 
 
 class _Flattener:
@@ -126,27 +153,21 @@ class _Flattener:
 
     def read(self, node: Read) -> Expr:
         at: list[Dim] = []
-        guards: list[Dim] = []
+        filled: Expr = TRUE
         for given, extent in zip(node.indices, node.value.shape, strict=True):
             if isinstance(given, Int):
                 at.append(given.value)
                 continue
             if extent == 0:
                 return const(0, node.dtype)
-            if not is_nonnegative(extent - 1):
-                guards.append(extent)
-            at.append(dim(0) if extent == 1 else self.index(self.inside(given, extent), extent))
-        result: Expr = Read(node.value, (Int(self.place(node.value, at)),))
-        for extent in guards:
-            result = select(apply("gt", Int(extent), integer(0)), result, const(0, node.dtype))
-        return result
-
-    def inside(self, given: Expr, extent: Dim) -> Expr:
-        """The index, and unless it was checked before, clamped."""
-        visited = cast(self.visit(given), "int64")
-        if index_use(given, extent) in self.trusted:
-            return visited
-        return apply("min", apply("max", visited, integer(0)), Int(extent - 1))
+            checked = index_use(given)
+            trusted = checked is not None and checked in self.trusted and checked.extent == extent
+            index = cast(self.visit(given), "int64")
+            if not trusted:
+                index = apply("min", apply("max", index, integer(0)), Int(extent - 1))
+                filled = apply("and", filled, apply("gt", Int(extent), integer(0)))
+            at.append(dim(0) if extent == 1 else self.index(index, extent))
+        return select(filled, Read(node.value, (Int(self.place(node.value, at)),)), const(0, node.dtype))
 
     def index(self, expression: Expr, extent: Dim | None = None) -> Dim:
         """A symbol that stands for an int64 expression from data."""
@@ -171,11 +192,37 @@ class IndexUse:
     step: int = 1
 
 
-def index_use(index: Expr, extent: Dim) -> IndexUse | None:
-    """What an index into an axis uses, if that is a tensor's elements just as they are: all, or one place of each last row."""
-    element = index.otherwise if isinstance(index, Select) else index
-    if not isinstance(index, Select) or index != wrapped(element, extent):
+def wrapped_index(node: Expr) -> tuple[Expr, Dim] | None:
+    """(index, extent) of `index < 0 ? index + extent : index`."""
+    if not isinstance(node, Select) or not isinstance(node.then, Apply) or node.then.function != "add":
         return None
+    index, (summand, extent) = node.otherwise, node.then.arguments
+    if not isinstance(extent, Int) or summand != index or node.condition != apply("lt", index, integer(0)):
+        return None
+    return index, extent.value
+
+
+def index_uses(formula: Formula) -> list[IndexUse]:
+    """Every use of a tensor's elements as ONNX indices: to gather by, or to scatter to."""
+    found: list[IndexUse] = []
+
+    def visit(node: Expr) -> None:
+        use = index_use(node)
+        if use is not None:
+            found.append(use)
+        for child in children(node):
+            visit(child)
+
+    visit(formula.body)
+    return list(dict.fromkeys(found))
+
+
+def index_use(index: Expr) -> IndexUse | None:
+    """What an index into an axis uses, if that is a tensor's elements just as they are: all, or one place of each last row."""
+    found = wrapped_index(index)
+    if found is None:
+        return None
+    element, extent = found
     element = element.argument if isinstance(element, Cast) else element
     if not isinstance(element, Read) or element.dtype not in ("int32", "int64"):
         return None
@@ -195,11 +242,6 @@ def _cover(at: Sequence[Dim], shape: Sequence[Dim]) -> bool:
     first = dict.fromkeys(axes, 0)
     last = {s: extent_of(s) - 1 for s in axes}
     return all(substitute(i, first) == 0 and substitute(i, last) == extent - 1 for i, extent in zip(at, shape, strict=True))
-
-
-def wrapped(element: Expr, extent: Dim) -> Expr:
-    """An index as ONNX defines it."""
-    return select(apply("lt", element, integer(0)), apply("add", element, Int(extent)), element)
 
 
 def _split(nest: Nest) -> Nest:
@@ -313,7 +355,7 @@ def by_rows(nest: Nest, outer: Sequence[Symbol]) -> Nest:
         return Read(node.value, (Int(numbered(node.indices[0].value)),))
 
     indices = {s: rewrite(e, leaf) for s, e in nest.indices.items()}
-    return Nest(nest.axes, rewrite(nest.body, leaf), numbered(nest.offset), indices)
+    return replace(nest, body=rewrite(nest.body, leaf), offset=numbered(nest.offset), indices=indices)
 
 
 def _cuts(node: Expr, inner: Symbol) -> Iterator[int]:
@@ -332,4 +374,14 @@ def _cuts(node: Expr, inner: Symbol) -> Iterator[int]:
         yield from _cuts(child, inner)
 
 
-__all__ = ["IndexUse", "Nest", "build_nest", "by_rows", "index_use", "innermost", "reductions", "segments", "wrapped"]
+__all__ = [
+    "IndexUse",
+    "Nest",
+    "build_nest",
+    "by_rows",
+    "index_uses",
+    "innermost",
+    "reductions",
+    "segments",
+    "wrapped_index",
+]

@@ -19,7 +19,7 @@ from kaoken.emit.kernels import (
 )
 from kaoken.emit.loop_kernels import extents_text, loop_kernel
 from kaoken.emit.names import Names, c_name, module_of
-from kaoken.emit.nests import IndexUse, index_use
+from kaoken.emit.nests import IndexUse, index_uses
 from kaoken.ir.dims import dim, product, to_c
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.expr import Formula, Int, Read, reads
@@ -304,11 +304,9 @@ class _Builder:
 
     def _note_checks(self, formula: Formula) -> None:
         """Inputs whose elements index an axis are checked before anything runs."""
-        for read in reads(formula.body):
-            for index, extent in zip(read.indices, read.value.shape, strict=True):
-                use = index_use(index, extent)
-                if use is not None and use.value in self.inputs and use not in self.program.checks:
-                    self.program.checks.append(use)
+        for use in index_uses(formula):
+            if use.value in self.inputs and use not in self.program.checks:
+                self.program.checks.append(use)
 
 
 def _viewed(view: Node) -> Read:
