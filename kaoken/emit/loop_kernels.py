@@ -15,6 +15,7 @@ from kaoken.ir.dims import Dim, Symbol, dim
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.expr import Formula, Int, Read, children, extent_of, reads, to_text
 from kaoken.ir.graph import Value
+from kaoken.ir.reserved import RESERVED
 from kaoken.passes.pack_weights import WeightPlan
 
 COMMENT_WIDTH = 120
@@ -100,11 +101,8 @@ def _operand_names(operands: tuple[Value, ...], inputs: set[Value], weights: Wei
             wanted = c_name(value.name, "input")
         elif value in weights.of_value:
             word = re.split(r"[./:]", value.name)[-1]
-            wanted = (
-                word
-                if re.fullmatch(r"[a-z][a-z_]*[a-z]", word) and not re.match(r"onnx|val|const|i[_\d]|k[_\d]", word)
-                else "constant"
-            )
+            plain = re.fullmatch(r"[a-z][a-z_]*[a-z]", word) and not re.match(r"onnx|val|const|i[_\d]|k[_\d]", word)
+            wanted = word if plain and word not in RESERVED else "constant"
         else:
             wanted = "x"
         names[value] = taken.fresh(re.sub(r"^((?:[ik]|index)\d.*|kk_.*)$", r"input_\1", wanted))
