@@ -222,3 +222,39 @@ def test_gathering_from_an_empty_axis_reads_nothing(tmp_path: Path) -> None:
     session = model(nodes, {"x": (TensorProto.FLOAT, ["n"]), "i": (TensorProto.INT64, [3])}, ["y"], tmp_path, {"n": "0..4"})
     np.testing.assert_array_equal(session.run(None, {"x": np.zeros(0, np.float32), "i": np.int64([0, 1, 2])})[0], np.zeros(3))
     np.testing.assert_array_equal(session.run(None, {"x": np.ones(2, np.float32), "i": np.int64([0, 1, 2])})[0], np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("t", "k"),
+        ("y", "x"),
+        ("i0", "i1"),
+        ("row", "count"),
+        ("end", "rest"),
+        ("slot0", "weights"),
+        ("index1", "k0"),
+        ("lanes", "sum"),
+    ],
+)
+def test_dimensions_may_have_any_name(names: tuple[str, str], tmp_path: Path) -> None:
+    """Also those of the loops' own variables, and that of an input."""
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["total"], keepdims=0),
+        helper.make_node("Softmax", ["x"], ["y"], axis=0),
+        helper.make_node("Gather", ["x", names[0]], ["z"]),
+    ]
+    inputs = {"x": (TensorProto.FLOAT, list(names)), names[0]: (TensorProto.INT64, [2])} if "x" not in names else None
+    if inputs is None:
+        nodes.pop()
+        inputs = {"x": (TensorProto.FLOAT, list(names))}
+    outputs = [node.output[0] for node in nodes]
+    session = model(nodes, inputs, outputs, tmp_path, dict.fromkeys(names, "1..40"))
+    x = np.random.default_rng(0).standard_normal((3, 20)).astype(np.float32)
+    feeds = {"x": x, names[0]: np.int64([2, -3])}
+    total, y, *rest = session.run(None, {name: feeds[name] for name in inputs})
+    powers = np.exp(x)
+    np.testing.assert_allclose(total, x.sum(), rtol=1e-5)
+    np.testing.assert_allclose(y, powers / powers.sum(0), rtol=1e-5)
+    for z in rest:
+        np.testing.assert_array_equal(z, x[[2, 0]])

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from kaoken.emit.names import Names, c_name
+from kaoken.emit.names import c_name, tensor_names
 from kaoken.emit.program import Program
 from kaoken.ir.dims import Dim, Symbol, dim, product, substitute, to_c, to_text
 from kaoken.ir.dtypes import C_TYPES
-from kaoken.ir.graph import Graph, Value
+from kaoken.ir.graph import Graph
 from kaoken.passes.last_position import LOGIT_ROWS
 
 TEXT_BYTES = 65536
@@ -106,14 +106,16 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
     past = _past_symbol(graph)
     seq = _only_symbol(graph.states[0].present.shape[2] - dim(past)) if past is not None else None
     batch = graph.states[0].past.shape[0] if past is not None else None
-    names = Names()
+    input_names, output_names = tensor_names(graph)
     state_values = {s.past for s in graph.states} | {s.present for s in graph.states}
-    inputs = [_tensor(v.name, v, "input", names, v in state_values) for v in graph.inputs]
+    inputs = [
+        Tensor(v.name, name, v.dtype, v.shape, v in state_values) for v, name in zip(graph.inputs, input_names, strict=True)
+    ]
     run_shape = {rows: dim(seq)} if rows is not None and seq is not None else {}
     outputs = []
-    for name, value in graph.outputs:
+    for (name, value), own in zip(graph.outputs, output_names, strict=True):
         shape = tuple(substitute(d, run_shape) for d in value.shape)
-        outputs.append(Tensor(name, names.fresh(c_name(name, "output")), value.dtype, shape, value in state_values))
+        outputs.append(Tensor(name, own, value.dtype, shape, value in state_values))
     if past is not None and seq is not None and batch is not None:
         sizes, dims, creation, context = _state_sizes(_context(program, seq, past), batch, seq, past)
     else:
@@ -129,10 +131,6 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
         interface.batch = "" if interface.fixed_batch else c_name(to_text(batch))
         _find_feed(graph, interface, seq)
     return interface
-
-
-def _tensor(name: str, value: Value, kind: str, names: Names, is_state: bool) -> Tensor:
-    return Tensor(name, names.fresh(c_name(name, kind)), value.dtype, value.shape, is_state)
 
 
 def _only_symbol(extent: Dim) -> Symbol | None:

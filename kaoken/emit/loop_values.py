@@ -65,7 +65,7 @@ class Writer:
     def __init__(self, nest: Nest, names: dict[Value, str]):
         self.nest = nest
         self.names = names
-        self.taken = {*names.values(), "y", "t", "row", "count", "end", "rest", "cache", "capacity"}
+        self.taken = {*names.values(), *nest.dimensions(), "y", "t", "row", "count", "end", "rest", "cache", "capacity"}
         self.block = Block()
 
     # loops ----------------------------------------------------------------------------------------------------------------------

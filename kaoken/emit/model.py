@@ -307,9 +307,9 @@ class _CallWriter:
         dims = [d for d in self.m.call_dims if re.search(rf"(?<![\w>.]){d}\b", text)]
         if dims:
             found.append("const int64_t " + ", ".join(f"{d} = c->{d}" for d in dims) + ";")
-        slots = sorted({int(n) for n in re.findall(r"(?<![\w>.])s(\d+)\b", text)})
+        slots = sorted({int(n) for n in re.findall(r"(?<![\w>.])slot(\d+)\b", text)})
         if slots:
-            found.append("float *const " + ", *const ".join(f"s{n} = (float *)(void *)c->m->slot[{n}]" for n in slots) + ";")
+            found.append("float *const " + ", *const ".join(f"slot{n} = (float *)(void *)c->m->slot[{n}]" for n in slots) + ";")
         return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from kaoken.ir.graph import Graph
 from kaoken.ir.reserved import RESERVED
 
 
@@ -54,3 +55,10 @@ class Names:
             name, n = f"{wanted}_{n}", n + 1
         self.taken.add(name)
         return name
+
+
+def tensor_names(graph: Graph) -> tuple[list[str], list[str]]:
+    """The C names of the graph's inputs and outputs, in order: distinct, and none a dimension's."""
+    names = Names({c_name(symbol) for symbol in graph.symbols})
+    inputs = [names.fresh(c_name(value.name, "input")) for value in graph.inputs]
+    return inputs, [names.fresh(c_name(name, "output")) for name, _ in graph.outputs]

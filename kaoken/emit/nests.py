@@ -83,6 +83,22 @@ class Nest:
                 found.add(symbol.name)
         return found
 
+    def dimensions(self) -> set[str]:
+        """Names of the model's dimensions that offsets, extents or values are made of."""
+        found: set[Symbol] = set()
+
+        def visit(node: Expr) -> None:
+            if isinstance(node, Int):
+                found.update(node.value.symbols())
+            for own in node.axes if isinstance(node, Reduce) else ():
+                found.update(extent_of(own).symbols())
+            for child in children(node):
+                visit(child)
+
+        for expression in (self.body, Int(self.offset), *self.indices.values(), *(Int(extent_of(a)) for a in self.axes)):
+            visit(expression)
+        return {symbol.name for symbol in found if not symbol.is_axis}
+
     def used_axes(self) -> set[str]:
         """Names of all axes that anything depends on."""
         return self.axes_of(self.body).union(self.axes_of_dim(self.offset), *map(self.axes_of, self.indices.values()))

@@ -18,7 +18,7 @@ from kaoken.emit.kernels import (
     scratch_bytes,
 )
 from kaoken.emit.loop_kernels import extents_text, loop_kernel
-from kaoken.emit.names import Names, c_name, module_of
+from kaoken.emit.names import Names, c_name, module_of, tensor_names
 from kaoken.emit.nests import IndexUse, index_uses
 from kaoken.ir.dims import dim, product, to_c
 from kaoken.ir.dtypes import C_TYPES
@@ -104,7 +104,9 @@ class _Builder:
         self.program = Program(graph, self.memory, self.weights)
         self.names = Names()
         self.by_spec: dict[Any, Kernel] = {}
-        self.output_names = {root(v): name for name, v in graph.outputs}
+        inputs, outputs = tensor_names(graph)
+        self.input_names = dict(zip(graph.inputs, inputs, strict=True))
+        self.output_names = {root(v): name for (_, v), name in zip(graph.outputs, outputs, strict=True)}
         self.inputs = set(graph.inputs)
 
     def run(self) -> Program:
@@ -145,12 +147,12 @@ class _Builder:
         offset = self._view_offset(value)
         c_type = C_TYPES[value.dtype]
         if base in self.output_names:
-            text = f"c->{c_name(self.output_names[base], 'output')}"
+            text = f"c->{self.output_names[base]}"
         elif base in self.inputs:
-            text = f"c->{c_name(base.name, 'input')}"
+            text = f"c->{self.input_names[base]}"
         else:
             slot = self.memory.slot_of[base]
-            text = f"s{slot.index}" if c_type == "float" else f"({c_type} *)m->slot[{slot.index}]"
+            text = f"slot{slot.index}" if c_type == "float" else f"({c_type} *)m->slot[{slot.index}]"
         return Argument(f"{text} + {offset}" if offset else text)
 
     def _view_offset(self, value: Value) -> str:

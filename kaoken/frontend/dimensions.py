@@ -12,7 +12,7 @@ from typing import Any
 
 from kaoken.errors import UsageError
 from kaoken.ir.dims import Dim, Symbol, dim, floordiv, maximum, minimum, mod
-from kaoken.ir.reserved import RESERVED
+from kaoken.ir.reserved import is_reserved_dimension
 
 DEFAULT_BATCH = 8
 _CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_sequence_length", "seq_length")
@@ -94,7 +94,7 @@ class DimensionTable:
     def _identifier(self, name: str) -> str:
         """The name as a C identifier of its own."""
         clean = re.sub(r"\W", "_", name, flags=re.ASCII)
-        clean = clean if clean[:1].isalpha() and clean not in RESERVED else f"dim_{clean}"
+        clean = clean if clean[:1].isalpha() and not is_reserved_dimension(clean) else f"dim_{clean}"
         taken = {symbol.name for symbol in self.symbols.values()}
         while clean in taken:
             clean += "_"

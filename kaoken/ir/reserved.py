@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 RESERVED = frozenset(
     # C and C++
     "alignas alignof and asm auto bitand bitor bool break case catch char class compl const constexpr continue decltype default "
@@ -11,3 +13,12 @@ RESERVED = frozenset(
     # what the templates themselves call their operands
     "t m c w y x".split()
 )
+
+_LOCALS = frozenset(
+    "k b a p row rows count end rest cache capacity weights kernels threads text_bytes logit_rows sizes handle".split()
+)
+
+
+def is_reserved_dimension(name: str) -> bool:
+    """Whether the generated code, where dimensions are parameters and fields, has a name of its own of that spelling."""
+    return name in RESERVED or name in _LOCALS or re.fullmatch(r"(i|k|own|index|slot)\d\w*", name) is not None

@@ -256,28 +256,28 @@ static void layer_0(const tiny_bert_call *c, kk_thread *t, const layer_0_weights
     const tiny_bert_kernels *const k = c->m->kernels;
     const unsigned char *const weights = c->m->weights;
     const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length;
-    float *const s0 = (float *)(void *)c->m->slot[0], *const s2 = (float *)(void *)c->m->slot[2], *const s4 = (float *)(void *)c->m->slot[4];
+    float *const slot0 = (float *)(void *)c->m->slot[0], *const slot2 = (float *)(void *)c->m->slot[2], *const slot4 = (float *)(void *)c->m->slot[4];
 
     /* embeddings.LayerNorm: [batch_size][sequence_length][64] */
-    k->layer_norm_64(t, 1, batch_size*sequence_length, s2, 0, 64, (const float *)(weights + w->embeddings_LayerNorm_scale), (const float *)(weights + w->embeddings_LayerNorm_shift), s2);
+    k->layer_norm_64(t, 1, batch_size*sequence_length, slot2, 0, 64, (const float *)(weights + w->embeddings_LayerNorm_scale), (const float *)(weights + w->embeddings_LayerNorm_shift), slot2);
     kk_barrier(t);
     /* self.query: [batch_size][sequence_length][64] */
-    k->linear_64x192_queries_keys_values(t, batch_size, sequence_length, s2, 64, (const float *)(weights + w->encoder_layer_0_attention_self_query_weight), (const float *)(weights + w->encoder_layer_0_attention_self_query_bias), s0, 64, cache);
+    k->linear_64x192_queries_keys_values(t, batch_size, sequence_length, slot2, 64, (const float *)(weights + w->encoder_layer_0_attention_self_query_weight), (const float *)(weights + w->encoder_layer_0_attention_self_query_bias), slot0, 64, cache);
     kk_barrier(t);
     /* attention.self: [batch_size][sequence_length][64] */
-    k->attention_4x16(t, batch_size, sequence_length, s0, 64, cache, sequence_length, c->attention_mask, sequence_length, s4, 64);
+    k->attention_4x16(t, batch_size, sequence_length, slot0, 64, cache, sequence_length, c->attention_mask, sequence_length, slot4, 64);
     kk_barrier(t);
     /* output.dense: [batch_size][sequence_length][64] */
-    k->linear_64x64_residual(t, batch_size*sequence_length, s4, 64, (const float *)(weights + w->encoder_layer_0_attention_output_dense_weight), (const float *)(weights + w->encoder_layer_0_attention_output_dense_bias), s2, 64, s2, 64);
+    k->linear_64x64_residual(t, batch_size*sequence_length, slot4, 64, (const float *)(weights + w->encoder_layer_0_attention_output_dense_weight), (const float *)(weights + w->encoder_layer_0_attention_output_dense_bias), slot2, 64, slot2, 64);
     kk_barrier(t);
     /* output.LayerNorm: [batch_size][sequence_length][64] */
-    k->layer_norm_64(t, 1, batch_size*sequence_length, s2, 0, 64, (const float *)(weights + w->encoder_layer_0_attention_output_LayerNorm_scale), (const float *)(weights + w->encoder_layer_0_attention_output_LayerNorm_shift), s2);
+    k->layer_norm_64(t, 1, batch_size*sequence_length, slot2, 0, 64, (const float *)(weights + w->encoder_layer_0_attention_output_LayerNorm_scale), (const float *)(weights + w->encoder_layer_0_attention_output_LayerNorm_shift), slot2);
     kk_barrier(t);
     /* intermediate.dense: [batch_size][sequence_length][128] */
-    k->linear_64x128_gelu(t, batch_size*sequence_length, s2, 64, (const float *)(weights + w->encoder_layer_0_intermediate_dense_weight), (const float *)(weights + w->encoder_layer_0_intermediate_dense_bias), s0, 128);
+    k->linear_64x128_gelu(t, batch_size*sequence_length, slot2, 64, (const float *)(weights + w->encoder_layer_0_intermediate_dense_weight), (const float *)(weights + w->encoder_layer_0_intermediate_dense_bias), slot0, 128);
     kk_barrier(t);
     /* output.dense: [batch_size][sequence_length][64] */
-    k->linear_128x64_residual(t, batch_size*sequence_length, s0, 128, (const float *)(weights + w->encoder_layer_0_output_dense_weight), (const float *)(weights + w->encoder_layer_0_output_dense_bias), s2, 64, s2, 64);
+    k->linear_128x64_residual(t, batch_size*sequence_length, slot0, 128, (const float *)(weights + w->encoder_layer_0_output_dense_weight), (const float *)(weights + w->encoder_layer_0_output_dense_bias), slot2, 64, slot2, 64);
     kk_barrier(t);
 }
 
@@ -287,15 +287,15 @@ static void forward(const tiny_bert_call *c, kk_thread *t)
     const tiny_bert_kernels *const k = c->m->kernels;
     const unsigned char *const weights = c->m->weights;
     const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length;
-    float *const s2 = (float *)(void *)c->m->slot[2];
+    float *const slot2 = (float *)(void *)c->m->slot[2];
 
     /* embeddings.word_embeddings: [batch_size][sequence_length][64] */
-    k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->token_type_ids, (const float *)(weights + 131584), s2);
+    k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->token_type_ids, (const float *)(weights + 131584), slot2);
     kk_barrier(t);
     layer_0(c, t, &layer_0_layers[0], c->m->cache + 0); /* layer 0 */
     layer_0(c, t, &layer_0_layers[1], c->m->cache + 1); /* encoder.layer */
     /* encoder.layer.1.output.LayerNorm: [batch_size][sequence_length][64] */
-    k->layer_norm_64(t, 1, batch_size*sequence_length, s2, 0, 64, (const float *)(weights + 432128), (const float *)(weights + 432384), c->last_hidden_state);
+    k->layer_norm_64(t, 1, batch_size*sequence_length, slot2, 0, 64, (const float *)(weights + 432128), (const float *)(weights + 432384), c->last_hidden_state);
 }
 
 static void forward_run(void *argument, kk_thread *t)

@@ -311,28 +311,28 @@ static void transformer_h(const tiny_gpt2_call *c, kk_thread *t, const transform
     const tiny_gpt2_kernels *const k = c->m->kernels;
     const unsigned char *const weights = c->m->weights;
     const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length, past_sequence_length = c->past_sequence_length;
-    float *const s0 = (float *)(void *)c->m->slot[0], *const s1 = (float *)(void *)c->m->slot[1], *const s2 = (float *)(void *)c->m->slot[2];
+    float *const slot0 = (float *)(void *)c->m->slot[0], *const slot1 = (float *)(void *)c->m->slot[1], *const slot2 = (float *)(void *)c->m->slot[2];
 
     /* 0.ln_1: [batch_size][sequence_length][64] */
-    k->layer_norm_64(t, 1, batch_size*sequence_length, s0, 0, 64, (const float *)(weights + w->ln_1_scale), (const float *)(weights + w->ln_1_shift), s1);
+    k->layer_norm_64(t, 1, batch_size*sequence_length, slot0, 0, 64, (const float *)(weights + w->ln_1_scale), (const float *)(weights + w->ln_1_shift), slot1);
     kk_barrier(t);
     /* attn.c_attn: [batch_size][sequence_length][64] */
-    k->linear_64x192_queries_keys_values(t, batch_size, sequence_length, s1, 64, (const float *)(weights + w->attn_c_attn_weight), (const float *)(weights + w->attn_c_attn_bias), s2, 64, cache);
+    k->linear_64x192_queries_keys_values(t, batch_size, sequence_length, slot1, 64, (const float *)(weights + w->attn_c_attn_weight), (const float *)(weights + w->attn_c_attn_bias), slot2, 64, cache);
     kk_barrier(t);
     /* 0.attn: [batch_size][sequence_length][64] */
-    k->attention_4x16_causal(t, batch_size, sequence_length, s2, 64, cache, sequence_length, c->attention_mask, past_sequence_length + sequence_length, s1, 64);
+    k->attention_4x16_causal(t, batch_size, sequence_length, slot2, 64, cache, sequence_length, c->attention_mask, past_sequence_length + sequence_length, slot1, 64);
     kk_barrier(t);
     /* attn.c_proj: [batch_size][sequence_length][64] */
-    k->linear_64x64_residual(t, batch_size*sequence_length, s1, 64, (const float *)(weights + w->attn_c_proj_weight), (const float *)(weights + w->attn_c_proj_bias), s0, 64, s0, 64);
+    k->linear_64x64_residual(t, batch_size*sequence_length, slot1, 64, (const float *)(weights + w->attn_c_proj_weight), (const float *)(weights + w->attn_c_proj_bias), slot0, 64, slot0, 64);
     kk_barrier(t);
     /* 0.ln_2: [batch_size][sequence_length][64] */
-    k->layer_norm_64(t, 1, batch_size*sequence_length, s0, 0, 64, (const float *)(weights + w->ln_2_scale), (const float *)(weights + w->ln_2_shift), s1);
+    k->layer_norm_64(t, 1, batch_size*sequence_length, slot0, 0, 64, (const float *)(weights + w->ln_2_scale), (const float *)(weights + w->ln_2_shift), slot1);
     kk_barrier(t);
     /* mlp.c_fc: [batch_size][sequence_length][256] */
-    k->linear_64x256_gelu_tanh(t, batch_size*sequence_length, s1, 64, (const float *)(weights + w->mlp_c_fc_weight), (const float *)(weights + w->mlp_c_fc_bias), s2, 256);
+    k->linear_64x256_gelu_tanh(t, batch_size*sequence_length, slot1, 64, (const float *)(weights + w->mlp_c_fc_weight), (const float *)(weights + w->mlp_c_fc_bias), slot2, 256);
     kk_barrier(t);
     /* mlp.c_proj: [batch_size][sequence_length][64] */
-    k->linear_256x64_residual(t, batch_size*sequence_length, s2, 256, (const float *)(weights + w->mlp_c_proj_weight), (const float *)(weights + w->mlp_c_proj_bias), s0, 64, s0, 64);
+    k->linear_256x64_residual(t, batch_size*sequence_length, slot2, 256, (const float *)(weights + w->mlp_c_proj_weight), (const float *)(weights + w->mlp_c_proj_bias), slot0, 64, slot0, 64);
     kk_barrier(t);
 }
 
@@ -342,20 +342,20 @@ static void forward(const tiny_gpt2_call *c, kk_thread *t)
     const tiny_gpt2_kernels *const k = c->m->kernels;
     const unsigned char *const weights = c->m->weights;
     const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length, logit_rows = c->logit_rows;
-    float *const s0 = (float *)(void *)c->m->slot[0], *const s1 = (float *)(void *)c->m->slot[1];
+    float *const slot0 = (float *)(void *)c->m->slot[0], *const slot1 = (float *)(void *)c->m->slot[1];
 
     /* transformer.wte: [batch_size][sequence_length][64] */
-    k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->position_ids, s0);
+    k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->position_ids, slot0);
     kk_barrier(t);
     transformer_h(c, t, &transformer_h_layers[0], c->m->cache + 0); /* transformer.h.0 */
     transformer_h(c, t, &transformer_h_layers[1], c->m->cache + 1); /* transformer.h.1 */
     if (logit_rows == 0)
         return; /* nobody asks for the head */
     /* transformer.ln_f: [batch_size][logit_rows][64] */
-    k->layer_norm_64(t, batch_size, logit_rows, s0 + sequence_length*64 - logit_rows*64, sequence_length*64, 64, (const float *)(weights + 563712), (const float *)(weights + 563968), s1);
+    k->layer_norm_64(t, batch_size, logit_rows, slot0 + sequence_length*64 - logit_rows*64, sequence_length*64, 64, (const float *)(weights + 563712), (const float *)(weights + 563968), slot1);
     kk_barrier(t);
     /* lm_head: [batch_size][logit_rows][512] */
-    k->linear_64x512(t, batch_size*logit_rows, s1, 64, (const float *)(weights + 0), c->logits, 512);
+    k->linear_64x512(t, batch_size*logit_rows, slot1, 64, (const float *)(weights + 0), c->logits, 512);
 }
 
 static void forward_run(void *argument, kk_thread *t)
