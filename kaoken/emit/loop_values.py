@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from kaoken.ir.expr import Apply, Cast, Const, Expr, Int, Read, Reduce, Select, 
 from kaoken.ir.graph import Value
 
 LANES = 16
+WIDTH = 130
+MANY_READS = 3
 FEWEST_FOR_LANES = 4
 """Loops that are known to be shorter take elements one at a time."""
 
@@ -31,24 +34,32 @@ class Block:
     known: dict[Expr, str] = field(default_factory=dict)
     lanes: dict[Expr, str] = field(default_factory=dict)
     defined: set[Symbol] = field(default_factory=set)
+    taken: set[str] = field(default_factory=set)
 
     def line(self, text: str) -> None:
-        self.lines.append("    " * self.depth + text)
+        """A statement, or the first line of a block; a long one goes on in the next line."""
+        indent = "    " * self.depth
+        kept = textwrap.wrap(text, WIDTH - len(indent), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+        self.lines.append("\n".join(f"{indent}{part}" for part in kept))
 
-    def names(self) -> tuple[dict[Expr, str], dict[Expr, str], set[Symbol]]:
+    def declared(self) -> tuple[dict[Expr, str], dict[Expr, str], set[Symbol], set[str]]:
         """What is declared by now."""
-        return dict(self.known), dict(self.lanes), set(self.defined)
+        return dict(self.known), dict(self.lanes), set(self.defined), set(self.taken)
+
+    def forget(self, declared: tuple[dict[Expr, str], dict[Expr, str], set[Symbol], set[str]]) -> None:
+        """Go back to what was declared then: a scope ended."""
+        self.known, self.lanes, self.defined, self.taken = declared
 
     @contextmanager
     def braces(self, header: str) -> Iterator[None]:
         """A block in braces; what it declares is forgotten behind it."""
-        kept = self.names()
+        kept = self.declared()
         self.line(f"{header} {{".lstrip())
         self.depth += 1
         yield
         self.depth -= 1
         self.line("}")
-        self.known, self.lanes, self.defined = kept
+        self.forget(kept)
 
 
 @dataclass(frozen=True)
@@ -65,8 +76,8 @@ class Writer:
     def __init__(self, nest: Nest, names: dict[Value, str]):
         self.nest = nest
         self.names = names
-        self.taken = {*names.values(), *nest.dimensions(), "y", "t", "row", "count", "end", "rest", "cache", "capacity"}
-        self.block = Block()
+        taken = {*names.values(), *nest.dimensions(), "y", "t", "row", "count", "end", "rest", "cache", "capacity"}
+        self.block = Block(taken=taken)
 
     # loops ----------------------------------------------------------------------------------------------------------------------
 
@@ -211,13 +222,13 @@ class Writer:
 
     def _fresh(self, wanted: str) -> str:
         name, n = wanted, 2
-        while name in self.taken:
+        while name in self.block.taken:
             name, n = f"{wanted}{n}", n + 1
-        self.taken.add(name)
+        self.block.taken.add(name)
         return name
 
     def share(self, body: Expr, run: Run | None = None) -> None:
-        """Locals for what the body needs more than once."""
+        """Locals for what the body needs more than once, and for its reads where they are many."""
         counts: Counter[Expr] = Counter()
         order: list[Expr] = []
 
@@ -239,8 +250,10 @@ class Writer:
             return run is not None and run.axis.name in self.nest.axes_of(node.condition)
 
         count(body)
+        many = sum(isinstance(node, Read) for node in order) >= MANY_READS
         for node in order:
-            if counts[node] > 1 and isinstance(node, (Read, Reduce, Apply)) and (run is None or node.dtype == "float32"):
+            wanted = counts[node] > 1 and isinstance(node, (Read, Reduce, Apply))
+            if (wanted or (many and isinstance(node, Read))) and (run is None or node.dtype == "float32"):
                 if isinstance(node, Read):
                     self._hoist_indices(node, set())
                 self._local(node, run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
@@ -79,20 +81,20 @@ class _Emitter(Writer):
         for piece in pieces:
             run = next(a for a in piece.axes if a.name == inner[0].name)
             self.nest = piece
-            begun, kept = len(self.block.lines), self.block.names()
+            begun, kept = len(self.block.lines), self.block.declared()
             self.hoist_nest({run.name})
             self._innermost(run, shared)
             if len(pieces) > 1:
                 self._enclose(begun)
-                self.block.known, self.block.lanes, self.block.defined = kept
+                self.block.forget(kept)
         self.nest = whole
 
     def _enclose(self, begun: int) -> None:
         """Braces around what was written since, if it declares anything."""
         block, written = self.block, self.block.lines[begun:]
         indent = "    " * block.depth
-        if any(line.startswith(f"{indent}const ") for line in written):
-            block.lines[begun:] = [f"{indent}{{", *(f"    {line}" for line in written), f"{indent}}}"]
+        if any(re.match(rf"{indent}(const |float |double |u?int\d+_t |kk_f32 )", line) for line in written):
+            block.lines[begun:] = [f"{indent}{{", *(textwrap.indent(line, "    ") for line in written), f"{indent}}}"]
 
     def _innermost(self, symbol: Symbol, shared: bool) -> None:
         nest = self.nest
