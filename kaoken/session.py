@@ -323,23 +323,23 @@ class TextGenerator:
         truncate = self._library.function("truncate")
         self._library.check(truncate(self._handle, ctypes.c_int64(0), ctypes.c_int64(length)))
 
-    def encode(self, text: str) -> list[int]:
+    def tokenize(self, text: str) -> list[int]:
         """Token ids of a text, by the tables compiled into the model."""
         self._need_tokenizer()
         data = text.encode("utf-8")
         ids = (ctypes.c_int64 * (len(data) + 16))()
         count = ctypes.c_size_t()
-        encode = self._library.function("encode")
-        encode.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
-        self._library.check(encode(self._handle, data, len(data), ids, len(ids), ctypes.byref(count)))
+        tokenize = self._library.function("tokenize")
+        tokenize.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+        self._library.check(tokenize(self._handle, data, len(data), ids, len(ids), ctypes.byref(count)))
         return list(ids[: count.value])
 
-    def decode(self, ids: Sequence[int], keep_special: bool = False) -> str:
+    def detokenize(self, ids: Sequence[int], keep_special: bool = False) -> str:
         """Text of token ids."""
         self._need_tokenizer()
         array = np.ascontiguousarray(ids, np.int64).reshape(-1)
-        decode = self._library.function("decode")
-        decode.argtypes = [
+        detokenize = self._library.function("detokenize")
+        detokenize.argtypes = [
             ctypes.c_void_p,
             ctypes.c_void_p,
             ctypes.c_size_t,
@@ -350,10 +350,11 @@ class TextGenerator:
         ]
         size = ctypes.c_size_t()
         buffer = ctypes.create_string_buffer(16 * array.size + 64)
-        status = decode(self._handle, array.ctypes.data, array.size, keep_special, buffer, len(buffer), ctypes.byref(size))
+        given = (self._handle, array.ctypes.data, array.size, keep_special)
+        status = detokenize(*given, buffer, len(buffer), ctypes.byref(size))
         if size.value > len(buffer):
             buffer = ctypes.create_string_buffer(size.value)
-            status = decode(self._handle, array.ctypes.data, array.size, keep_special, buffer, len(buffer), ctypes.byref(size))
+            status = detokenize(*given, buffer, len(buffer), ctypes.byref(size))
         self._library.check(status)
         return buffer.raw[: size.value].decode("utf-8")
 

@@ -79,8 +79,8 @@ int main(int argc, char **argv)
     count = 0;
 
     CHECK(tiny_gpt2_check_weights(model));
-    CHECK(tiny_gpt2_encode(model, "Once upon a time", 16, ids, 512, &made));
-    CHECK(tiny_gpt2_decode(model, ids, made, 0, text, sizeof text, &bytes));
+    CHECK(tiny_gpt2_tokenize(model, "Once upon a time", 16, ids, 512, &made));
+    CHECK(tiny_gpt2_detokenize(model, ids, made, 0, text, sizeof text, &bytes));
     for (int i = 0; i < 90; i++)
         ids[i] = (i * 37 + 11) % TINY_GPT2_VOCABULARY;
     for (int i = 0; i < 3; i++) {

@@ -230,7 +230,7 @@ static void call_text(tiny_gpt2 *m)
         for (size_t i = 0; i < bytes; i++) /* bytes of all kinds, often halves of characters */
             text[i] = (char)(below(3) == 0 ? 0x80 + below(128) : below(128));
         const int null = below(16) == 0;
-        tiny_gpt2_status status = tiny_gpt2_encode(m, null ? 0 : text, bytes, below(16) ? ids : 0, capacity, below(16) ? &count : 0);
+        tiny_gpt2_status status = tiny_gpt2_tokenize(m, null ? 0 : text, bytes, below(16) ? ids : 0, capacity, below(16) ? &count : 0);
         judge(status, status == TINY_GPT2_OK);
         if (bytes > TEXT && status != TINY_GPT2_ERROR_CAPACITY && status != TINY_GPT2_ERROR_ARGUMENT)
             fail("text longer than the handle takes", status);
@@ -251,7 +251,7 @@ static void call_text(tiny_gpt2 *m)
         for (int64_t i = 0; i < count; i++)
             valid &= ids[i] >= 0 && ids[i] <= UINT32_MAX;
         valid &= !(null_ids && count) && !(null_text && capacity) && !null_bytes;
-        tiny_gpt2_status status = tiny_gpt2_decode(m, null_ids ? 0 : ids, (size_t)count, (int)below(2), null_text ? 0 : text, capacity,
+        tiny_gpt2_status status = tiny_gpt2_detokenize(m, null_ids ? 0 : ids, (size_t)count, (int)below(2), null_text ? 0 : text, capacity,
                                                    null_bytes ? 0 : &bytes);
         if (status == TINY_GPT2_ERROR_CAPACITY ? bytes <= capacity : (status == TINY_GPT2_OK) != valid)
             fail("decode", status);
@@ -314,10 +314,10 @@ static void use_damaged(tiny_gpt2 *m)
     size_t count = 0, bytes;
 
     damaged_opened++;
-    (void)tiny_gpt2_encode(m, "the quick d\xc3\xa9j\xc3\xa0 vu 12", 22, ids, TEXT, &count);
+    (void)tiny_gpt2_tokenize(m, "the quick d\xc3\xa9j\xc3\xa0 vu 12", 22, ids, TEXT, &count);
     for (int i = 0; i < 12; i++)
         ids[i] = below(VOCABULARY);
-    (void)tiny_gpt2_decode(m, ids, 12, 1, text, sizeof text, &bytes);
+    (void)tiny_gpt2_detokenize(m, ids, 12, 1, text, sizeof text, &bytes);
     (void)tiny_gpt2_feed(m, 1, 12, ids, logits);
     o.max_new_tokens = 4;
     o.temperature = 1;
@@ -422,8 +422,8 @@ static void call_null(void)
     judge(tiny_gpt2_truncate(0, 0, 0), 0);
     judge(tiny_gpt2_reorder(0, &id, 1), 0);
     judge(tiny_gpt2_generate(0, &id, 1, &o, 0), 0);
-    judge(tiny_gpt2_encode(0, "a", 1, &id, 1, &count), 0);
-    judge(tiny_gpt2_decode(0, &id, 1, 0, text, 8, &count), 0);
+    judge(tiny_gpt2_tokenize(0, "a", 1, &id, 1, &count), 0);
+    judge(tiny_gpt2_detokenize(0, &id, 1, 0, text, 8, &count), 0);
     judge(tiny_gpt2_check_weights(0), 0);
     if (tiny_gpt2_position(0, 0) != -1 || tiny_gpt2_capacity(0) != 0 || *tiny_gpt2_level(0))
         fail("null handle", 0);

@@ -308,7 +308,7 @@ def test_inspect_shows_dimensions_without_bounds(call: Any) -> None:
 def test_run_writes_what_the_library_generates(call: Any, story: Path) -> None:
     outcome = call("run", story, "Once upon a time", "-n", 40)
     model = TextGenerator(story)
-    expected = model.decode(model.generate(model.encode("Once upon a time"), 40, stop_ids=model.end_ids))
+    expected = model.detokenize(model.generate(model.tokenize("Once upon a time"), 40, stop_ids=model.end_ids))
     assert outcome.code == 0 and outcome.out == f"Once upon a time{expected}\n"
     assert re.search(r"40 written at [\d.,]+ tokens/s", outcome.err)
 

@@ -37,7 +37,7 @@ def test_two_models_in_one_program_give_what_session_gives(compiler: str, level:
         by_feed.append(generator.feed(row))
     generator.reset()
     choices = {"temperature": 0.8, "top_k": 40, "repetition_penalty": 1.2, "seed": 7}
-    stream = list(generator.stream(generator.encode("A dog ran"), 20, **choices))
+    stream = list(generator.stream(generator.tokenize("A dog ran"), 20, **choices))
     expected = b"".join(
         [by_run.tobytes(), hidden.tobytes(), np.stack(by_feed).tobytes()]
         + [np.array([token for token, _ in stream if token >= 0], np.int64).tobytes()]

@@ -24,7 +24,7 @@ def test_greedy_text_is_transformers_own_for_200_tokens(generator: TextGenerator
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     original = transformers.GPT2LMHeadModel.from_pretrained(models_folder() / "story", dtype=torch.float32).eval()
-    ids = generator.encode(prompt)
+    ids = generator.tokenize(prompt)
     with torch.no_grad():
         settings = {"max_new_tokens": 200, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
         expected = original.generate(torch.tensor([ids]), **settings)[0, len(ids) :].tolist()
@@ -37,13 +37,13 @@ def test_text_in_c_is_what_the_tokenizers_package_reads_and_writes(generator: Te
     tokenizers = pytest.importorskip("tokenizers")
     reference = tokenizers.Tokenizer.from_file(str(models_folder() / "story" / "tokenizer.json"))
     for text in [*PROMPTS, "", " ", "naïve café 東京 🙂", "a" * 300]:
-        assert generator.encode(text) == reference.encode(text).ids
-        assert generator.decode(generator.encode(text)) == reference.decode(reference.encode(text).ids)
+        assert generator.tokenize(text) == reference.encode(text).ids
+        assert generator.detokenize(generator.tokenize(text)) == reference.decode(reference.encode(text).ids)
 
 
 def sample(generator: TextGenerator, **options: object) -> list[int]:
     generator.reset()
-    return generator.generate(generator.encode(PROMPTS[0]), 60, temperature=0.9, **options)
+    return generator.generate(generator.tokenize(PROMPTS[0]), 60, temperature=0.9, **options)
 
 
 def test_equal_seeds_give_equal_texts_and_others_do_not(generator: TextGenerator) -> None:
@@ -54,16 +54,16 @@ def test_equal_seeds_give_equal_texts_and_others_do_not(generator: TextGenerator
 
 def test_streamed_pieces_join_to_the_decoded_text_and_stops_stop(generator: TextGenerator) -> None:
     generator.reset()
-    pieces = list(generator.stream(generator.encode(PROMPTS[0]), 80))
+    pieces = list(generator.stream(generator.tokenize(PROMPTS[0]), 80))
     text = "".join(piece for _, piece in pieces)
-    assert text == generator.decode([token for token, _ in pieces if token >= 0])
+    assert text == generator.detokenize([token for token, _ in pieces if token >= 0])
     stop = text[30:36]
     generator.reset()
-    stopped = "".join(piece for _, piece in generator.stream(generator.encode(PROMPTS[0]), 80, stop_strings=[stop]))
+    stopped = "".join(piece for _, piece in generator.stream(generator.tokenize(PROMPTS[0]), 80, stop_strings=[stop]))
     assert stopped == text[: text.index(stop)]
     generator.reset()
     heard: list[int] = []
-    generator.generate(generator.encode(PROMPTS[0]), 80, on_token=lambda token, _: heard.append(token) or len(heard) == 5)
+    generator.generate(generator.tokenize(PROMPTS[0]), 80, on_token=lambda token, _: heard.append(token) or len(heard) == 5)
     assert len(heard) == 5
 
 
@@ -74,12 +74,12 @@ def test_the_c_program_writes_the_same_text(story: Path, generator: TextGenerato
     weights = next(story.glob("*.weights"))
     result = subprocess.run([program, weights, PROMPTS[0], "-n", "40"], capture_output=True, text=True, check=True, cwd=tmp_path)
     generator.reset()
-    ours = generator.decode(generator.generate(generator.encode(PROMPTS[0]), 40))
+    ours = generator.detokenize(generator.generate(generator.tokenize(PROMPTS[0]), 40))
     assert ours.strip() in result.stdout
 
 
 def test_a_truncated_cache_continues_as_if_nothing_had_come_after(generator: TextGenerator) -> None:
-    ids = generator.encode(PROMPTS[1])
+    ids = generator.tokenize(PROMPTS[1])
     generator.reset()
     plain = generator.feed(ids)
     generator.feed([5, 6, 7])

@@ -144,7 +144,7 @@ int main(int argc, char **argv)
     options.seed = 7;
     std::vector<std::int64_t> ids;
     std::string streamed;
-    const gpt2::GenerateResult result = writer.generate(writer.encode("A dog ran"), options, [&](std::int64_t id, std::string_view text) {
+    const gpt2::GenerateResult result = writer.generate(writer.tokenize("A dog ran"), options, [&](std::int64_t id, std::string_view text) {
         if (id >= 0)
             ids.push_back(id);
         streamed += text;
@@ -154,7 +154,7 @@ int main(int argc, char **argv)
     write(out, ids);
     writer.reset();
     expect(writer.complete("A dog ran", options) == streamed, "complete");
-    expect(writer.decode(writer.encode("d\xc3\xa9j\xc3\xa0 vu \xf0\x9f\x90\x95")) == "d\xc3\xa9j\xc3\xa0 vu \xf0\x9f\x90\x95", "text and back");
+    expect(writer.detokenize(writer.tokenize("d\xc3\xa9j\xc3\xa0 vu \xf0\x9f\x90\x95")) == "d\xc3\xa9j\xc3\xa0 vu \xf0\x9f\x90\x95", "text and back");
     out << streamed;
     return failures != 0;
 }

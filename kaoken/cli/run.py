@@ -73,7 +73,7 @@ def _read_stdin() -> str:
 
 def _generate(model: Any, text: str, max_new_tokens: int, options: dict[str, Any], echo: bool) -> dict[str, Any]:
     """Stream the continuation; returns what --json prints. Ctrl-C ends the text, not the program."""
-    ids = model.encode(text)
+    ids = model.tokenize(text)
     if not ids:
         raise UsageError("the prompt is empty; give a text to continue")
     room = model.capacity - len(ids)

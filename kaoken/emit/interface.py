@@ -121,7 +121,7 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
     else:
         sizes, dims, creation, context = _plain_sizes(symbols)
     if tokenizer:
-        text = "longest text that encode takes, in bytes"
+        text = "longest text that tokenize takes, in bytes"
         sizes.append(Size("text_bytes", 1, 2**30, TEXT_BYTES, str(TEXT_BYTES), text))
     interface = Interface(sizes, dims, inputs, outputs, creation)
     interface.context = context

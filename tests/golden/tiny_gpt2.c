@@ -625,7 +625,7 @@ tiny_gpt2_status tiny_gpt2_generate(tiny_gpt2 *m, const int64_t *prompt, size_t 
     return (tiny_gpt2_status)status;
 }
 
-tiny_gpt2_status tiny_gpt2_encode(tiny_gpt2 *m, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count)
+tiny_gpt2_status tiny_gpt2_tokenize(tiny_gpt2 *m, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count)
 {
     if (!m || (!text && bytes) || (!ids && capacity) || !count)
         return TINY_GPT2_ERROR_ARGUMENT;
@@ -634,7 +634,7 @@ tiny_gpt2_status tiny_gpt2_encode(tiny_gpt2 *m, const char *text, size_t bytes, 
     return (tiny_gpt2_status)kk_tokenizer_encode(&m->tokenizer, text, bytes, 1, m->text_scratch, m->text_scratch_size, ids, capacity, count);
 }
 
-tiny_gpt2_status tiny_gpt2_decode(const tiny_gpt2 *m, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes)
+tiny_gpt2_status tiny_gpt2_detokenize(const tiny_gpt2 *m, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes)
 {
     if (!m || (!ids && count) || (!text && capacity) || !bytes)
         return TINY_GPT2_ERROR_ARGUMENT;

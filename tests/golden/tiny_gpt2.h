@@ -45,7 +45,7 @@ typedef struct tiny_gpt2_sizes {
     int64_t batch;                   /* 1 to 8; default 1: rows */
     int64_t context;                 /* 1 to 128; default 128: positions that a row can hold */
     int64_t sequence;                /* 1 to 128; default 128: positions of a call of run, or of a piece that feed takes */
-    int64_t text_bytes;              /* 1 to 1073741824; default 65536: longest text that encode takes, in bytes */
+    int64_t text_bytes;              /* 1 to 1073741824; default 65536: longest text that tokenize takes, in bytes */
     int64_t threads;                 /* threads that work on a call, 1 to 256; default 1 */
 } tiny_gpt2_sizes;
 
@@ -153,11 +153,11 @@ tiny_gpt2_status tiny_gpt2_generate(tiny_gpt2 *handle, const int64_t *prompt, si
 
 /* Text to ids and back, by the tables of tokenizer.json in the weights file. text: UTF-8, `bytes` long, no longer than
    sizes.text_bytes. *count is the number of ids of the text, also when TINY_GPT2_ERROR_CAPACITY says that ids is too small. */
-tiny_gpt2_status tiny_gpt2_encode(tiny_gpt2 *handle, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count);
+tiny_gpt2_status tiny_gpt2_tokenize(tiny_gpt2 *handle, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count);
 
 /* Ids to UTF-8 text, not terminated; *bytes is its length, also when the buffer is too small. Invalid bytes become U+FFFD;
    an id that no token has gives no text, a negative one TINY_GPT2_ERROR_RANGE. */
-tiny_gpt2_status tiny_gpt2_decode(const tiny_gpt2 *handle, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes);
+tiny_gpt2_status tiny_gpt2_detokenize(const tiny_gpt2 *handle, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes);
 
 #ifdef __cplusplus
 }

@@ -462,7 +462,7 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
 % endif
 % if m.tokenizer:
 
-${m.name}_status ${m.name}_encode(${m.name} *m, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count)
+${m.name}_status ${m.name}_tokenize(${m.name} *m, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count)
 {
     if (!m || (!text && bytes) || (!ids && capacity) || !count)
         return ${m.upper}_ERROR_ARGUMENT;
@@ -471,7 +471,7 @@ ${m.name}_status ${m.name}_encode(${m.name} *m, const char *text, size_t bytes, 
     return (${m.name}_status)kk_tokenizer_encode(&m->tokenizer, text, bytes, 1, m->text_scratch, m->text_scratch_size, ids, capacity, count);
 }
 
-${m.name}_status ${m.name}_decode(const ${m.name} *m, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes)
+${m.name}_status ${m.name}_detokenize(const ${m.name} *m, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes)
 {
     if (!m || (!ids && count) || (!text && capacity) || !bytes)
         return ${m.upper}_ERROR_ARGUMENT;

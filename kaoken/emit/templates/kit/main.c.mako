@@ -50,7 +50,7 @@ static int continue_text(${m.name} *model, const char *prompt, const ${m.name}_g
 
     if (!ids)
         return failed("prompt", ${m.upper}_ERROR_MEMORY);
-    status = ${m.name}_encode(model, prompt, strlen(prompt), ids, capacity, &count);
+    status = ${m.name}_tokenize(model, prompt, strlen(prompt), ids, capacity, &count);
     if (status == ${m.upper}_OK && count == 0)
         status = ${m.upper}_ERROR_ARGUMENT;
     if (status != ${m.upper}_OK) {

@@ -194,15 +194,15 @@ public:
 % if m.tokenizer:
 
     // Text, UTF-8, to ids.
-    std::vector<std::int64_t> encode(std::string_view text)
+    std::vector<std::int64_t> tokenize(std::string_view text)
     {
         // A byte gives one id at most; what the tokenizer puts around a text is asked for again.
         std::vector<std::int64_t> ids(text.size() + 16);
         std::size_t count = 0;
-        Status status = ${c}_encode(get(), text.data(), text.size(), ids.data(), ids.size(), &count);
+        Status status = ${c}_tokenize(get(), text.data(), text.size(), ids.data(), ids.size(), &count);
         if (status == ${M}_ERROR_CAPACITY && count > ids.size()) {
             ids.resize(count);
-            status = ${c}_encode(get(), text.data(), text.size(), ids.data(), ids.size(), &count);
+            status = ${c}_tokenize(get(), text.data(), text.size(), ids.data(), ids.size(), &count);
         }
         check(status);
         ids.resize(count);
@@ -210,14 +210,14 @@ public:
     }
 
     // Ids to UTF-8 text.
-    std::string decode(const std::vector<std::int64_t> &ids, bool keep_special = false) const
+    std::string detokenize(const std::vector<std::int64_t> &ids, bool keep_special = false) const
     {
         std::string text(16 * ids.size() + 16, '\0');
         std::size_t bytes = 0;
-        Status status = ${c}_decode(get(), ids.data(), ids.size(), keep_special, text.data(), text.size(), &bytes);
+        Status status = ${c}_detokenize(get(), ids.data(), ids.size(), keep_special, text.data(), text.size(), &bytes);
         if (status == ${M}_ERROR_CAPACITY && bytes > text.size()) {
             text.resize(bytes);
-            status = ${c}_decode(get(), ids.data(), ids.size(), keep_special, text.data(), text.size(), &bytes);
+            status = ${c}_detokenize(get(), ids.data(), ids.size(), keep_special, text.data(), text.size(), &bytes);
         }
         check(status);
         text.resize(bytes);
@@ -230,7 +230,7 @@ public:
     std::string complete(std::string_view prompt, const GenerateOptions &options = GenerateOptions(), const OnToken &on_token = OnToken())
     {
         std::string text;
-        generate(encode(prompt), options, [&](std::int64_t id, std::string_view piece) {
+        generate(tokenize(prompt), options, [&](std::int64_t id, std::string_view piece) {
             text += piece;
             return on_token && on_token(id, piece);
         });
