@@ -41,7 +41,7 @@ def test_zoo_rows_are_complete_and_point_to_files() -> None:
         config_file = row.config or (row.folder or Path()) / "config.json"
         config = json.loads(config_file.read_text())
         assert config["model_type"] == row.architecture
-        assert row.tokenizer in (None, "byte-bpe", "wordpiece")
+        assert row.tokenizer in (None, "byte-bpe", "roberta-bpe", "wordpiece")
     assert rows["gpt2"].config is not None and not rows["gpt2"].tiny
     sizes = json.loads(rows["gpt2"].config.read_text())
     assert (sizes["n_layer"], sizes["n_embd"], sizes["vocab_size"]) == (12, 768, 50257)
@@ -107,7 +107,7 @@ def test_the_result_says_what_it_is(tmp_path: Path) -> None:
 
 
 @needs_optimum
-@pytest.mark.parametrize("model, vocabulary", [("gpt2-tiny", 512), ("bert-tiny", 1024)])
+@pytest.mark.parametrize("model, vocabulary", [("gpt2-tiny", 512), ("bert-tiny", 1024), ("roberta-tiny", 1024)])
 def test_a_stand_in_tokenizer_fits_the_vocabulary(model: str, vocabulary: int, tmp_path: Path) -> None:
     from tokenizers import Tokenizer
 
@@ -116,6 +116,9 @@ def test_a_stand_in_tokenizer_fits_the_vocabulary(model: str, vocabulary: int, t
     assert tokenizer.get_vocab_size() == vocabulary == 1 + max(tokenizer.get_vocab().values())
     text = "the old house told a story." if model == "bert-tiny" else "The öld house\n told 3 stories. ☃"
     assert tokenizer.decode(tokenizer.encode(text).ids) == text
+    if model == "roberta-tiny":
+        assert [tokenizer.token_to_id(t) for t in ("<s>", "<pad>", "</s>", "<mask>")] == [0, 1, 2, vocabulary - 1]
+        assert tokenizer.encode(text).ids[0] == 0 and tokenizer.encode(text).ids[-1] == 2
     if model == "gpt2-tiny":
         config = json.loads((tmp_path / "m" / "config.json").read_text())
         assert tokenizer.token_to_id("<|endoftext|>") == config["eos_token_id"]

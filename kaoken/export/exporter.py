@@ -160,7 +160,8 @@ def _tokenizer_kind(folder: Path) -> str | None:
     """The stand-in for a configuration of the user's: by the families whose tokenizers we can stand in
     for."""
     kind = json.loads((folder / "config.json").read_text()).get("model_type")
-    return {"gpt2": "byte-bpe", "bert": "wordpiece", "distilbert": "wordpiece"}.get(kind)
+    kinds = {"gpt2": "byte-bpe", "roberta": "roberta-bpe"}
+    return kinds.get(kind, "wordpiece" if kind in ("bert", "distilbert", "electra") else None)
 
 
 def _make_checkpoint(source: _Source, folder: Path, task: str, seed: int) -> int:
@@ -175,7 +176,7 @@ def _make_checkpoint(source: _Source, folder: Path, task: str, seed: int) -> int
 def _make_tokenizer(source: _Source, folder: Path, seed: int) -> str | None:
     """Give random weights a tokenizer: the source's own where it has one, else a stand-in, whose kind is
     returned."""
-    from kaoken.export.stand_in_tokenizer import write_byte_bpe, write_wordpiece
+    from kaoken.export.stand_in_tokenizer import write_byte_bpe, write_roberta_bpe, write_wordpiece
 
     own = Path(source.checkpoint or "") / "tokenizer.json"
     if own.is_file():
@@ -186,6 +187,8 @@ def _make_tokenizer(source: _Source, folder: Path, seed: int) -> str | None:
     config = json.loads((folder / "config.json").read_text())
     if source.tokenizer == "byte-bpe":
         entries = write_byte_bpe(folder, config["vocab_size"], config.get("eos_token_id"), seed)
+    elif source.tokenizer == "roberta-bpe":
+        entries = write_roberta_bpe(folder, config["vocab_size"], seed)
     elif source.tokenizer == "wordpiece":
         entries = write_wordpiece(folder, config["vocab_size"], seed)
     else:

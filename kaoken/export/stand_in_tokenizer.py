@@ -8,7 +8,7 @@ seeds give equal files. They are no substitute for a real model's tokenizer, who
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +34,42 @@ def write_byte_bpe(folder: Path, vocabulary: int, end_id: int | None, seed: int)
 
     The end is given the id `end_id` where the vocabulary reaches it exactly, else the last id used.
     """
-    tokenizers = import_extra("tokenizers")
     size = vocabulary if end_id is None else min(vocabulary, end_id + 1)
+    tokenizer = _train_byte_bpe(size - 1, seed)
+    tokenizer.add_special_tokens(["<|endoftext|>"])
+    special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
+    return _save(tokenizer, folder, special)
+
+
+def write_roberta_bpe(folder: Path, vocabulary: int, seed: int) -> int:
+    """Byte-level BPE as RoBERTa has it: `<s>`, `<pad>`, `</s>`, `<unk>` first, `<mask>` last, sentences between `<s>` and
+    `</s>`; returns the number of entries."""
+    tokenizers = import_extra("tokenizers")
+    first = {"bos": "<s>", "pad": "<pad>", "eos": "</s>", "unk": "<unk>"}
+    tokenizer = _train_byte_bpe(vocabulary - 1, seed, list(first.values()))
+    tokenizer.add_special_tokens([tokenizers.AddedToken("<mask>", lstrip=True, special=True)])
+    cls, sep = (tokenizer.token_to_id(first[name]) for name in ("bos", "eos"))
+    tokenizer.post_processor = tokenizers.processors.RobertaProcessing(
+        sep=(first["eos"], sep), cls=(first["bos"], cls), add_prefix_space=False
+    )
+    special = {f"{name}_token": token for name, token in first.items()}
+    return _save(tokenizer, folder, {**special, "cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"})
+
+
+def _train_byte_bpe(size: int, seed: int, special: Sequence[str] = ()) -> Any:
+    """A byte-level BPE tokenizer of `size` entries, the special ones first."""
+    tokenizers = import_extra("tokenizers")
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=size - 1,
+        vocab_size=size,
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=list(special),
         show_progress=False,
     )
     tokenizer.train_from_iterator(corpus(seed, words=max(2000, size + size // 4)), trainer)
-    tokenizer.add_special_tokens(["<|endoftext|>"])
-    special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-    return _save(tokenizer, folder, special)
+    return tokenizer
 
 
 def write_wordpiece(folder: Path, vocabulary: int, seed: int) -> int:
