@@ -32,7 +32,7 @@ def sources_digest() -> str:
 
 def bounds_for(graph: str) -> dict[str, str]:
     """The --dim options a kept graph needs."""
-    if "dynamo" not in graph:
+    if "dynamo" not in graph or (GRAPHS / graph / "config.json").is_file():
         return {}
     bounds = dict(BOUNDS["dynamo"])
     if "past" not in graph:

@@ -22,6 +22,7 @@ ort = pytest.importorskip("onnxruntime")
 GPT2 = ["tiny-gpt2", "tiny-gpt2-op20", "tiny-gpt2-past-dynamo-op20", "tiny-gpt2-past-dynamo-op23"]
 GPT2_WITHOUT_CACHE = ["tiny-gpt2-dynamo-op20", "tiny-gpt2-dynamo-op23"]
 BERT = ["tiny-bert", "tiny-bert-op14", "tiny-bert-op20", "tiny-bert-dynamo-op20"]
+ENCODERS = [f"tiny-{name}{exporter}" for name in ("distilbert", "electra", "roberta") for exporter in ("", "-dynamo-op20")]
 LLAMA = ["tiny-llama", "tiny-llama-op20", "tiny-llama-past-dynamo-op20", "tiny-llama-past-dynamo-op23"]
 FIXED = ["tiny-gpt2-static", "tiny-bert-static", "tiny-vit-static"]
 SIZES = [(1, 1, 0, "none"), (1, 7, 0, "none"), (3, 16, 5, "left"), (2, 33, 20, "right"), (3, 1, 40, "left"), (8, 17, 3, "left")]
@@ -43,7 +44,7 @@ def dims_for(session, batch: int, seq: int, past: int) -> dict[str, int]:
     return dims
 
 
-@pytest.mark.parametrize("graph", GPT2 + GPT2_WITHOUT_CACHE + BERT + LLAMA + FIXED)
+@pytest.mark.parametrize("graph", GPT2 + GPT2_WITHOUT_CACHE + BERT + ENCODERS + LLAMA + FIXED)
 def test_compiled_outputs_meet_the_accuracy_contract(graph: str) -> None:
     session, reference, oracle = (
         Session(compiled(graph), threads=2),
@@ -81,13 +82,15 @@ def kernels_of_layer(graph: Graph, layer: str) -> list[str]:
     return [n.op for n, name in named if f".{layer}." in f".{name}"]
 
 
-@pytest.mark.parametrize(("graph", "layer"), [(g, "h.1") for g in GPT2 + GPT2_WITHOUT_CACHE] + [(g, "layer.1") for g in BERT])
+@pytest.mark.parametrize(
+    ("graph", "layer"), [(g, "h.1") for g in GPT2 + GPT2_WITHOUT_CACHE] + [(g, "layer.1") for g in BERT + ENCODERS]
+)
 def test_a_transformer_layer_is_seven_kernels(graph: str, layer: str) -> None:
     lowered = lower(GRAPHS / graph, CompileOptions(dims=bounds_for(graph)), "m")
     assert sorted(kernels_of_layer(lowered, layer)) == ["attention", *["linear"] * 4, "norm", "norm"]
 
 
-@pytest.mark.parametrize("graph", GPT2 + GPT2_WITHOUT_CACHE + BERT)
+@pytest.mark.parametrize("graph", GPT2 + GPT2_WITHOUT_CACHE + BERT + [g for g in ENCODERS if "roberta" not in g])
 def test_no_shape_arithmetic_mask_copy_or_concat_is_left(graph: str) -> None:
     lowered = lower(GRAPHS / graph, CompileOptions(dims=bounds_for(graph)), "m")
     loops = [n for n in lowered.nodes if n.op not in ("linear", "attention", "norm", "view", "reshape")]
@@ -127,6 +130,40 @@ def test_a_context_never_outgrows_the_table_of_positions() -> None:
     generator = TextGenerator(compiled("tiny-gpt2-past-dynamo-op20"))
     assert generator.capacity == 128, "seq and past are bounded by 128 each, but there are 128 positions"
     generator.feed(np.zeros(128, np.int64))
+
+
+def test_a_mask_that_is_multiplied_must_be_of_zeros_and_ones() -> None:
+    """ELECTRA adds (1 - mask) * lowest: with other elements that is no padding mask, and the compiled model says so."""
+    model = find_model_file(GRAPHS / "tiny-electra")
+    inputs = make_inputs(model, {"batch_size": 2, "sequence_length": 5}, seed=0, padding="right")
+    session = Session(compiled("tiny-electra"))
+    session.run(None, inputs)
+    for wrong in (2, -1):
+        inputs["attention_mask"][1, 0] = wrong
+        with pytest.raises(SessionError, match="out of bounds"):
+            session.run(None, inputs)
+
+
+@pytest.mark.parametrize("graph", [g for g in BERT + ENCODERS if "dynamo" not in g])
+def test_a_row_is_the_same_alone_and_among_others(graph: str) -> None:
+    """Its bits depend neither on what other rows hold nor on how many there are nor on their padding."""
+    session, rng = Session(compiled(graph), threads=2), np.random.default_rng(3)
+    model = find_model_file(GRAPHS / graph)
+    for seq in (1, 3, 16, 40):
+        inputs = make_inputs(model, {"batch_size": 5, "sequence_length": seq}, seed=seq)
+        mask = inputs["attention_mask"] = (rng.random((5, seq)) < 0.6).astype(np.int64)
+        mask[0, 0], mask[4] = 1, 0
+        together = session.run(None, inputs)[0]
+        for row in range(5):
+            alone = session.run(None, {name: value[row : row + 1] for name, value in inputs.items()})[0][0]
+            assert np.array_equal(alone.view(np.int32), together[row].view(np.int32)), f"row {row} of length {seq}"
+
+
+def test_positions_that_begin_behind_the_padding_id_bound_the_sequence() -> None:
+    bounds = {
+        d["name"]: d["upper"] for d in json.loads((compiled("tiny-roberta") / "report.json").read_text())["interface"]["dims"]
+    }
+    assert bounds["sequence_length"] == 64, "66 rows of positions, of which the first two are for padding"
 
 
 def test_session_names_what_does_not_fit() -> None:

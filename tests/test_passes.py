@@ -217,11 +217,23 @@ def padding(s: Small, low: float) -> Value:
     return s.add("select", s.add("cast", hidden, to="bool"), s.scalar(low), hidden)
 
 
+def scaled_padding(s: Small, low: float) -> Value:
+    mask = s.add("reshape", s.input("mask", BATCH, SEQ, dtype="int64"), shape=(BATCH, 1, 1, SEQ))
+    return s.add("mul", s.add("sub", s.scalar(1), s.add("cast", mask, to="float32")), s.scalar(low))
+
+
 LOWEST = float(np.finfo(np.float32).min)
 SCORES: dict[str, tuple[Callable[[Small, Value], Value], dict[str, object]]] = {
     "plain": (lambda s, x: x, {"causal": False, "mask_test": None}),
     "causal": (lambda s, x: s.add("add", x, causal(s, -math.inf)), {"causal": True, "empty_row": "nan"}),
-    "padding": (lambda s, x: s.add("add", x, padding(s, LOWEST)), {"mask_test": ("eq", 1), "empty_row": "mean"}),
+    "padding": (
+        lambda s, x: s.add("add", x, padding(s, LOWEST)),
+        {"mask_test": ("eq", 1), "empty_row": "mean"},
+    ),
+    "scaled padding": (
+        lambda s, x: s.add("add", x, scaled_padding(s, LOWEST)),
+        {"mask_test": ("eq", 1), "empty_row": "mean", "binary_mask": True},
+    ),
     "both": (
         lambda s, x: s.add("add", s.add("add", x, causal(s, -math.inf)), padding(s, -math.inf)),
         {"causal": True, "mask_test": ("eq", 1), "empty_row": "nan"},

@@ -47,7 +47,6 @@ class Tensor:
     dtype: str
     shape: tuple[Dim, ...]
     is_state: bool = False
-    note: str = ""
 
     @property
     def c_type(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import kaoken
 from kaoken.emit.blocks import Block, find_blocks
-from kaoken.emit.interface import Interface, in_call
+from kaoken.emit.interface import Interface, Tensor, in_call
 from kaoken.emit.kernels import render_tiles, templates
 from kaoken.emit.program import Argument, Call, Program
 from kaoken.emit.runtime_sources import runtime_folder
@@ -205,6 +205,12 @@ class ModelFiles:
             )
             for use in self.program.checks
         ]
+
+    @property
+    def binary_inputs(self) -> list[Tensor]:
+        """Inputs whose elements must be 0 or 1."""
+        names = dict(zip(self.program.graph.inputs, self.interface.inputs, strict=True))
+        return [names[value] for value in self.program.binary]
 
     @property
     def id_limit(self) -> int:

@@ -89,6 +89,7 @@ class Program:
     kernels: list[Kernel] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     checks: list[IndexUse] = field(default_factory=list)
+    binary: list[Value] = field(default_factory=list)
 
 
 def build_program(graph: Graph) -> Program:
@@ -229,6 +230,8 @@ class _Builder:
             "empty_row": node.attrs["empty_row"],
             "schedule": node.attrs["schedule"],
         }
+        if mask is not None and node.attrs.get("binary_mask") and mask.dtype != "bool" and mask not in self.program.binary:
+            self.program.binary.append(mask)
         if mask is not None and test is not None:
             options |= {"mask_type": C_TYPES[mask.dtype], "mask_test": f"{_TESTS[test[0]]} {int(test[1])}"}
         name = f"attention_{heads}x{head_dim}" + ("_causal" if node.attrs["causal"] else "")

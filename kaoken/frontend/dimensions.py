@@ -15,6 +15,11 @@ from kaoken.ir.dims import Dim, Symbol, dim, floordiv, maximum, minimum, mod
 from kaoken.ir.reserved import is_reserved_dimension
 
 DEFAULT_BATCH = 8
+_POSITIONS_BEHIND_PADDING = (
+    "camembert", "data2vec-text", "ibert", "lilt", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
+    "xlm-roberta", "xlm-roberta-xl", "xmod",
+)  # fmt: skip
+"""Model types of transformers whose first position is the padding id + 1: their table has as many rows to spare."""
 _CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_sequence_length", "seq_length")
 
 
@@ -165,5 +170,8 @@ def context_length(config: Mapping[str, Any]) -> int | None:
     for key in _CONTEXT_KEYS:
         value = config.get(key)
         if isinstance(value, int) and value > 0:
+            padding = config.get("pad_token_id")
+            if config.get("model_type") in _POSITIONS_BEHIND_PADDING and isinstance(padding, int) and padding >= 0:
+                return max(1, value - padding - 1)
             return value
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kaoken.ir.dims import Dim, dim
-from kaoken.ir.expr import Apply, Expr, Int, Read, Select, apply, const, literal, rewrite, to_text
+from kaoken.ir.expr import Apply, Expr, Int, Read, Select, apply, const, literal, reads, rewrite, to_text
 from kaoken.ir.graph import Value
 
 HIDING = -1e30
@@ -14,11 +14,15 @@ HIDING = -1e30
 
 @dataclass
 class MaskFacts:
-    """Facts about which keys a row sees. `low` holds the values that hide; `bias` the terms that are no such fact."""
+    """Facts about which keys a row sees. `low` holds the values that hide; `bias` the terms that are no such fact.
+
+    `binary` says that the facts hold only while the mask's elements are 0 and 1.
+    """
 
     causal: bool = False
     mask: Value | None = None
     mask_test: tuple[str, int | bool] | None = None
+    binary: bool = False
     low: list[float] = field(default_factory=list)
     bias: list[Expr] = field(default_factory=list)
     reason: str = ""
@@ -70,6 +74,29 @@ def hiding_terms(expression: Expr) -> tuple[Expr, float] | None:
     if otherwise == 0 and then is not None and then <= HIDING:
         return apply("not", expression.condition), float(then)
     return None
+
+
+def scaled_mask(expression: Expr) -> tuple[Expr, float] | None:
+    """`(1 - mask) * low` as (mask is 1, low), where `mask` is read once and 0 at one of 0 and 1, a low value at the other.
+
+    What it is for other elements of the mask is left out of account: the caller sees to it that there are none.
+    """
+    found = set(reads(expression))
+    if len(found) != 1 or isinstance(expression, Select):
+        return None
+    element = next(iter(found))
+    zero, one = (literal(_replaced(expression, element, const(value, element.dtype))) for value in (0, 1))
+    if zero is None or one is None or element.dtype not in ("bool", "int32", "int64", "uint8"):
+        return None
+    if zero == 0 and one <= HIDING:
+        return apply("eq", element, const(0, element.dtype)), float(one)
+    if one == 0 and zero <= HIDING:
+        return apply("eq", element, const(1, element.dtype)), float(zero)
+    return None
+
+
+def _replaced(expression: Expr, old: Expr, new: Expr) -> Expr:
+    return rewrite(expression, lambda node: new if node == old else None)
 
 
 def add_visibility(facts: MaskFacts, visible: Expr, axes: ScoreAxes) -> bool:

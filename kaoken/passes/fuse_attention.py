@@ -9,12 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kaoken.ir.dims import Dim, dim
-from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Select, apply, axes_for, axis, literal, reads_inside
+from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Select, apply, axes_for, axis, literal, reads, reads_inside
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ops import OPS
 from kaoken.ops.compose import read, see_through
 from kaoken.ops.registry import ShapeError
-from kaoken.passes.attention_mask import HIDING, MaskFacts, ScoreAxes, add_visibility, hiding_terms, simplify_branches
+from kaoken.passes.attention_mask import (
+    HIDING,
+    MaskFacts,
+    ScoreAxes,
+    add_visibility,
+    hiding_terms,
+    scaled_mask,
+    simplify_branches,
+)
 from kaoken.passes.explain import explanation
 from kaoken.passes.rewriter import Rewriter
 
@@ -243,13 +251,21 @@ class _Matcher:
             if literal(term) == 0:
                 continue
             hiding = hiding_terms(simplify_branches(term))
-            if hiding is not None and add_visibility(facts, hiding[0], axes):
-                facts.low.append(hiding[1])
+            scaled = scaled_mask(term) if hiding is None and self._given_mask(term) else None
+            found = hiding or scaled
+            if found is not None and add_visibility(facts, found[0], axes):
+                facts.low.append(found[1])
+                facts.binary |= scaled is not None
             else:
                 facts.bias.append(term)
         if len([low for low in facts.low if low != float("-inf")]) > 1:
             raise NoMatch("two finite masks are added; their sum overflows for some keys")
         return facts
+
+    def _given_mask(self, term: Expr) -> bool:
+        """Whether all that a term reads is an input, whose elements can be checked when the model is called."""
+        given = self.rewriter.graph.inputs
+        return all(r.value in given for r in reads(term))
 
     def _bias(self, facts: MaskFacts) -> Value | None:
         """What is added and is no fact, computed once as a tensor; axes it does not depend on have extent 1."""
@@ -258,7 +274,7 @@ class _Matcher:
         total = facts.bias[0]
         for term in facts.bias[1:]:
             total = apply("add", total, term)
-        from kaoken.ir.expr import bind, contains_reduce, reads
+        from kaoken.ir.expr import bind, contains_reduce
 
         if contains_reduce(total):
             raise NoMatch("a bias is reduced inside the scores")
@@ -319,6 +335,8 @@ def _replace(rewriter: Rewriter, node: Node, softmax: Node, found: _Found) -> No
         "mask_test": found.facts.mask_test,
         "empty_row": found.empty_row,
     }
+    if found.facts.binary:
+        attrs["binary_mask"] = True
     inputs = [found.q, found.keys, found.values, found.facts.mask, found.bias]
     origin = tuple(dict.fromkeys((*softmax.origin, *node.origin)))
     try:

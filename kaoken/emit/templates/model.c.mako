@@ -443,6 +443,11 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
 % endif
     c.${v.c_name} = a->${v.c_name};
 % endfor
+% for v in m.binary_inputs:
+    for (int64_t i = 0; i < ${v.count}; i++)
+        if (a->${v.c_name}[i] != 0 && a->${v.c_name}[i] != 1)
+            return ${m.upper}_ERROR_RANGE;
+% endfor
 % for check in m.checks:
     if (!valid_${check.dtype}_indices(${check.first}, ${check.count}, ${check.step}, ${check.extent}))
         return ${m.upper}_ERROR_RANGE;

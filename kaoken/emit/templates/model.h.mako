@@ -67,7 +67,7 @@ typedef struct ${m.name}_arguments {
 % endfor
     /* inputs */
 % for v in i.inputs:
-    const ${v.c_type} *${v.c_name};${" " * max(1, 40 - len(v.c_type) - len(v.c_name))}/* ${v.shape_text} ${v.note} */
+    const ${v.c_type} *${v.c_name};${" " * max(1, 40 - len(v.c_type) - len(v.c_name))}/* ${v.shape_text} ${"of 0 and 1" if v in m.binary_inputs else ""} */
 % endfor
     /* outputs${"; a cache that is not wanted may be null" if m.states else ""} */
 % for v in i.outputs:
@@ -75,7 +75,7 @@ typedef struct ${m.name}_arguments {
 % endfor
 } ${m.name}_arguments;
 
-/* Computes all outputs. ${m.upper}_ERROR_RANGE: a size outside the handle's, or an index outside the tensor it points into;
+/* Computes all outputs. ${m.upper}_ERROR_RANGE: a size outside the handle's, or an index outside the tensor it points into${", or a mask of other than 0 and 1" if m.binary_inputs else ""};
    then no output is written.${" What the handle keeps for feed is overwritten: reset it before feeding again." if i.feed else ""} */
 ${m.name}_status ${m.name}_run(${m.name} *handle, const ${m.name}_arguments *arguments);
 % if i.feed:
