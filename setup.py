@@ -12,6 +12,6 @@ setup(
         "kaoken.bench": ["*.h", "*.c"],
         "kaoken.emit": ["templates/**/*"],
         "kaoken._runtime": ["*.c", "*.h"],
-        "kaoken._models": ["zoo.toml", "configs/*.json", "story/*.json", "story/*.safetensors"],
+        "kaoken._models": ["zoo.toml", "configs/*.json", "story*/*.json", "story*/*.safetensors"],
     },
 )

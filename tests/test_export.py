@@ -17,6 +17,7 @@ from kaoken.errors import KaokenError, UsageError
 from kaoken.export import export, load_zoo
 from kaoken.export import extras as export_extras
 from kaoken.export import optimum as export_optimum
+from kaoken.export.stand_in_tokenizer import write_unigram
 from kaoken.export.zoo import models_folder
 
 needs_optimum = pytest.mark.skipif(importlib.util.find_spec("optimum") is None, reason="needs the extra kaoken[export]")
@@ -41,10 +42,13 @@ def test_zoo_rows_are_complete_and_point_to_files() -> None:
         config_file = row.config or (row.folder or Path()) / "config.json"
         config = json.loads(config_file.read_text())
         assert config["model_type"] == row.architecture
-        assert row.tokenizer in (None, "byte-bpe", "roberta-bpe", "wordpiece")
+        assert row.tokenizer in (None, "byte-bpe", "roberta-bpe", "wordpiece", "unigram")
     assert rows["gpt2"].config is not None and not rows["gpt2"].tiny
     sizes = json.loads(rows["gpt2"].config.read_text())
     assert (sizes["n_layer"], sizes["n_embd"], sizes["vocab_size"]) == (12, 768, 50257)
+    assert {row.name for row in rows.values() if row.task.startswith("text2text")} == {
+        "t5-small", "t5-base", "bart-base", "t5-tiny", "bart-tiny"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,9 @@ def test_zoo_rows_are_complete_and_point_to_files() -> None:
         ('[[model]]\nname = "x"\narchitecture = "gpt2"\ntask = "t"\n', "either a config or a folder"),
         ('[[model]]\nname = "x"\narchitecture = "gpt2"\ntask = "t"\nconfig = "no.json"\n', "does not exist"),
         ('[[model]]\nname = "x"\nfolder = "."\nspelling = 1\n', "not a valid zoo"),
+        ('[[model]]\nname = "x"\nfolder = "."\nonnx = "."\n', "or onnx"),
+        ('[[model]]\nname = "../x"\nfolder = "."\n', "needs a name of letters"),
+        ('[[model]]\nname = "x"\nfolder = "."\n[[model]]\nname = "x"\nfolder = "."\n', "several models of one name: x"),
         ("[[model", "not a valid zoo"),
     ],
 )
@@ -107,21 +114,52 @@ def test_the_result_says_what_it_is(tmp_path: Path) -> None:
 
 
 @needs_optimum
-@pytest.mark.parametrize("model, vocabulary", [("gpt2-tiny", 512), ("bert-tiny", 1024), ("roberta-tiny", 1024)])
+@pytest.mark.parametrize(
+    "model, vocabulary", [("gpt2-tiny", 512), ("bert-tiny", 1024), ("roberta-tiny", 1024), ("t5-tiny", 512), ("bart-tiny", 512)]
+)
 def test_a_stand_in_tokenizer_fits_the_vocabulary(model: str, vocabulary: int, tmp_path: Path) -> None:
     from tokenizers import Tokenizer
 
     export(model, tmp_path / "m", random_weights=True)
     tokenizer = Tokenizer.from_file(str(tmp_path / "m" / "tokenizer.json"))
     assert tokenizer.get_vocab_size() == vocabulary == 1 + max(tokenizer.get_vocab().values())
-    text = "the old house told a story." if model == "bert-tiny" else "The öld house\n told 3 stories. ☃"
+    texts = {"bert-tiny": "the old house told a story.", "t5-tiny": "The øld house told 3 stories; a \\ and a {."}
+    text = texts.get(model, "The öld house\n told 3 stories. ☃")
     assert tokenizer.decode(tokenizer.encode(text).ids) == text
-    if model == "roberta-tiny":
+    if model == "t5-tiny":
+        assert [tokenizer.token_to_id(t) for t in ("<pad>", "</s>", "<unk>")] == [0, 1, 2]
+        assert tokenizer.encode(text).ids[-1] == 1 and tokenizer.encode("ﬁve\u3000\u2460").ids == tokenizer.encode("five 1").ids
+    if model in ("roberta-tiny", "bart-tiny"):
         assert [tokenizer.token_to_id(t) for t in ("<s>", "<pad>", "</s>", "<mask>")] == [0, 1, 2, vocabulary - 1]
         assert tokenizer.encode(text).ids[0] == 0 and tokenizer.encode(text).ids[-1] == 2
     if model == "gpt2-tiny":
         config = json.loads((tmp_path / "m" / "config.json").read_text())
         assert tokenizer.token_to_id("<|endoftext|>") == config["eos_token_id"]
+
+
+@needs_optimum
+@pytest.mark.parametrize("model", ["t5-tiny", "bart-tiny"])
+def test_an_encoder_decoder_comes_as_four_graphs_of_the_same_bytes_each_time(model: str, tmp_path: Path) -> None:
+    result = export(model, tmp_path / "a", random_weights=True)
+    names = ("decoder_model.onnx", "decoder_model_merged.onnx", "decoder_with_past_model.onnx", "encoder_model.onnx")
+    assert result.files == names and result.task == "text2text-generation-with-past"
+    export(model, tmp_path / "b", random_weights=True)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert json.loads((tmp_path / "a" / "generation_config.json").read_text())["decoder_start_token_id"] in (0, 2)
+    proto = onnx.load(tmp_path / "a" / "decoder_model.onnx")
+    vectors = [onnx.numpy_helper.to_array(t) for t in proto.graph.initializer if len(t.dims) == 1 and t.dims[0] >= 64]
+    vectors += [onnx.numpy_helper.to_array(t) for t in proto.graph.initializer if "final_logits_bias" in t.name]
+    assert len(vectors) >= 7 and all(value.std() > 0.01 for value in vectors), "noise on every bias and norm"
+
+
+def test_stand_in_pieces_of_a_large_vocabulary_are_laid_out_as_t5s(tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    pytest.importorskip("transformers")
+    assert write_unigram(tmp_path, 8192, seed=1) == 8192 - 28
+    tokenizer = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert [tokenizer.token_to_id(f"<extra_id_{n}>") for n in (99, 0)] == [8064, 8163]
+    scores = [score for _, score in json.loads((tmp_path / "tokenizer.json").read_text())["model"]["vocab"][3:8064]]
+    assert scores == sorted(scores, reverse=True) and scores[0] < 0
 
 
 @needs_optimum

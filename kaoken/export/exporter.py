@@ -58,6 +58,7 @@ def export(
     random_weights: bool = False,
     seed: int = 0,
     opset: int | None = None,
+    row: ZooModel | None = None,
     progress: Progress | None = None,
 ) -> ExportResult:
     """Export a model to ONNX with Optimum into the folder `output`.
@@ -65,9 +66,9 @@ def export(
     `model` is a folder with a checkpoint (config.json, model.safetensors), a row of the zoo, or a name on the
     Hugging Face hub. With `random_weights` the model is made from its configuration, at its true size, from
     `seed`; a folder then needs no more than a config.json. Equal arguments give equal bytes. `task` and
-    `opset` are Optimum's (by default the zoo's task or the one Optimum finds, and opset 18); `progress` is
-    called with a line before each step. The folder appears whole or not at all; an earlier export of the same
-    place is replaced.
+    `opset` are Optimum's (by default the zoo's task or the one Optimum finds, and opset 18). `row` is the row
+    that `model` names where it is of another manifest than Kaoken's own. `progress` is called with a line
+    before each step. The folder appears whole or not at all; an earlier export of the same place is replaced.
 
     Raises UsageError for a model that cannot be found or reached, an opset outside 13 to 20 (what Optimum's
     exporter writes and Kaoken reads), missing packages, or a folder in use.
@@ -75,7 +76,7 @@ def export(
     if opset is not None and not 13 <= opset <= 20:
         raise UsageError(f"opset {opset} is not between 13 and 20, which Optimum's exporter writes")
     say = progress or (lambda _line: None)
-    source = _resolve(model, task, random_weights)
+    source = _from_zoo(row, task or row.task, random_weights) if row else _resolve(model, task, random_weights)
     _check_free(output)
     require_export_packages()
     say("loading torch, transformers and Optimum")
@@ -149,10 +150,14 @@ def _resolve(model: str, task: str | None, random_weights: bool) -> _Source:
 
 
 def _from_zoo(row: ZooModel, task: str, random_weights: bool) -> _Source:
+    if row.onnx is not None:
+        raise UsageError(f"{row.name} is {row.onnx}, which was exported already; compile it as it is")
     if row.folder is not None:
-        return _Source(row.name, str(row.folder), row.folder / "config.json", task, "byte-bpe")
+        return _Source(row.name, str(row.folder), row.folder / "config.json", task, row.tokenizer)
     if row.hub is None and not random_weights:
         raise UsageError(f"{row.name} is a configuration without trained weights; add --random-weights")
+    if row.config is None and random_weights:
+        raise UsageError(f"{row.name} has no configuration to make random weights from, only the hub's checkpoint {row.hub}")
     return _Source(row.name, row.hub, row.config, task, row.tokenizer)
 
 
@@ -160,7 +165,7 @@ def _tokenizer_kind(folder: Path) -> str | None:
     """The stand-in for a configuration of the user's: by the families whose tokenizers we can stand in
     for."""
     kind = json.loads((folder / "config.json").read_text()).get("model_type")
-    kinds = {"gpt2": "byte-bpe", "roberta": "roberta-bpe"}
+    kinds = {"gpt2": "byte-bpe", "roberta": "roberta-bpe", "bart": "roberta-bpe", "t5": "unigram"}
     return kinds.get(kind, "wordpiece" if kind in ("bert", "distilbert", "electra") else None)
 
 
@@ -176,7 +181,7 @@ def _make_checkpoint(source: _Source, folder: Path, task: str, seed: int) -> int
 def _make_tokenizer(source: _Source, folder: Path, seed: int) -> str | None:
     """Give random weights a tokenizer: the source's own where it has one, else a stand-in, whose kind is
     returned."""
-    from kaoken.export.stand_in_tokenizer import write_byte_bpe, write_roberta_bpe, write_wordpiece
+    from kaoken.export.stand_in_tokenizer import write_byte_bpe, write_roberta_bpe, write_unigram, write_wordpiece
 
     own = Path(source.checkpoint or "") / "tokenizer.json"
     if own.is_file():
@@ -189,6 +194,8 @@ def _make_tokenizer(source: _Source, folder: Path, seed: int) -> str | None:
         entries = write_byte_bpe(folder, config["vocab_size"], config.get("eos_token_id"), seed)
     elif source.tokenizer == "roberta-bpe":
         entries = write_roberta_bpe(folder, config["vocab_size"], seed)
+    elif source.tokenizer == "unigram":
+        entries = write_unigram(folder, config["vocab_size"], seed)
     elif source.tokenizer == "wordpiece":
         entries = write_wordpiece(folder, config["vocab_size"], seed)
     else:

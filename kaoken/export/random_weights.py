@@ -32,6 +32,8 @@ def make_checkpoint(config_file: Path, folder: Path, task: str, seed: int) -> in
         for name, buffer in model.named_buffers():
             if name.endswith(("running_mean", "running_var")):
                 buffer += (NOISE * torch.randn(buffer.shape, generator=generator)).clamp(min=-0.5)
+            elif name.endswith("final_logits_bias"):  # BART's, a buffer of zeros
+                buffer += NOISE * torch.randn(buffer.shape, generator=generator)
     model.save_pretrained(folder)
     return sum(parameter.numel() for parameter in model.parameters())
 

@@ -7,12 +7,20 @@ seeds give equal files. They are no substitute for a real model's tokenizer, who
 
 from __future__ import annotations
 
+import base64
+import json
+import math
 import random
+import string
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from kaoken.export.extras import import_extra
+from kaoken.export.zoo import models_folder
+
+LONGEST_PIECE = 10
 
 _ONSETS = (
     "b bl br c ch cl cr d dr f fl fr g gl gr h j k l m n p ph pl pr qu r s sc sh sk sl sm sn sp st str sw t th tr tw v w wh y z"
@@ -91,6 +99,55 @@ def write_wordpiece(folder: Path, vocabulary: int, seed: int) -> int:
         special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
     )
     return _save(tokenizer, folder, {f"{name}_token": token for name, token in special.items()})
+
+
+def write_unigram(folder: Path, vocabulary: int, seed: int) -> int:
+    """SentencePiece's Unigram model in the form that T5's tokenizer.json has; returns the number of entries.
+
+    As in the published T5, a large vocabulary ends with 100 sentinels (`<extra_id_99>` to `<extra_id_0>`) and the model's
+    own vocabulary is 28 rows longer than the tokenizer. Trainers of Unigram models depend on the order of hash tables, so
+    the pieces are counted here: the substrings that cover most text, with the logarithm of their share as their score.
+    """
+    tokenizers = import_extra("tokenizers")
+    special = {"pad": "<pad>", "eos": "</s>", "unk": "<unk>"}
+    large = vocabulary > 4096
+    sentinels = [f"<extra_id_{n}>" for n in reversed(range(100))] if large else []
+    pieces = _counted_pieces(vocabulary - (28 if large else 0) - len(sentinels) - len(special), seed)
+    entries = [(token, 0.0) for token in special.values()] + pieces + [(token, 0.0) for token in sentinels]
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.Unigram(entries, unk_id=2))
+    tokenizer.normalizer = tokenizers.normalizers.Precompiled(_sentencepiece_charsmap())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [tokenizers.pre_tokenizers.WhitespaceSplit(), tokenizers.pre_tokenizers.Metaspace()]
+    )
+    tokenizer.decoder = tokenizers.decoders.Metaspace()
+    tokenizer.add_special_tokens([*special.values(), *sentinels])
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)]
+    )
+    return _save(tokenizer, folder, {f"{name}_token": token for name, token in special.items()})
+
+
+def _counted_pieces(count: int, seed: int) -> list[tuple[str, float]]:
+    """Pieces with their scores, best first: every character of the corpus, then the substrings that cover most of it."""
+    words = Counter(f"\u2581{word}" for line in corpus(seed, words=max(2000, count + count // 4)) for word in line.split())
+    found: Counter[str] = Counter()
+    for word, times in words.items():
+        for start in range(len(word)):
+            for end in range(start + 1, min(len(word), start + LONGEST_PIECE) + 1):
+                piece = word[start:end]
+                if len(piece) == 1 or piece.lstrip("\u2581").isalnum():  # punctuation stands alone, as SentencePiece has it
+                    found[piece] += times
+    letters = {*string.ascii_letters, *string.digits, *string.punctuation, *(piece for piece in found if len(piece) == 1)}
+    longer = sorted((p for p in found if len(p) > 1), key=lambda p: (-found[p] * len(p), p))
+    chosen = sorted([*letters, *longer[: count - len(letters)]], key=lambda p: (-found[p], p))
+    total = sum(found[piece] + 1 for piece in chosen)
+    return [(piece, math.log((found[piece] + 1) / total)) for piece in chosen]
+
+
+def _sentencepiece_charsmap() -> bytes:
+    """SentencePiece's table of nmt_nfkc, from the tokenizer that was trained with it."""
+    trained = models_folder() / "story_t5" / "tokenizer.json"
+    return base64.b64decode(json.loads(trained.read_text(encoding="utf-8"))["normalizer"]["precompiled_charsmap"])
 
 
 def corpus(seed: int, words: int) -> Iterator[str]:

@@ -28,7 +28,7 @@ def stories(seed: int) -> Iterator[str]:
 
 def story(rng: random.Random) -> str:
     """One story of about 200 to 300 words."""
-    slots = _cast(rng)
+    slots = cast(rng)
     beats = [rng.choice(OPENINGS), *rng.choice(PLOTS), rng.choice(ENDINGS)]
     paragraphs: list[list[str]] = [[]]
     for beat in beats:
@@ -38,7 +38,7 @@ def story(rng: random.Random) -> str:
         text = expand(beat, slots, rng)
         if text:
             paragraphs[-1].append(text)
-    return "\n\n".join(_polish(" ".join(sentences)) for sentences in paragraphs if sentences)
+    return "\n\n".join(polish(" ".join(sentences)) for sentences in paragraphs if sentences)
 
 
 def expand(template: str, slots: dict[str, str], rng: random.Random) -> str:
@@ -66,7 +66,7 @@ def _choose(text: str, start: int, rng: random.Random, nested: bool) -> tuple[st
     return current, i
 
 
-def _cast(rng: random.Random) -> dict[str, str]:
+def cast(rng: random.Random) -> dict[str, str]:
     """Draw who, where and what of one story. Every value is a phrase that templates put in as it stands."""
     setting = rng.choice(SETTINGS)
     (hero, hero_sex), (friend, friend_sex), (rival, rival_sex) = rng.sample(NAMES, 3)
@@ -106,7 +106,7 @@ def _cast(rng: random.Random) -> dict[str, str]:
     return slots
 
 
-def _polish(text: str) -> str:
+def polish(text: str) -> str:
     """Write `an` before a vowel and single spaces everywhere (an empty choice leaves two)."""
     text = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
     return re.sub(r" +(?=[ .,!?])", "", text)
