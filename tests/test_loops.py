@@ -217,6 +217,36 @@ def test_computed_indices_are_kept_inside(tmp_path: Path) -> None:
     np.testing.assert_array_equal(y, x[[2, 1, 2, 0]])
 
 
+def test_sums_of_integers_so_far_are_kept_as_the_loop_goes(tmp_path: Path) -> None:
+    """One accumulator a row, wrapped around like the type; reversed and exclusive sums, other axes and several readers too."""
+    axis = [helper.make_node("Constant", [], [f"axis{n}"], value_int=n) for n in (0, 1)]
+    nodes = [
+        *axis,
+        helper.make_node("CumSum", ["x", "axis1"], ["a"]),
+        helper.make_node("Mul", ["a", "x"], ["product"]),
+        helper.make_node("CumSum", ["x", "axis0"], ["b"]),
+        helper.make_node("Sub", ["b", "x"], ["down"]),
+        helper.make_node("CumSum", ["x", "axis1"], ["c"], reverse=1),
+        helper.make_node("Sub", ["c", "x"], ["back"]),
+        helper.make_node("CumSum", ["x", "axis1"], ["d"], exclusive=1),
+        helper.make_node("Sub", ["d", "x"], ["before"]),
+        helper.make_node("CumSum", ["x", "axis1"], ["e"]),
+        helper.make_node("Transpose", ["e"], ["turned"]),
+        helper.make_node("Add", ["turned", "turned"], ["twice"]),
+    ]
+    outputs = ["product", "down", "back", "before", "twice"]
+    session = model(nodes, {"x": (TensorProto.INT32, ["rows", "n"])}, outputs, tmp_path, {"rows": "1..5", "n": "0..40"})
+    source = (tmp_path / "out" / f"{NAME}_kernels.c").read_text()
+    assert source.count("for (int64_t k0") == 3, "product and e are summed as they go; down, back and before are not"
+    for n in (0, 1, 2, 37):
+        x = np.random.default_rng(n).integers(-(2**31), 2**31, (3, n)).astype(np.int32)
+        so_far, down = x.cumsum(1, dtype=np.int32), x.cumsum(0, dtype=np.int32)
+        back = x[:, ::-1].cumsum(1, dtype=np.int32)[:, ::-1]
+        expected = [so_far * x, down - x, back - x, so_far - x - x, 2 * so_far.T]
+        for name, ours, theirs in zip(outputs, session.run(None, {"x": x}), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=f"{name} of {n}")
+
+
 def test_gathering_from_an_empty_axis_reads_nothing(tmp_path: Path) -> None:
     nodes = [helper.make_node("Add", ["i", "i"], ["twice"]), helper.make_node("Gather", ["x", "twice"], ["y"])]
     session = model(nodes, {"x": (TensorProto.FLOAT, ["n"]), "i": (TensorProto.INT64, [3])}, ["y"], tmp_path, {"n": "0..4"})

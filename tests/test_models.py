@@ -100,6 +100,15 @@ def test_no_shape_arithmetic_mask_copy_or_concat_is_left(graph: str) -> None:
     assert all(n.op != "reshape" for n in lowered.nodes)
 
 
+@pytest.mark.parametrize("graph", ["tiny-roberta", "tiny-roberta-dynamo-op20"])
+def test_positions_counted_over_real_tokens_are_one_loop(graph: str) -> None:
+    lowered = lower(GRAPHS / graph, CompileOptions(dims=bounds_for(graph)), "m")
+    positions, embedding = lowered.nodes[:2]
+    assert positions.op == embedding.op == "map" and is_integer(positions.output.dtype) and positions.output in embedding.inputs
+    loops = [n for n in lowered.nodes[2:] if n.op not in ("linear", "attention", "norm", "view")]
+    assert all(".pooler." in f".{n.origin[0].replace('/', '.')}" for n in loops), "the pooler's first row alone is copied"
+
+
 @pytest.mark.parametrize("graph", ["tiny-gpt2", "tiny-bert"])
 def test_equal_layers_share_one_function(graph: str) -> None:
     folder = compiled(graph)

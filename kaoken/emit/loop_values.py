@@ -340,13 +340,24 @@ class Writer:
             and self.has_lanes(node.body, last)
         ):
             return self._row_reduction(node, name)
-        self.block.line(f"{C_TYPES[node.dtype]} {name} = {neutral_code(node.kind, node.dtype).text};")
+        self.begin_reduction(node, name)
         with self._nested(list(node.axes)):
             self.share(node.body)
-            step = apply_code(step_function(node.kind), [Code(name), self.scalar(node.body)], node.dtype)
-            self.block.line(f"{name} = {step.text};")
+            self.step_reduction(node, name, node.body)
         self.block.known[node] = name
         return Code(name)
+
+    def begin_reduction(self, node: Reduce, name: str = "") -> str:
+        """The local that a reduction is gathered in, as long as nothing is."""
+        name = name or self._fresh(_RESULT_NAMES[node.kind])
+        self.block.line(f"{C_TYPES[node.dtype]} {name} = {neutral_code(node.kind, node.dtype).text};")
+        return name
+
+    def step_reduction(self, node: Reduce, name: str, element: Expr) -> None:
+        """One element more; from here on the local is what the reduction is, to this element."""
+        step = apply_code(step_function(node.kind), [Code(name), self.scalar(element)], node.dtype)
+        self.block.line(f"{name} = {step.text};")
+        self.block.known[node] = name
 
     def _row_reduction(self, node: Reduce, name: str) -> Code:
         partial = self._fresh("lanes")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 from kaoken.emit.loop_values import FEWEST_FOR_LANES, Writer, plus
-from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, segments
+from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, running, segments
 from kaoken.ir.dims import Dim, Symbol, factor, product, to_c
 from kaoken.ir.dtypes import DType
 from kaoken.ir.expr import Expr, Formula, extent_of
@@ -106,7 +106,12 @@ class _Emitter(Writer):
         contiguous = self.dtype == "float32" and self.steps_by_one(nest.offset, symbol)
         short = length.constant is not None and int(length) < FEWEST_FOR_LANES
         if not contiguous or short or not self.has_lanes(nest.body, symbol):
+            sums = [] if shared or symbol.lower != 0 else running(nest, symbol)
+            names = [self.begin_reduction(node) for node, _ in sums]
             with self.each(symbol, shared):
+                for (node, step), name in zip(sums, names, strict=True):
+                    self.share(step)
+                    self.step_reduction(node, name, step)
                 self._store(nest.body, nest.offset)
             return
         self.hoist_lanes(nest.body, symbol)

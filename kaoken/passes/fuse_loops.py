@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kaoken.ir.dims import dim, product
+from kaoken.ir.dtypes import is_integer
 from kaoken.ir.expr import Expr, Formula, Int, Read, axes_for, reads, rewrite, size
 from kaoken.ir.graph import Graph, Node, Value, new_node
 from kaoken.ops import OPS, expand
@@ -51,7 +52,7 @@ def _stored(graph: Graph, uses: dict[Value, list[Node]]) -> set[Value]:
         if _is_kernel(node):
             stored.update(node.outputs)
             stored.update(v for v in node.inputs[: 1 if node.op == "append" else None] if v is not None)
-        elif kind in ("reduction", "contraction", "kernel"):
+        elif kind in ("reduction", "contraction", "kernel") and not _runs_along(node, uses):
             stored.update(node.outputs)
     stored |= computed_too_often(graph, stored, _is_kernel)
     weight: dict[Value, int] = {}
@@ -68,6 +69,15 @@ def _stored(graph: Graph, uses: dict[Value, list[Node]]) -> set[Value]:
     return stored
 
 
+def _runs_along(node: Node, uses: dict[Value, list[Node]]) -> bool:
+    """Whether a loop over the elements has the node's result as it goes: a sum of integers so far, for one pointwise reader."""
+    if node.op not in ("cumsum", "cumprod") or not is_integer(node.output.dtype):
+        return False
+    ascending = not node.attrs["reverse"] and not node.attrs["exclusive"] and node.attrs["axis"] in (-1, node.output.rank - 1)
+    readers = uses.get(node.output, [])
+    return ascending and len(readers) == 1 and OPS[readers[0].op].kind == "pointwise"
+
+
 def _is_kernel(node: Node) -> bool:
     """Whether a scheduled kernel computes the node. A norm of other types or symbolic width is a loop nest like any other."""
     if node.op != "norm":
@@ -82,7 +92,7 @@ def _is_kernel(node: Node) -> bool:
 def _composed_size(node: Node, output: int, stored: set[Value], weight: dict[Value, int]) -> int:
     axes = axes_for(node.outputs[output].shape)
     body = expand(node.outputs[output], tuple(Int(dim(a)) for a in axes))
-    return size(body) + sum(weight.get(r.value, 1) for r in reads(body) if r.value not in stored)
+    return size(body) + sum(weight.get(r.value, size(r)) - size(r) for r in reads(body) if r.value not in stored)
 
 
 def _is_alias(node: Node, stored: set[Value]) -> bool:

@@ -31,7 +31,7 @@ def computed_too_often(graph: Graph, stored: set[Value], is_kernel: Callable[[No
             formula = formula_of(node, n)
             if value not in stored and OPS[node.op].kind != "movement":
                 often = times[value] > MOST_TIMES and _applies(formula.body, tuple(SCALARS))
-                often = often or (times[value] > 1 and _applies(formula.body, COSTLY))
+                often = often or (times[value] > 1 and (OPS[node.op].kind == "reduction" or _applies(formula.body, COSTLY)))
                 if often and value.producer is node and value.known is None:
                     found.add(value)
             each = 1.0 if value in stored or value in found else times[value]
@@ -67,7 +67,7 @@ def _reads(formula: Formula, sizes: Mapping[str, int]) -> dict[Value, float]:
             count: float = _count([extent_of(a) for a in axes], sizes)
             found[node.value] += min(count, _count(node.value.shape, sizes)) if guarded else count
         if isinstance(node, Reduce):
-            fixed = _symbols(node)
+            fixed = _symbols(node).union(*(extent_of(a).symbols() for a in node.axes))
             axes = [a for a in axes if a in fixed] + [a for a in node.axes if not (extent_of(a).symbols() & set(axes))]
         if isinstance(node, Select):
             visit(node.condition, axes, guarded)
