@@ -47,7 +47,7 @@ def test_zoo_rows_are_complete_and_point_to_files() -> None:
     sizes = json.loads(rows["gpt2"].config.read_text())
     assert (sizes["n_layer"], sizes["n_embd"], sizes["vocab_size"]) == (12, 768, 50257)
     assert {row.name for row in rows.values() if row.task.startswith("text2text")} == {
-        "t5-small", "t5-base", "bart-base", "t5-tiny", "bart-tiny"
+        "story-t5", "t5-small", "t5-base", "bart-base", "t5-tiny", "bart-tiny"
     }  # fmt: skip
 
 
