@@ -25,7 +25,7 @@ from kaoken.emit.report_page import memory_report
 from kaoken.emit.runtime_sources import copy_runtime
 from kaoken.errors import UnsupportedModelError, UsageError
 from kaoken.frontend import import_model
-from kaoken.frontend.mapped_file import find_model_file
+from kaoken.frontend.mapped_file import find_model_file, is_encoder_decoder
 from kaoken.ir.graph import Graph, graph_text
 from kaoken.passes.explain import explanation
 from kaoken.passes.pipeline import run_passes
@@ -119,7 +119,7 @@ def model_name(model: Path, wanted: str | None) -> str:
             raise UsageError(f"--name {wanted} is no C identifier; use letters, digits and _")
         return wanted
     file = find_model_file(model)
-    stem = file.stem if file.stem != "model" else file.resolve().parent.name
+    stem = file.stem if file.stem != "model" and not is_encoder_decoder(model) else file.resolve().parent.name
     stem = re.sub(r"[-_.]?onnx$", "", stem) or "model"
     return c_name(stem, "model").lower()
 

@@ -85,7 +85,7 @@ class AttentionSpec:
 
     scale: multiplies the scores; 1.0 emits no multiplication.
     causal: the query at position p sees keys up to p. mask: a padding mask of mask_type is an argument, a key
-    is seen where its element satisfies mask_test. bias: an additive one is.
+    is seen where its element satisfies mask_test. bias: an additive one is; relative: a table by distance.
     empty_row: what a query gets that sees no key: "zero", "mean" or "nan" (see EMPTY_ROWS).
     """
 
@@ -103,6 +103,7 @@ class AttentionSpec:
     schedule: AttentionSchedule
     mask_type: str = "int64_t"
     mask_test: str = "!= 0"
+    relative: bool = False
 
     def __post_init__(self) -> None:
         if self.heads % self.kv_heads:
@@ -304,6 +305,8 @@ def render_attention(spec: AttentionSpec) -> str:
     position_call = ", past + s, together > 1 ? 0 : 1" if grouped else ", past + s, 1"
     bias_step = "together > 1 ? bias_head : bias_row" if grouped else "bias_row"
     bias_call = f", bias + b * bias_batch + head * bias_head + s * bias_row, {bias_step}"
+    if spec.relative:
+        bias_call = f", bias + head * bias_head - past - s, {'together > 1 ? bias_head : -1' if grouped else '-1'}"
     rest = spec.value_dim % PANEL
 
     def load_values(pointer: str) -> str:

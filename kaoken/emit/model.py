@@ -295,7 +295,8 @@ class _CallWriter:
     def _argument(self, argument: Argument, fields: Any) -> str:
         if argument.weight is not None:
             offset = f"w->{next(fields)}" if fields is not None else str(argument.weight.offset)
-            return f"(const {C_TYPES[argument.dtype]} *)(weights + {offset})"
+            pointer = f"(const {C_TYPES[argument.dtype]} *)(weights + {offset})"
+            return f"{pointer} + {argument.behind}" if argument.behind else pointer
         if argument.cache is not None:
             return "cache" if fields is not None else f"c->m->cache + {argument.cache.index}"
         return argument.text

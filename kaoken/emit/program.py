@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kaoken.emit.kernels import (
@@ -52,13 +52,17 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of a call: C text, or a constant of the weights file or a cache, which differ from layer to layer."""
+    """An argument of a call: C text, or a constant of the weights file or a cache, which differ from layer to layer.
+
+    `behind`: elements of the constant before the one that is pointed to.
+    """
 
     text: str = ""
     weight: WeightEntry | None = None
     cache: CachePlan | None = None
     role: str = ""
     dtype: str = "float32"
+    behind: int = 0
 
 
 @dataclass(eq=False)
@@ -75,7 +79,7 @@ class Call:
         """Equal for calls that differ only in the constants and the cache they use."""
         return (
             id(self.kernel),
-            tuple("weight" if a.weight else "cache" if a.cache else a.text for a in self.arguments),
+            tuple(f"weight {a.behind}" if a.weight else "cache" if a.cache else a.text for a in self.arguments),
         )
 
 
@@ -227,6 +231,7 @@ class _Builder:
             "causal": node.attrs["causal"],
             "mask": mask is not None,
             "bias": bias is not None,
+            "relative": node.attrs["bias_center"] is not None,
             "empty_row": node.attrs["empty_row"],
             "schedule": node.attrs["schedule"],
         }
@@ -249,7 +254,11 @@ class _Builder:
         if mask is not None:
             stride = "0" if mask.shape[0] == 1 else to_c(mask.shape[1])
             arguments += [self.pointer(mask), Argument(stride)]
-        if bias is not None:
+        center = node.attrs["bias_center"]
+        if bias is not None and center is not None:
+            head_stride = int(bias.shape[2]) if bias.shape[1] != 1 else 0
+            arguments += [replace(self.pointer(bias, "relative_bias"), behind=center), Argument(str(head_stride))]
+        elif bias is not None:
             strides = _strides(bias)
             zero = [dim(0)] * (4 - bias.rank) + [dim(0) if d == 1 else s for d, s in zip(bias.shape, strides, strict=True)]
             arguments += [self.pointer(bias), *(Argument(to_c(s)) for s in zero[:3])]

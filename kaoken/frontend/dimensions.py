@@ -15,6 +15,8 @@ from kaoken.ir.dims import Dim, Symbol, dim, floordiv, maximum, minimum, mod
 from kaoken.ir.reserved import is_reserved_dimension
 
 DEFAULT_BATCH = 8
+RELATIVE_CONTEXT = 512
+"""Of models whose positions are relative, which nothing bounds: what T5 was trained with (Raffel et al. 2020)."""
 _POSITIONS_BEHIND_PADDING = (
     "camembert", "data2vec-text", "ibert", "lilt", "longformer", "luke", "mpnet", "roberta", "roberta-prelayernorm",
     "xlm-roberta", "xlm-roberta-xl", "xmod",
@@ -174,4 +176,6 @@ def context_length(config: Mapping[str, Any]) -> int | None:
             if config.get("model_type") in _POSITIONS_BEHIND_PADDING and isinstance(padding, int) and padding >= 0:
                 return max(1, value - padding - 1)
             return value
+    if "relative_attention_num_buckets" in config:
+        return RELATIVE_CONTEXT
     return None

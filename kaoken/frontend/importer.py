@@ -22,8 +22,9 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     shape,
 )
 from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
+from kaoken.frontend.encoder_decoder import load_encoder_decoder
 from kaoken.frontend.functions import function_body, inlined
-from kaoken.frontend.mapped_file import MappedModel, find_model_file, load_model, tensor_array, tensor_dtype
+from kaoken.frontend.mapped_file import MappedModel, find_model_file, is_encoder_decoder, load_model, tensor_array, tensor_dtype
 from kaoken.frontend.registry import READERS, OnnxNode, Unsupported, reader_for
 from kaoken.ir.builder import Builder, check_shape, literal_elements
 from kaoken.ir.dims import Dim, dim
@@ -55,7 +56,7 @@ def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: s
     `overrides` are bounds for dimensions (see `dimensions.parse_overrides`). Raises UsageError for missing files and unknown or
     unbounded dimensions, UnsupportedModelError, which lists every offending node, for what cannot be compiled.
     """
-    model = load_model(path)
+    model = load_encoder_decoder(path) if is_encoder_decoder(path) else load_model(path)
     config = read_config(path)
     table = DimensionTable(overrides=dict(overrides or {}), context=context_length(config))
     if model.proto.functions:
@@ -64,6 +65,7 @@ def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: s
     graph.name = name or graph.name
     graph.symbols = {symbol.name: symbol for symbol in table.symbols.values()}
     graph.metadata |= {"config": config, "source": find_model_file(path), "model_bytes": model.bytes_on_disk}
+    graph.encoder_inputs = [v for v in graph.inputs if v.name in model.encoder_inputs]
     graph.metadata["onnx_nodes"] = len(model.proto.graph.node)
     table.check()
     return graph

@@ -20,18 +20,30 @@ from google.protobuf.message import DecodeError
 
 from kaoken.errors import UnsupportedModelError, UsageError
 
+ENCODER, FIRST_STEP, OTHER_STEPS, MERGED = (
+    "encoder_model.onnx",
+    "decoder_model.onnx",
+    "decoder_with_past_model.onnx",
+    "decoder_model_merged.onnx",
+)
+"""What exporters call the graphs of an encoder-decoder."""
+
 _MODEL_GRAPH, _GRAPH_INITIALIZER, _TENSOR_RAW_DATA = 7, 5, 9
 _LARGE = 1024
 
 
 @dataclass
 class MappedModel:
-    """A parsed model whose large initializers are read from `arrays` instead of the message."""
+    """A parsed model whose large initializers are read from `arrays` instead of the message.
+
+    `encoder_inputs` are, of a model that was joined from an encoder and a decoder, the inputs that belong to the encoder.
+    """
 
     proto: onnx.ModelProto
     path: Path
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     bytes_on_disk: int = 0
+    encoder_inputs: tuple[str, ...] = ()
 
 
 class _Damaged(Exception):
@@ -113,8 +125,16 @@ def _strip(data: mmap.mmap) -> tuple[bytes, list[tuple[int, int] | None]]:
     return b"".join(model), places
 
 
+def is_encoder_decoder(path: Path) -> bool:
+    """Whether `path` is a folder in which an exporter left an encoder and a decoder."""
+    return (path / ENCODER).is_file() and any((path / name).is_file() for name in (FIRST_STEP, OTHER_STEPS, MERGED))
+
+
 def find_model_file(path: Path) -> Path:
-    """The ONNX file that `path` means: itself, or the one in the folder Optimum wrote. Raises UsageError if there is not one."""
+    """The ONNX file that `path` means: itself, or the one in the folder Optimum wrote; of an encoder-decoder, the encoder's.
+
+    Raises UsageError if there is not one.
+    """
     if path.is_file():
         return path
     if not path.is_dir():
@@ -122,6 +142,8 @@ def find_model_file(path: Path) -> Path:
     preferred = path / "model.onnx"
     if preferred.is_file():
         return preferred
+    if is_encoder_decoder(path):
+        return path / ENCODER
     found = sorted(path.glob("*.onnx"))
     if len(found) == 1:
         return found[0]

@@ -71,7 +71,11 @@ class State:
 
 @dataclass(eq=False)
 class Graph:
-    """A model. `symbols` are its dimensions; `nodes` are in topological order; outputs have the ONNX names."""
+    """A model. `symbols` are its dimensions; `nodes` are in topological order; outputs have the ONNX names.
+
+    An encoder-decoder runs in two stages, once they are told apart: nodes of the stage "encode" depend on `encoder_inputs` alone
+    and fill the caches `encoded`, which the other nodes read at every step.
+    """
 
     name: str
     symbols: dict[str, Symbol] = field(default_factory=dict)
@@ -79,6 +83,8 @@ class Graph:
     outputs: list[tuple[str, Value]] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
+    encoder_inputs: list[Value] = field(default_factory=list)
+    encoded: list[Value] = field(default_factory=list)
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def uses(self) -> dict[Value, list[Node]]:

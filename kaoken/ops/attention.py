@@ -1,11 +1,12 @@
 """Scaled dot-product attention (Vaswani et al. 2017) with what exporters put around it folded into facts.
 
 Operands: q rows [batch, seq, heads * head_dim]; keys [batch, kv_heads, total, head_dim]; values [batch, kv_heads, total,
-value_dim]; mask [batch, at least total] of integers or None; bias broadcastable to [batch, heads, seq, total] or None.
+value_dim]; mask [batch, at least total] of integers or None; bias broadcastable to [batch, heads, seq, total] or None; with
+bias_center a table [1, heads or 1, distances] instead, of which element bias_center + t - (past + s) is added to key t's score.
 Attributes: heads, kv_heads, scale, causal (key t is visible to row s iff t <= past + s, past = total - seq), mask_test (the
-comparison a mask element must satisfy to be attended, such as ("ne", 0)), empty_row (what a row that sees no key gives:
-`zero`, `mean` of all values, or `nan`), binary_mask, where
-the mask's elements must be 0 or 1 (which is checked when the model is called). Result: rows [batch, seq, heads * value_dim].
+comparison a mask element must satisfy to be attended, such as ("ne", 0)), binary_mask (whether the mask's elements must be 0 or
+1 for that, which is checked when the model is called), empty_row (what a row that sees no key gives: `zero`, `mean` of all values,
+or `nan`). Result: rows [batch, seq, heads * value_dim].
 """
 
 from __future__ import annotations
@@ -41,7 +42,12 @@ def _formula(node: Node, output: int) -> Formula:
         q_column = apply("add", apply("mul", h, Int(k.shape[3])), Int(dim(d)))
         product = apply("mul", Read(q, (b, s, q_column)), Read(k, (b, kv, t, Int(dim(d)))))
         value = apply("mul", reduce("sum", (d,), product), const(node.attrs["scale"], q.dtype))
-        if bias is not None:
+        if bias is not None and node.attrs.get("bias_center") is not None:
+            distance = apply("sub", t, apply("add", s, Int(past)))
+            head = h if bias.shape[1] != 1 else integer(0)
+            place: tuple[Expr, ...] = (integer(0), head, apply("add", distance, integer(node.attrs["bias_center"])))
+            value = apply("add", value, Read(bias, place))
+        elif bias is not None:
             place = tuple(integer(0) if n == 1 else i for n, i in zip(bias.shape, (b, h, s, t)[4 - bias.rank :], strict=True))
             value = apply("add", value, Read(bias, place))
         visible: Expr = TRUE

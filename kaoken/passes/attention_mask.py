@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kaoken.ir.dims import Dim, dim
-from kaoken.ir.expr import Apply, Expr, Int, Read, Select, apply, const, literal, reads, rewrite, to_text
+from kaoken.ir.dtypes import is_integer
+from kaoken.ir.expr import (
+    Apply,
+    Const,
+    Expr,
+    Int,
+    Read,
+    Select,
+    apply,
+    children,
+    const,
+    literal,
+    map_children,
+    rewrite,
+    to_text,
+)
 from kaoken.ir.graph import Value
 
 HIDING = -1e30
@@ -76,27 +93,95 @@ def hiding_terms(expression: Expr) -> tuple[Expr, float] | None:
     return None
 
 
-def scaled_mask(expression: Expr) -> tuple[Expr, float] | None:
-    """`(1 - mask) * low` as (mask is 1, low), where `mask` is read once and 0 at one of 0 and 1, a low value at the other.
+MOST_CONDITIONS = 6
 
-    What it is for other elements of the mask is left out of account: the caller sees to it that there are none.
+
+@dataclass(frozen=True)
+class Cases:
+    """A term that is 0 where `visible` holds and `low` elsewhere, if the elements of `masks` are 0 or 1.
+
+    A term that is 0 everywhere has no `low`.
     """
-    found = set(reads(expression))
-    if len(found) != 1 or isinstance(expression, Select):
-        return None
-    element = next(iter(found))
-    zero, one = (literal(_replaced(expression, element, const(value, element.dtype))) for value in (0, 1))
-    if zero is None or one is None or element.dtype not in ("bool", "int32", "int64", "uint8"):
-        return None
-    if zero == 0 and one <= HIDING:
-        return apply("eq", element, const(0, element.dtype)), float(one)
-    if one == 0 and zero <= HIDING:
-        return apply("eq", element, const(1, element.dtype)), float(zero)
-    return None
+
+    visible: Expr
+    low: float | None
+    masks: frozenset[Value]
 
 
-def _replaced(expression: Expr, old: Expr, new: Expr) -> Expr:
-    return rewrite(expression, lambda node: new if node == old else None)
+def hiding_by_cases(term: Expr) -> Cases | None:
+    """A mask in whatever arithmetic it was written, `(1 - float(m)) * low` for instance: try every outcome of its conditions.
+
+    None unless all outcomes are 0 or one value that hides, and those that are 0 are a conjunction of conditions.
+    """
+    found: dict[Expr, None] = {}
+    _collect_conditions(term, found)
+    conditions = list(found)
+    if not 0 < len(conditions) <= MOST_CONDITIONS:
+        return None
+    shown, lows = [], set()
+    for outcome in itertools.product((False, True), repeat=len(conditions)):
+        chosen = {c: const(value, c.dtype) for c, value in zip(conditions, outcome, strict=True)}
+        value = literal(_replaced(term, chosen))
+        if value == 0:
+            shown.append(outcome)
+        elif value is not None and value <= HIDING:
+            lows.add(float(value))
+        else:
+            return None
+    if not shown or len(lows) > 1:
+        return None
+    visible: Expr = const(True, "bool")
+    free = 0
+    for n, condition in enumerate(conditions):
+        values = {outcome[n] for outcome in shown}
+        if len(values) == 2:
+            free += 1
+            continue
+        needed = values == {True}
+        if condition.dtype == "bool":
+            test = condition if needed else apply("not", condition)
+        else:
+            test = apply("eq", condition, const(needed, condition.dtype))
+        visible = apply("and", visible, test)
+    if len(shown) != 2**free:
+        return None
+    masks = frozenset(c.value for c in conditions if isinstance(c, Read) and c.dtype != "bool")
+    return Cases(visible, lows.pop() if lows else None, masks)
+
+
+def _replaced(expression: Expr, chosen: Mapping[Expr, Expr]) -> Expr:
+    """The expression with conditions decided, from the outside in."""
+    if expression in chosen:
+        return chosen[expression]
+    return map_children(expression, lambda child: _replaced(child, chosen))
+
+
+def _collect_conditions(expression: Expr, found: dict[Expr, None]) -> bool:
+    """Note the innermost conditions, and integers used as numbers; returns whether there were any inside."""
+    if isinstance(expression, (Int, Const)):
+        return False
+    if isinstance(expression, Read):
+        if expression.dtype == "bool" or is_integer(expression.dtype):
+            found[expression] = None
+            return True
+        return False
+    inside: dict[Expr, None] = {}
+    hit = False
+    for child in children(expression):
+        hit |= _collect_conditions(child, inside)
+    compares_a_mask = hit and all(isinstance(c, Read) and c.dtype != "bool" for c in inside) and _compares(expression)
+    if expression.dtype == "bool" and (not hit or compares_a_mask):
+        found[expression] = None
+        return True
+    found.update(inside)
+    return hit
+
+
+def _compares(expression: Expr) -> bool:
+    """Whether this is a comparison of an element with a number, which is a condition of its own."""
+    if not isinstance(expression, Apply) or expression.function not in ("eq", "ne", "lt", "le", "gt", "ge"):
+        return False
+    return any(isinstance(a, Read) for a in expression.arguments) and any(literal(a) is not None for a in expression.arguments)
 
 
 def add_visibility(facts: MaskFacts, visible: Expr, axes: ScoreAxes) -> bool:

@@ -6,7 +6,7 @@ is taken apart into facts about visibility (attention_mask.py); head split, merg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kaoken.ir.dims import Dim, dim
 from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Select, apply, axes_for, axis, literal, reads, reads_inside
@@ -19,12 +19,16 @@ from kaoken.passes.attention_mask import (
     MaskFacts,
     ScoreAxes,
     add_visibility,
+    hiding_by_cases,
     hiding_terms,
-    scaled_mask,
     simplify_branches,
 )
 from kaoken.passes.explain import explanation
+from kaoken.passes.relative_bias import relative_table
 from kaoken.passes.rewriter import Rewriter
+
+Tables = dict[tuple[Expr, Dim, int], tuple[Value, int] | None]
+"""Relative biases that were tabulated, by what they are tables of: layers share them."""
 
 
 class NoMatch(Exception):
@@ -38,6 +42,7 @@ class _Found:
     values: Value
     facts: MaskFacts
     bias: Value | None
+    bias_center: int | None
     heads: int
     kv_heads: int
     scale: float
@@ -47,6 +52,7 @@ class _Found:
 def fuse_attention(graph: Graph) -> None:
     """Replace softmax(Q K^T ...) V by `attention`, its result brought back to [batch, heads, seq, size] by views."""
     rewriter = Rewriter(graph)
+    tables: Tables = {}
     for node in rewriter:
         if node.op != "matmul" or node.output.rank != 4:
             continue
@@ -54,7 +60,7 @@ def fuse_attention(graph: Graph) -> None:
         if softmax is None:
             continue
         try:
-            found = _Matcher(rewriter, node, softmax, guarded).run()
+            found = _Matcher(rewriter, tables, node, softmax, guarded).run()
         except NoMatch as miss:
             explanation(graph).miss("attention", node, str(miss))
             continue
@@ -113,7 +119,8 @@ def _factors(expression: Expr) -> tuple[Expr, float]:
 
 
 class _Matcher:
-    def __init__(self, rewriter: Rewriter, node: Node, softmax: Node, guarded: bool):
+    def __init__(self, rewriter: Rewriter, tables: Tables, node: Node, softmax: Node, guarded: bool):
+        self.tables = tables
         self.rewriter = rewriter
         self.node = node
         self.softmax = softmax
@@ -123,6 +130,8 @@ class _Matcher:
         self.scores = scores
         batch, heads, rows, keys = axes_for(scores.shape)
         self.b, self.h, self.s, self.t = (Int(dim(a)) for a in (batch, heads, rows, keys))
+        past = scores.shape[3] - scores.shape[2]
+        self.axes = ScoreAxes(self.b, self.h, self.s, self.t, past)
         self.size = axis("size", node.inputs[1].shape[3] if node.inputs[1] is not None else 1)
 
     def run(self) -> _Found:
@@ -139,7 +148,9 @@ class _Matcher:
             raise NoMatch(f"keys have {kv_heads} heads and values {kv_heads_again}")
         queries = self._rows_tensor(q, heads)
         facts = self._facts(terms)
-        return _Found(queries, keys, mixed, facts, self._bias(facts), heads, kv_heads, scale * factor, self._empty_row(facts))
+        bias, center = self._bias(facts)
+        empty_row = self._empty_row(facts)
+        return _Found(queries, keys, mixed, facts, bias, center, heads, kv_heads, scale * factor, empty_row)
 
     def _terms(self, expression: Expr) -> list[Expr]:
         """The scores as a sum: a masked fill `select(c, scores, low)` is the scores plus `select(c, 0, low)`.
@@ -245,32 +256,38 @@ class _Matcher:
 
     def _facts(self, terms: list[Expr]) -> MaskFacts:
         facts = MaskFacts()
-        past = self.scores.shape[3] - self.scores.shape[2]
-        axes = ScoreAxes(self.b, self.h, self.s, self.t, past)
         for term in terms:
             if literal(term) == 0:
                 continue
-            hiding = hiding_terms(simplify_branches(term))
-            scaled = scaled_mask(term) if hiding is None and self._given_mask(term) else None
-            found = hiding or scaled
-            if found is not None and add_visibility(facts, found[0], axes):
-                facts.low.append(found[1])
-                facts.binary |= scaled is not None
-            else:
+            if not self._add_fact(facts, simplify_branches(term), self.axes):
                 facts.bias.append(term)
         if len([low for low in facts.low if low != float("-inf")]) > 1:
             raise NoMatch("two finite masks are added; their sum overflows for some keys")
         return facts
 
-    def _given_mask(self, term: Expr) -> bool:
-        """Whether all that a term reads is an input, whose elements can be checked when the model is called."""
-        given = self.rewriter.graph.inputs
-        return all(r.value in given for r in reads(term))
+    def _add_fact(self, facts: MaskFacts, term: Expr, axes: ScoreAxes) -> bool:
+        """Note what a term says of visibility; False if it is to be added as a number."""
+        cases = hiding_by_cases(term)
+        if cases is not None and cases.masks <= set(self.rewriter.graph.inputs):
+            trial = replace(facts)
+            if add_visibility(trial, cases.visible, axes):
+                facts.causal, facts.mask, facts.mask_test = trial.causal, trial.mask, trial.mask_test
+                facts.binary |= bool(cases.masks)
+                facts.low += [cases.low] if cases.low is not None else []
+                return True
+        hiding = hiding_terms(term)
+        if hiding is None or not add_visibility(facts, hiding[0], axes):
+            return False
+        facts.low.append(hiding[1])
+        return True
 
-    def _bias(self, facts: MaskFacts) -> Value | None:
-        """What is added and is no fact, computed once as a tensor; axes it does not depend on have extent 1."""
+    def _bias(self, facts: MaskFacts) -> tuple[Value | None, int | None]:
+        """What is added and is no fact: a table by distance with distance 0's place in it, or a tensor that is computed once.
+
+        Axes that the tensor does not depend on have extent 1.
+        """
         if not facts.bias:
-            return None
+            return None, None
         total = facts.bias[0]
         for term in facts.bias[1:]:
             total = apply("add", total, term)
@@ -278,6 +295,14 @@ class _Matcher:
 
         if contains_reduce(total):
             raise NoMatch("a bias is reduced inside the scores")
+        heads = int(self.scores.shape[1])
+        key = (total, self.axes.past, heads)
+        if key not in self.tables:
+            self.tables[key] = relative_table(total, self.axes, heads, f"{self.node.output.name}.relative_bias")
+        table = self.tables[key]
+        if table is not None:
+            explanation(self.rewriter.graph).hit("relative bias")
+            return table
         if facts.reason:
             explanation(self.rewriter.graph).miss("attention mask", self.node, f"{facts.reason}; it is computed as a bias")
         used = {s for r in [total] for s in _symbols(r)} | {s for r in reads(total) for i in r.indices for s in _symbols(i)}
@@ -288,7 +313,7 @@ class _Matcher:
         inputs = list(dict.fromkeys(r.value for r in reads(body)))
         attrs = {"formula": Formula(axes, body), "dtype": self.scores.dtype}
         made = self.rewriter.add("map", inputs, attrs, self.node.origin, [f"{self.node.output.name}.bias"])
-        return made.output
+        return made.output, None
 
     def _empty_row(self, facts: MaskFacts) -> str:
         if any(low != float("-inf") for low in facts.low):
@@ -333,6 +358,7 @@ def _replace(rewriter: Rewriter, node: Node, softmax: Node, found: _Found) -> No
         "scale": found.scale,
         "causal": found.facts.causal,
         "mask_test": found.facts.mask_test,
+        "bias_center": found.bias_center,
         "empty_row": found.empty_row,
     }
     if found.facts.binary:

@@ -6,6 +6,7 @@ attention read the same rows they become one `linear` with a part each; what can
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kaoken.ir.dims import dim
@@ -37,9 +38,14 @@ def pack_caches(graph: Graph) -> None:
         if node.op != "attention":
             continue
         sources = [_query_source(node), _cache_source(node, 1, "keys"), _cache_source(node, 2, "values")]
-        packed = _pack(graph, rewriter, node, [s for s in sources if s is not None]) if None not in sources else False
-        if not packed:
-            _store(graph, rewriter, node)
+        reason = _pack(rewriter, node, sources)
+        if reason:  # the queries of cross-attention have rows of their own
+            reason = _pack(rewriter, node, sources[1:]) and reason
+        if reason:
+            explanation(graph).miss("Q/K/V packing", node, reason)
+            _store(rewriter, node)
+        else:
+            explanation(graph).hit("Q/K/V packing")
 
 
 def _past_and_new(value: Value) -> tuple[Value | None, Value]:
@@ -86,12 +92,15 @@ def _is_linear(value: Value) -> bool:
     return producer is not None and producer.op == "linear" and producer.inputs[1] is None and not producer.attrs["activation"]
 
 
-def _pack(graph: Graph, rewriter: Rewriter, node: Node, sources: list[_Source]) -> bool:
+def _pack(rewriter: Rewriter, node: Node, found: Sequence[_Source | None]) -> str:
+    """Compute these operands in one product; returns why not, or nothing."""
+    sources = [s for s in found if s is not None]
+    if len(sources) != len(found):
+        return "an operand is no projection alone"
     linears = list({id(s.linear): s.linear for s in sources}.values())
     x = linears[0].inputs[0]
     if any(n.inputs[0] is not x or n.attrs["weights"] != 1 for n in linears):
-        explanation(graph).miss("Q/K/V packing", node, "the projections read different tensors")
-        return False
+        return "the projections read different tensors"
     base, starts = 0, {}
     for linear in linears:
         starts[id(linear)] = base
@@ -100,15 +109,12 @@ def _pack(graph: Graph, rewriter: Rewriter, node: Node, sources: list[_Source]) 
     position = 0
     for source in ordered:
         if starts[id(source.linear)] + source.first != position:
-            explanation(graph).miss("Q/K/V packing", node, "the projections leave columns unused or use some twice")
-            return False
+            return "the projections leave columns unused or use some twice"
         position += source.columns
     if position != base or not _only_feeds_attention(rewriter, linears, node):
-        explanation(graph).miss("Q/K/V packing", node, "a projection is read by other nodes too")
-        return False
+        return "a projection is read by other nodes too"
     _emit(rewriter, node, linears, ordered)
-    explanation(graph).hit("Q/K/V packing")
-    return True
+    return ""
 
 
 def _only_feeds_attention(rewriter: Rewriter, linears: list[Node], node: Node) -> bool:
@@ -154,7 +160,7 @@ def _emit(rewriter: Rewriter, node: Node, linears: list[Node], ordered: list[_So
         node.inputs[slots[source.kind]] = output
 
 
-def _store(graph: Graph, rewriter: Rewriter, node: Node) -> None:
+def _store(rewriter: Rewriter, node: Node) -> None:
     """Keys and values that no product can write in place are stored by `append`."""
     for slot, kind in ((1, "keys"), (2, "values")):
         value = node.inputs[slot]

@@ -8,6 +8,8 @@ slot = f"(d < {16 * full} ? d : {edge_slot})" if ragged and full % 2 else "d"
 key_block, query_block = spec.schedule.key_block, spec.schedule.query_block
 mask_argument = ", const %s *mask, int64_t mask_stride" % spec.mask_type if spec.mask else ""
 bias_argument = ", const float *bias, int64_t bias_batch, int64_t bias_head, int64_t bias_row" if spec.bias else ""
+if spec.relative:
+    bias_argument = ", const float *bias, int64_t bias_head"
 %>
 /* One task of ${spec.name}: some query rows of one key/value head, one row at a time from the outside:
  * score = ${scale_text}q K, p = softmax(score), y = p V, over blocks of ${key_block} keys; a row keeps the largest score so far, the
@@ -194,7 +196,9 @@ static int64_t ${spec.name}_work(const kk_cache *cache, int64_t appended, int64_
 % if spec.mask:
  *   mask   [batch][past[b] + appended], mask_stride elements from row to row; a key is seen where it is ${spec.mask_test}; NULL: all are
 % endif
-% if spec.bias:
+% if spec.relative:
+ *   bias   at distance 0 of a row of distances; key k's score at position p gets bias[k - p]; bias_head floats from head to head (0: shared)
+% elif spec.bias:
  *   bias   [batch][${spec.heads}][seq][past[b] + appended], added to the scores; bias_batch, bias_head, bias_row: floats between neighbours (0: shared)
 % endif
  *   y      [batch * seq][${spec.heads}][${value_dim}], y_stride floats from row to row; of a query that sees no key: ${empty_text} */
