@@ -18,6 +18,7 @@ typedef struct kk_cache {
     float *keys, *values;
     int64_t capacity;    /* positions a batch row has room for; a multiple of 16 */
     const int64_t *past; /* [batch]: positions that a row held before this call; NULL: none */
+    const int64_t *row;  /* [batch]: the cache's row that a batch row reads, for beams that share one; NULL: its own */
 } kk_cache;
 
 /* What a cache holds of each position. */

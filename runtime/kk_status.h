@@ -17,7 +17,8 @@ typedef enum kk_status {
     KK_ERROR_WEIGHTS_FOREIGN, /* no weights file of Kaoken at all */
     KK_ERROR_WEIGHTS_VERSION, /* a weights file of another layout */
     KK_ERROR_WEIGHTS_MODEL,   /* a sound weights file, of another model */
-    KK_ERROR_WEIGHTS_SHORT    /* a weights file that was cut off, or has something behind it */
+    KK_ERROR_WEIGHTS_SHORT,   /* a weights file that was cut off, or has something behind it */
+    KK_ERROR_ORDER            /* a call that needs another one before it */
 } kk_status;
 
 /* One English sentence for a status, without a full stop; never null, also for values that are no status. */
@@ -38,6 +39,7 @@ static inline const char *kk_status_text(kk_status status)
     case KK_ERROR_WEIGHTS_FOREIGN: return "the weights file was not written by Kaoken";
     case KK_ERROR_WEIGHTS_VERSION: return "the weights file has another layout version; compile the model again";
     case KK_ERROR_WEIGHTS_MODEL: return "the weights file belongs to another model";
+    case KK_ERROR_ORDER: return "a call came before the one that it needs; encode an input first";
     case KK_ERROR_WEIGHTS_SHORT: return "the weights file is not as long as it says; copy it again";
     }
     return "unknown status";

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kaoken.emit.names import Names, c_name, common_module, without_numbers
 from kaoken.emit.program import Argument, Call, Program
+from kaoken.passes.plan_memory import CachePlan
 
 
 @dataclass(eq=False)
@@ -22,8 +23,25 @@ class Block:
         """Offsets of a layer's constants, in the order of `fields`."""
         return [a.weight.offset for call in self.layers[layer] for a in call.arguments if a.weight is not None]
 
-    def caches(self, layer: int) -> list[int]:
-        return [a.cache.index for call in self.layers[layer] for a in call.arguments if a.cache is not None]
+    def caches(self, layer: int) -> list[CachePlan]:
+        """The caches that a layer uses, in order of first use."""
+        return list(dict.fromkeys(_caches(self.layers[layer])))
+
+    def cache_names(self) -> list[str]:
+        """What the caches of a layer are called: its own, and the one that cross-attention reads."""
+        names = Names()
+        return [names.fresh("cross" if cache.kind == "encoded" else "cache") for cache in self.caches(0)]
+
+
+def _caches(calls: list[Call]) -> list[CachePlan]:
+    return [a.cache for call in calls for a in call.arguments if a.cache is not None]
+
+
+def _cache_pattern(calls: list[Call]) -> list[int]:
+    """Which of their caches the calls use, by order of first use."""
+    used = _caches(calls)
+    order = list(dict.fromkeys(used))
+    return [order.index(cache) for cache in used]
 
 
 Step = Call | tuple[Block, int]
@@ -65,7 +83,7 @@ def _longest(signatures: list[tuple], taken: list[bool], calls: list[Call]) -> t
         start = 0
         while start + 2 * period <= total:
             count = 1
-            while start + (count + 1) * period <= total and _same(signatures, taken, start, period, count):
+            while start + (count + 1) * period <= total and _same(signatures, taken, calls, start, period, count):
                 count += 1
             covered = period * count
             if count > 1 and (best is None or covered > best[1] * best[2]):
@@ -76,12 +94,14 @@ def _longest(signatures: list[tuple], taken: list[bool], calls: list[Call]) -> t
     return _aligned(best, signatures, taken, calls)
 
 
-def _same(signatures: list[tuple], taken: list[bool], start: int, period: int, count: int) -> bool:
+def _same(signatures: list[tuple], taken: list[bool], calls: list[Call], start: int, period: int, count: int) -> bool:
     first = start + (count - 1) * period
     other = start + count * period
     if any(taken[first : other + period]):
         return False
-    return signatures[first : first + period] == signatures[other : other + period]
+    if signatures[first : first + period] != signatures[other : other + period]:
+        return False
+    return _cache_pattern(calls[first : first + period]) == _cache_pattern(calls[other : other + period])
 
 
 def _aligned(best: tuple[int, int, int], signatures: list[tuple], taken: list[bool], calls: list[Call]) -> tuple[int, int, int]:
@@ -95,7 +115,7 @@ def _aligned(best: tuple[int, int, int], signatures: list[tuple], taken: list[bo
     shifts = [
         at
         for at in range(start, min(start + period, len(calls) - period * count + 1))
-        if all(_same(signatures, taken, at, period, n) for n in range(1, count))
+        if all(_same(signatures, taken, calls, at, period, n) for n in range(1, count))
     ]
     return max(shifts or [start], key=lambda at: (score(at), -at)), period, count
 

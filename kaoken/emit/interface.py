@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kaoken.emit.names import c_name, tensor_names
 from kaoken.emit.program import Program
 from kaoken.ir.dims import Dim, Symbol, dim, product, substitute, to_c, to_text
 from kaoken.ir.dtypes import C_TYPES
-from kaoken.ir.graph import Graph
+from kaoken.ir.graph import Graph, Value
 from kaoken.passes.last_position import LOGIT_ROWS
+from kaoken.passes.split_stages import DECODE, ENCODE
 
 TEXT_BYTES = 65536
 
@@ -57,6 +58,11 @@ class Tensor:
         return "".join(f"[{to_text(d)}]" for d in self.shape) or "scalar"
 
     @property
+    def is_mask(self) -> bool:
+        """Whether this is a padding mask, all ones where the caller gives none."""
+        return self.name == "attention_mask" and self.dtype == "int64"
+
+    @property
     def count(self) -> str:
         """Number of elements, as C over the dimensions in the call's arguments."""
         return in_call(product(self.shape))
@@ -78,7 +84,11 @@ def in_call(size: Dim) -> str:
 
 @dataclass
 class Interface:
-    """The model's surface. `batch`, `seq`, `past` name the dimensions of a model with state; a fixed batch has no name."""
+    """The model's surface. `batch`, `seq`, `past` name the dimensions of a model with state; a fixed batch has no name.
+
+    Of an encoder-decoder in two stages: the encoder's own dimensions, inputs and outputs, and which of the inputs the decoder
+    reads too, so that the handle keeps them.
+    """
 
     sizes: list[Size]
     dims: list[DimField]
@@ -95,6 +105,24 @@ class Interface:
     logits: str = ""
     vocabulary: int = 0
     context: int = 0
+    encode: bool = False
+    encoder_dims: list[DimField] = field(default_factory=list)
+    encoder_inputs: list[Tensor] = field(default_factory=list)
+    encoder_outputs: list[Tensor] = field(default_factory=list)
+    kept_inputs: list[Tensor] = field(default_factory=list)
+
+    @property
+    def encode_dims(self) -> list[DimField]:
+        """Dimensions of an encoder's call: the batch and its own."""
+        return [d for d in self.dims if d.name == self.batch or d in self.encoder_dims]
+
+    @property
+    def encode_parameters(self) -> str:
+        """Parameters of the function that encodes, behind the handle, as C."""
+        sizes = [f"int64_t {d.name}" for d in self.encode_dims]
+        inputs = [f"const {t.c_type} *{t.c_name}" for t in self.encoder_inputs]
+        outputs = [f"{t.c_type} *{t.c_name}" for t in self.encoder_outputs]
+        return "".join(f", {p}" for p in [*sizes, *inputs, *outputs])
 
 
 def build_interface(program: Program, tokenizer: bool) -> Interface:
@@ -117,6 +145,9 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
         outputs.append(Tensor(name, own, value.dtype, shape, value in state_values))
     if past is not None and seq is not None and batch is not None:
         sizes, dims, creation, context = _state_sizes(_context(program, seq, past), batch, seq, past)
+        state_symbols = {seq, past, *batch.symbols()}
+        more, more_dims, more_creation, _ = _plain_sizes([s for s in symbols if s not in state_symbols])
+        sizes, dims, creation = sizes + more, dims + more_dims, creation | more_creation
     else:
         sizes, dims, creation, context = _plain_sizes(symbols)
     if tokenizer:
@@ -128,8 +159,25 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
         interface.seq, interface.past = c_name(seq.name), c_name(past.name)
         interface.fixed_batch = batch.constant or 0
         interface.batch = "" if interface.fixed_batch else c_name(to_text(batch))
+        if graph.encoded:
+            _describe_encoder(graph, interface, batch)
         _find_feed(graph, interface, seq)
     return interface
+
+
+def _describe_encoder(graph: Graph, interface: Interface, batch: Dim) -> None:
+    tensors = dict(zip(graph.inputs, interface.inputs, strict=True))
+    own = {c_name(s.name) for v in graph.encoder_inputs for d in v.shape for s in d.symbols()} - {c_name(to_text(batch))}
+    read_later = {v for n in graph.nodes if n.stage == DECODE for v in n.inputs}
+    interface.encode = True
+    interface.encoder_dims = [d for d in interface.dims if d.name in own]
+    interface.encoder_inputs = [tensors[v] for v in graph.encoder_inputs]
+    interface.kept_inputs = [tensors[v] for v in graph.encoder_inputs if v in read_later]
+    interface.encoder_outputs = [
+        tensor
+        for (_, value), tensor in zip(graph.outputs, interface.outputs, strict=True)
+        if value.producer is not None and value.producer.stage == ENCODE
+    ]
 
 
 def _only_symbol(extent: Dim) -> Symbol | None:
@@ -194,9 +242,14 @@ def _plain_sizes(symbols: list[Symbol]) -> tuple[list[Size], list[DimField], dic
 
 def _find_feed(graph: Graph, interface: Interface, seq: Symbol) -> None:
     """feed is offered when every input is ids, positions, a 0/1 mask or state, and logits are the one output."""
-    roles = {"input_ids": "", "position_ids": "", "attention_mask": ""}
+    ids = "decoder_input_ids" if interface.encode else "input_ids"
+    roles = {ids: "", "position_ids": "", "attention_mask": ""}
     masks = {node.inputs[3] for node in graph.nodes if node.op == "attention"}
     for value, tensor in zip(graph.inputs, interface.inputs, strict=True):
+        if value in graph.encoder_inputs and interface.encode:
+            if not _only_masks(graph, value):
+                return
+            continue
         if tensor.is_state:
             continue
         if value.name not in roles or value.dtype != "int64" or value.rank != 2:
@@ -206,14 +259,22 @@ def _find_feed(graph: Graph, interface: Interface, seq: Symbol) -> None:
         if value.name == "attention_mask" and value not in masks and graph.uses().get(value):
             return
         roles[value.name] = tensor.c_name
-    plain = [t for t in interface.outputs if not t.is_state]
-    if not roles["input_ids"] or len(plain) != 1 or len(plain[0].shape) != 3 or plain[0].shape[2].constant is None:
+    plain = [t for t in interface.outputs if not t.is_state and t not in interface.encoder_outputs]
+    if not roles[ids] or len(plain) != 1 or len(plain[0].shape) != 3 or plain[0].shape[2].constant is None:
         return
     if LOGIT_ROWS not in graph.symbols or plain[0].dtype != "float32":
         return  # feed hands out float32 logits of the last position, and of no other
     interface.feed = True
-    interface.ids, interface.positions = roles["input_ids"], roles["position_ids"]
+    interface.ids, interface.positions = roles[ids], roles["position_ids"]
     interface.logits, interface.vocabulary = plain[0].c_name, int(plain[0].shape[2])
+
+
+def _only_masks(graph: Graph, value: Value) -> bool:
+    """Whether the decoder's nodes read this input, if at all, as the padding mask of cross-attention."""
+    return all(
+        n.stage == ENCODE or all(v is not value or (n.op == "attention" and at == 3) for at, v in enumerate(n.inputs))
+        for n in graph.nodes
+    )
 
 
 def as_json(interface: Interface) -> dict[str, Any]:
@@ -235,4 +296,7 @@ def as_json(interface: Interface) -> dict[str, Any]:
         "batch": interface.batch,
         "sequence": interface.seq,
         "past": interface.past,
+        "encode": interface.encode,
+        "encoder_inputs": [t.name for t in interface.encoder_inputs] if interface.encode else [],
+        "encoder_dims": [d.name for d in interface.encoder_dims],
     }

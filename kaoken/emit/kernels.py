@@ -328,7 +328,7 @@ def render_attention(spec: AttentionSpec) -> str:
         scale=None if spec.scale == 1.0 else float_literal(spec.scale),
         scale_text="" if spec.scale == 1.0 else f"{float_literal(spec.scale)[:-1]} ",
         position_call=position_call if spec.causal else "",
-        mask_call=", mask ? mask + b * mask_stride : 0" if spec.mask else "",
+        mask_call=", mask ? mask + row * mask_stride : 0" if spec.mask else "",
         bias_call=bias_call if spec.bias else "",
         load_values=load_values,
         store_values=store_values,

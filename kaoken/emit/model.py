@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import kaoken
-from kaoken.emit.blocks import Block, find_blocks
+from kaoken.emit.blocks import Block, Step, find_blocks
 from kaoken.emit.interface import Interface, Tensor, in_call
 from kaoken.emit.kernels import render_tiles, templates
 from kaoken.emit.program import Argument, Call, Program
 from kaoken.emit.runtime_sources import runtime_folder
 from kaoken.ir.dims import Dim, product, to_c, to_text
-from kaoken.ir.dtypes import C_TYPES
+from kaoken.ir.dtypes import C_TYPES, item_size
 from kaoken.passes.last_position import LOGIT_ROWS
-from kaoken.passes.plan_memory import at_creation
+from kaoken.passes.plan_memory import CachePlan, at_creation
+from kaoken.passes.split_stages import ENCODE
 
 
 @dataclass
@@ -27,7 +29,7 @@ class RenderedBlock:
     count: int
     field_groups: list[list[str]]
     rows: list[str]
-    cached: bool
+    caches: list[str]
     locals: list[str]
     lines: list[str]
 
@@ -50,6 +52,14 @@ class CacheOffset:
     rows: str
     batch: str
     value: str
+
+
+@dataclass
+class Stage:
+    """What every thread runs in one go: declarations, and a line a call."""
+
+    locals: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -89,8 +99,8 @@ class ModelFiles:
     embedded: bool
     scratch: int = 0
     blocks: list[RenderedBlock] = field(default_factory=list)
-    forward_lines: list[str] = field(default_factory=list)
-    forward_locals: list[str] = field(default_factory=list)
+    encode: Stage | None = None
+    forward: Stage = field(default_factory=Stage)
     version: str = kaoken.__version__
 
     @property
@@ -135,11 +145,24 @@ class ModelFiles:
         return [(int(c.keys.shape[1]), int(c.keys.shape[3]), int(c.values.shape[3])) for c in self.program.memory.caches]
 
     @property
-    def arena_caches(self) -> list[tuple[int, int, str]]:
+    def arena_caches(self) -> list[tuple[int, int, int, str]]:
+        """Of each cache in the arena: its index, the slots of keys and values, and positions to reserve."""
         memory = self.program.memory
         return [
-            (memory.slot_of[c.keys].index, memory.slot_of[c.values].index, self.created(c.keys.shape[2])) for c in memory.caches
+            (c.index, memory.slot_of[c.keys].index, memory.slot_of[c.values].index, self.created(c.keys.shape[2]))
+            for c in memory.caches
+            if c.kind == "arena"
         ]
+
+    @property
+    def encoded_caches(self) -> tuple[int, int, str]:
+        """Of the caches that the encoder fills: the first, the one behind the last, and positions to reserve in each."""
+        found = [c for c in self.program.memory.caches if c.kind == "encoded"]
+        return (found[0].index, found[-1].index + 1, self.created(found[0].keys.shape[2])) if found else (0, 0, "0")
+
+    def bytes_of(self, tensor: Tensor) -> str:
+        """Memory to reserve for a tensor, as C over the handle's `sizes`."""
+        return f"{item_size(tensor.dtype)} * ({self.created(product(tensor.shape))})"
 
     @property
     def cache_offsets(self) -> list[CacheOffset]:
@@ -187,7 +210,7 @@ class ModelFiles:
         return [
             StatePair(c.index, names[past[c.keys]], names[past[c.values]], names[c.keys], names[c.values])
             for c in self.program.memory.caches
-            if c.is_state
+            if c.kind == "state"
         ]
 
     @property
@@ -211,6 +234,11 @@ class ModelFiles:
         """Inputs whose elements must be 0 or 1."""
         names = dict(zip(self.program.graph.inputs, self.interface.inputs, strict=True))
         return [names[value] for value in self.program.binary]
+
+    @property
+    def encoder_checks(self) -> list[IndexCheck]:
+        """Those of the checks that an encoder's inputs need."""
+        return [c for c in self.checks if c.name in {t.c_name for t in self.interface.encoder_inputs}]
 
     @property
     def id_limit(self) -> int:
@@ -243,36 +271,45 @@ def build_model_files(
     blocks, steps = find_blocks(program)
     writer = _CallWriter(m)
     m.blocks = [writer.block(b) for b in blocks]
-    lines: list[str] = []
-    tail = False
-    for step in steps:
-        if isinstance(step, Call):
-            text = writer.call(step, None)
-            if m.tail and not tail and re.search(rf"\b{LOGIT_ROWS}\b", text):
-                tail = True
-                lines += ["if (logit_rows == 0)", "    return; /* nobody asks for the head */"]
-            lines += [*text.splitlines(), "kk_barrier(t);"]
-        else:
-            block, layer = step
-            cache = f", c->m->cache + {block.caches(layer)[0]}" if block.caches(layer) else ""
-            weights = f"&{block.name}_layers[{layer}]"
-            lines.append(f"{block.name}(c, t, {weights}{cache}); /* {block.modules[layer]} */")
-    if lines and lines[-1] == "kk_barrier(t);":
-        lines.pop()
-    m.forward_lines = lines
-    m.forward_locals = writer.locals(lines)
+    if interface.encode:
+        m.encode = writer.stage([s for s in steps if _stage_of(s) == ENCODE])
+    m.forward = writer.stage([s for s in steps if _stage_of(s) != ENCODE])
     return m
+
+
+def _stage_of(step: Step) -> str:
+    return step.node.stage if isinstance(step, Call) else step[0].calls[0].node.stage
 
 
 class _CallWriter:
     def __init__(self, m: ModelFiles):
         self.m = m
 
+    def stage(self, steps: list[Step]) -> Stage:
+        """Calls and layers in order. What only logits need is left out when nobody asks for them."""
+        lines: list[str] = []
+        tail = False
+        for step in steps:
+            if isinstance(step, Call):
+                text = self.call(step, None)
+                if self.m.tail and not tail and re.search(rf"\b{LOGIT_ROWS}\b", text):
+                    tail = True
+                    lines += ["if (logit_rows == 0)", "    return; /* nobody asks for the head */"]
+                lines += [*text.splitlines(), "kk_barrier(t);"]
+            else:
+                block, layer = step
+                caches = "".join(f", c->m->cache + {cache.index}" for cache in block.caches(layer))
+                lines.append(f"{block.name}(c, t, &{block.name}_layers[{layer}]{caches}); /* {block.modules[layer]} */")
+        if lines and lines[-1] == "kk_barrier(t);":
+            lines.pop()
+        return Stage(self.locals(lines), lines)
+
     def block(self, block: Block) -> RenderedBlock:
         fields = iter(block.fields)
+        caches = dict(zip(block.caches(0), block.cache_names(), strict=True))
         lines: list[str] = []
         for call in block.calls:
-            lines += [*self.call(call, fields).splitlines(), "kk_barrier(t);"]
+            lines += [*self.call(call, fields, caches).splitlines(), "kk_barrier(t);"]
         rows = [", ".join(map(str, block.weights(n))) for n in range(len(block.layers))]
         groups: list[list[str]] = []
         taken = iter(block.fields)
@@ -281,24 +318,23 @@ class _CallWriter:
             if group:
                 groups.append(group)
         title = f"{block.modules[0]} to {block.modules[-1]}"
-        cached = bool(block.caches(0))
-        return RenderedBlock(block.name, title, len(block.layers), groups, rows, cached, self.locals(lines), lines)
+        return RenderedBlock(block.name, title, len(block.layers), groups, rows, list(caches.values()), self.locals(lines), lines)
 
-    def call(self, call: Call, fields: Any) -> str:
+    def call(self, call: Call, fields: Any, caches: Mapping[CachePlan, str] | None = None) -> str:
         """A call as C, a comment that says which layer and shape before it. In a block, constants are the layer's `w->`."""
-        arguments = [self._argument(a, fields) for a in call.arguments]
+        arguments = [self._argument(a, fields, caches or {}) for a in call.arguments]
         shape = "".join(f"[{to_text(d)}]" for d in call.node.outputs[0].shape)
         comment = f"/* {call.module}: {shape} */" if fields is None else f"/* {call.note or _tail(call)}: {shape} */"
         text = f"k->{call.kernel.name}({', '.join(['t', *arguments])});"
         return f"{comment}\n{text}"
 
-    def _argument(self, argument: Argument, fields: Any) -> str:
+    def _argument(self, argument: Argument, fields: Any, caches: Mapping[CachePlan, str]) -> str:
         if argument.weight is not None:
             offset = f"w->{next(fields)}" if fields is not None else str(argument.weight.offset)
             pointer = f"(const {C_TYPES[argument.dtype]} *)(weights + {offset})"
             return f"{pointer} + {argument.behind}" if argument.behind else pointer
         if argument.cache is not None:
-            return "cache" if fields is not None else f"c->m->cache + {argument.cache.index}"
+            return caches.get(argument.cache, f"c->m->cache + {argument.cache.index}")
         return argument.text
 
     def locals(self, lines: list[str]) -> list[str]:

@@ -79,7 +79,8 @@ class Call:
         """Equal for calls that differ only in the constants and the cache they use."""
         return (
             id(self.kernel),
-            tuple(f"weight {a.behind}" if a.weight else "cache" if a.cache else a.text for a in self.arguments),
+            self.node.stage,
+            tuple(f"weight {a.behind}" if a.weight else a.cache.kind if a.cache else a.text for a in self.arguments),
         )
 
 

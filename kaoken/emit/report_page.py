@@ -33,7 +33,7 @@ def memory_report(graph: Graph, interface: Interface) -> dict[str, Any]:
         }
         slots.append(item)
     caches = [
-        {"heads": int(c.keys.shape[1]), "key_dim": int(c.keys.shape[3]), "value_dim": int(c.values.shape[3]), "state": c.is_state}
+        {"heads": int(c.keys.shape[1]), "key_dim": int(c.keys.shape[3]), "value_dim": int(c.values.shape[3]), "kind": c.kind}
         for c in plan.caches
     ]
     return {

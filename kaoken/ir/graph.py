@@ -42,13 +42,17 @@ class Value:
 
 @dataclass(eq=False)
 class Node:
-    """One operation. `attrs` are plain values; `origin` lists the names of the ONNX nodes it stands for."""
+    """One operation. `attrs` are plain values; `origin` lists the names of the ONNX nodes it stands for.
+
+    `stage` is "encode" or "decode" in an encoder-decoder whose stages were told apart, else empty.
+    """
 
     op: str
     inputs: list[Value | None]
     outputs: list[Value]
     attrs: dict[str, Any] = field(default_factory=dict)
     origin: tuple[str, ...] = ()
+    stage: str = ""
 
     @property
     def output(self) -> Value:
@@ -181,7 +185,7 @@ def node_text(node: Node) -> str:
     outputs = ", ".join(f"{v.name}: {v.dtype}{shape_text(v.shape)}" for v in node.outputs)
     operands = ", ".join("-" if v is None else _operand_text(v) for v in node.inputs)
     attrs = "".join(f" {key}={_attr_text(value)}" for key, value in node.attrs.items() if value is not None)
-    return f"{outputs} = {node.op}({operands}){attrs}"
+    return f"{f'{node.stage}: ' if node.stage else ''}{outputs} = {node.op}({operands}){attrs}"
 
 
 def _operand_text(value: Value) -> str:

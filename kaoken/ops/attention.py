@@ -4,9 +4,9 @@ Operands: q rows [batch, seq, heads * head_dim]; keys [batch, kv_heads, total, h
 value_dim]; mask [batch, at least total] of integers or None; bias broadcastable to [batch, heads, seq, total] or None; with
 bias_center a table [1, heads or 1, distances] instead, of which element bias_center + t - (past + s) is added to key t's score.
 Attributes: heads, kv_heads, scale, causal (key t is visible to row s iff t <= past + s, past = total - seq), mask_test (the
-comparison a mask element must satisfy to be attended, such as ("ne", 0)), binary_mask (whether the mask's elements must be 0 or
-1 for that, which is checked when the model is called), empty_row (what a row that sees no key gives: `zero`, `mean` of all values,
-or `nan`). Result: rows [batch, seq, heads * value_dim].
+comparison a mask element must satisfy to be attended, such as ("ne", 0)), binary_mask (whether the mask's elements must be 0
+or 1 for that, which is checked when the model is called), empty_row (what a row that sees no key gives: `zero`, `mean` of all
+values, or `nan`). Result: rows [batch, seq, heads * value_dim].
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from kaoken.passes.pack_caches import pack_caches
 from kaoken.passes.pack_weights import plan_weights
 from kaoken.passes.plan_memory import plan_memory
 from kaoken.passes.simplify import fold_known, simplify
+from kaoken.passes.split_stages import split_stages
 
 Pass = Callable[[Graph], None]
 
@@ -41,6 +42,7 @@ PASSES: list[tuple[str, Pass]] = [
     ("pack-caches", pack_caches),  # after state: keys and values are written where they stay
     ("keep-last-positions", keep_last_positions),  # needs state: only generation asks for few logits
     ("fuse-loops", fuse_loops),  # what no scheduled kernel took becomes loop nests
+    ("split-stages", split_stages),  # nothing moves between encoder and decoder any more
     ("assign-schedules", assign_schedules),  # from here on the nodes are kernels
     ("plan-weights", plan_weights),
     ("plan-memory", plan_memory),  # last: it needs the final order

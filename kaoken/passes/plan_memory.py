@@ -13,6 +13,8 @@ from kaoken.passes.last_position import LOGIT_ROWS
 
 CACHE_ALIGNMENT = 16
 SLOT_ALIGNMENT = 64
+CACHE_KINDS = ("state", "encoded", "arena")
+"""Caches are numbered in this order."""
 
 
 @dataclass(eq=False)
@@ -47,7 +49,8 @@ class Buffer:
 
 @dataclass(eq=False)
 class CachePlan:
-    """Keys and values of one attention: in the handle's state, or in slots of the arena.
+    """Keys and values of one attention. `kind` says where they stay: "state", which the handle appends to, "encoded", which the
+    encoder fills once for an input, or "arena", in its slots.
 
     `offset` is the position of the first query among the keys of a causal attention in the arena, 0 where they begin together.
     """
@@ -56,7 +59,7 @@ class CachePlan:
     attention: Node
     keys: Value
     values: Value
-    is_state: bool
+    kind: str
     offset: Dim
 
 
@@ -109,15 +112,19 @@ def plan_memory(graph: Graph) -> None:
     Management for Deep Neural Net Inference" (2020).
     """
     plan = MemoryPlan()
-    states = {s.present for s in graph.states}
+    states, encoded = {s.present for s in graph.states}, set(graph.encoded)
     for node in graph.nodes:
         if node.op == "attention":
             keys, values = node.inputs[1], node.inputs[2]
             assert keys is not None and values is not None
             causal = node.attrs["causal"] and keys not in states
             offset = keys.shape[2] - node.output.shape[1] if causal else dim(0)
-            plan.caches.append(CachePlan(len(plan.caches), node, keys, values, keys in states, offset))
-    plan.external = {root(v) for _, v in graph.outputs} | set(graph.inputs) | states
+            kind = "state" if keys in states else "encoded" if keys in encoded else "arena"
+            plan.caches.append(CachePlan(0, node, keys, values, kind, offset))
+    plan.caches.sort(key=lambda c: CACHE_KINDS.index(c.kind))
+    for index, cache in enumerate(plan.caches):
+        cache.index = index
+    plan.external = {root(v) for _, v in graph.outputs} | set(graph.inputs) | states | encoded
     buffers = _buffers(graph, plan)
     sample = _sample(graph)
     for buffer in buffers:
@@ -261,6 +268,6 @@ def at_creation(graph: Graph, size: Dim) -> Dim:
     if rows is None:
         return size
     logits = next(v for name, v in graph.outputs if name == "logits")
-    seq = next(v.shape[1] for v in graph.inputs if v.rank == 2 and v.dtype == "int64" and len(v.shape[1].symbols()) == 1)
+    seq = graph.states[0].present.shape[2] - graph.states[0].past.shape[2]
     assert logits.rank == 3
     return substitute(size, {rows: seq})

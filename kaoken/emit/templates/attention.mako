@@ -187,14 +187,14 @@ static int64_t ${spec.name}_work(const kk_cache *cache, int64_t appended, int64_
 % endfor
  * Schedule: ${spec.schedule}
  *   q      [batch * seq][${spec.heads}][${head_dim}], q_stride floats from row to row
- *   cache  keys [batch][${spec.kv_heads}][capacity / 16][${head_dim}][16], values [batch][${spec.kv_heads}][capacity][${value_dim}]; batch row b holds past[b] + appended
+ *   cache  keys [batch][${spec.kv_heads}][capacity / 16][${head_dim}][16], values [batch][${spec.kv_heads}][capacity][${value_dim}]; batch row b reads row[b], which holds past[b] + appended
 % if spec.causal:
  *          positions; the query at s sees those up to past[b] + s
 % else:
  *          positions
 % endif
 % if spec.mask:
- *   mask   [batch][past[b] + appended], mask_stride elements from row to row; a key is seen where it is ${spec.mask_test}; NULL: all are
+ *   mask   [rows of the cache][past[b] + appended], mask_stride elements from row to row; a key is seen where it is ${spec.mask_test}; NULL: all are
 % endif
 % if spec.relative:
  *   bias   at distance 0 of a row of distances; key k's score at position p gets bias[k - p]; bias_head floats from head to head (0: shared)
@@ -214,9 +214,9 @@ static void ${spec.name}(kk_thread *t, int64_t batch, int64_t seq, const float *
         for (int64_t block = 0; block < blocks; block++)
             all_work += ${spec.heads} * ${spec.name}_work(cache, appended, b, seq * block / blocks, seq * (block + 1) / blocks);
     for (int64_t b = 0; b < batch; b++) {
-        const int64_t past = cache->past ? cache->past[b] : 0, total = past + appended;
+        const int64_t past = cache->past ? cache->past[b] : 0, total = past + appended, row = cache->row ? cache->row[b] : b;
         for (int64_t head = 0; head < ${spec.heads}; head += ${"together" if group > 1 else "1"}) {
-            const int64_t kv = b * ${spec.kv_heads} + head${f" / {group}" if group > 1 else ""};
+            const int64_t kv = row * ${spec.kv_heads} + head${f" / {group}" if group > 1 else ""};
             const float *keys = cache->keys + kv * cache->capacity * ${head_dim}, *values = cache->values + kv * cache->capacity * ${value_dim};
             for (int64_t block = 0; block < blocks; block++) {
                 /* A task belongs to the thread in whose share of all the work its middle falls. */
@@ -226,14 +226,14 @@ static void ${spec.name}(kk_thread *t, int64_t batch, int64_t seq, const float *
                 done += work;
                 if (owner != t->index)
                     continue;
-                const int64_t row = b * seq + s;
+                const int64_t first = b * seq + s;
 % if group > 1:
                 const int64_t rows = together > 1 ? together : s_end - s;
                 const int64_t q_step = together > 1 ? ${head_dim} : q_stride, y_step = together > 1 ? ${value_dim} : y_stride;
 % else:
                 const int64_t rows = s_end - s, q_step = q_stride, y_step = y_stride;
 % endif
-                ${spec.name}_task(t, rows, q + row * q_stride + head * ${head_dim}, q_step, keys, values, total${position_call}${mask_call}${bias_call}, y + row * y_stride + head * ${value_dim}, y_step);
+                ${spec.name}_task(t, rows, q + first * q_stride + head * ${head_dim}, q_step, keys, values, total${position_call}${mask_call}${bias_call}, y + first * y_stride + head * ${value_dim}, y_step);
             }
         }
     }

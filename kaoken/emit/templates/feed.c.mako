@@ -11,6 +11,10 @@ ${m.name}_status ${m.name}_feed(${m.name} *m, int64_t batch, int64_t count, cons
     if (batch < ${i.fixed_batch or 1} || batch > m->sizes.batch || count < 1)
         return ${m.upper}_ERROR_RANGE;
     for (int64_t b = 0; b < batch; b++) {
+% if i.encode:
+        if (m->encoded_row[b] < 0)
+            return ${m.upper}_ERROR_ORDER;
+% endif
         if (count > m->sizes.context - m->past[b])
             return ${m.upper}_ERROR_CAPACITY;
 % if m.uniform_past:
@@ -33,6 +37,12 @@ ${m.name}_status ${m.name}_feed(${m.name} *m, int64_t batch, int64_t count, cons
 % endif
         c.${i.seq} = n;
         c.${i.past} = m->past[0];
+% for d in i.encoder_dims:
+        c.${d.name} = m->encoded.${d.name};
+% endfor
+% for v in i.kept_inputs:
+        c.${v.c_name} = m->encoded.${v.c_name};
+% endfor
 % if m.tail:
         c.logit_rows = logits && done + n == count;
 % endif
@@ -70,6 +80,9 @@ ${m.name}_status ${m.name}_reset(${m.name} *m)
     if (!m)
         return ${m.upper}_ERROR_ARGUMENT;
     memset(m->past, 0, sizeof *m->past * (size_t)m->sizes.batch);
+% if i.encode:
+    forget_encoded(m);
+% endif
     return ${m.upper}_OK;
 }
 
@@ -85,9 +98,12 @@ ${m.name}_status ${m.name}_truncate(${m.name} *m, int64_t row, int64_t length)
 
 static void copy_row(${m.name} *m, int64_t from, int64_t to)
 {
-    for (int i = 0; i < ${len(m.caches)}; i++)
+    for (int i = 0; i < ${len(m.state_pairs)}; i++)
         kk_cache_copy_row(&m->cache[i], cache_shapes[i], from, to, m->past[from]);
     m->past[to] = m->past[from];
+% if i.encode:
+    m->encoded_row[to] = m->encoded_row[from];
+% endif
 }
 
 ${m.name}_status ${m.name}_reorder(${m.name} *m, const int64_t *rows, int64_t count)

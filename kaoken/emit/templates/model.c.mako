@@ -50,6 +50,13 @@ struct ${m.name} {
 % endif
 % if m.states:
     int64_t *past; /* [batch]: positions that each row holds */
+% if i.encode:
+    int64_t *encoded_row; /* [batch]: the encoded input that each row attends to; -1: none */
+    ${m.name}_arguments encoded; /* sizes of what was encoded, and the inputs of it that are kept */
+% for v in i.encoder_outputs:
+    ${v.c_type} *unwanted_${v.c_name}; /* where it goes when the caller does not want it */
+% endfor
+% endif
     int64_t *positions, *ids; /* [batch][sequence]: a piece of what feed is given */
 % endif
 % if m.tokenizer:
@@ -89,6 +96,9 @@ typedef struct layout {
     size_t slot[${max(1, len(m.slots))}], arena_end;
 % if m.states:
     size_t cache[${len(m.caches)}][2], past, positions, ids;
+% endif
+% if i.encode:
+    size_t encoded_row${"".join(f", kept_{v.c_name}" for v in i.kept_inputs)}${"".join(f", unwanted_{v.c_name}" for v in i.encoder_outputs)};
 % endif
 % if m.cache_offsets:
     size_t offset[${len(m.cache_offsets)}];
@@ -157,10 +167,24 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
 % if m.states:
     const int64_t rows = sizes->batch + (sizes->batch > 1); /* one row to spare for reorder */
     const int64_t capacity = (sizes->context + 15) / 16 * 16;
-    for (int i = 0; i < ${len(m.caches)}; i++) {
+    for (int i = 0; i < ${len(m.state_pairs)}; i++) {
         l.cache[i][0] = place(&end, 4 * kk_cache_floats(rows, cache_shapes[i].heads, capacity, cache_shapes[i].key_dim));
         l.cache[i][1] = place(&end, 4 * kk_cache_floats(rows, cache_shapes[i].heads, capacity, cache_shapes[i].value_dim));
     }
+% if i.encode:
+    const int64_t encoded_capacity = (${m.encoded_caches[2]} + 15) / 16 * 16;
+    for (int i = ${m.encoded_caches[0]}; i < ${m.encoded_caches[1]}; i++) {
+        l.cache[i][0] = place(&end, 4 * kk_cache_floats(sizes->batch, cache_shapes[i].heads, encoded_capacity, cache_shapes[i].key_dim));
+        l.cache[i][1] = place(&end, 4 * kk_cache_floats(sizes->batch, cache_shapes[i].heads, encoded_capacity, cache_shapes[i].value_dim));
+    }
+    l.encoded_row = place(&end, 8 * rows);
+% for v in i.kept_inputs:
+    l.kept_${v.c_name} = place(&end, ${m.bytes_of(v)});
+% endfor
+% for v in i.encoder_outputs:
+    l.unwanted_${v.c_name} = place(&end, ${m.bytes_of(v)});
+% endfor
+% endif
     l.past = place(&end, 8 * rows);
     l.positions = place(&end, 8 * sizes->batch * sizes->sequence);
     l.ids = place(&end, 8 * sizes->batch * sizes->sequence);
@@ -207,6 +231,15 @@ static const ${m.name}_kernels *choose_kernels(void)
 
 static const unsigned char model_hash[32] = {${", ".join(str(b) for b in m.hash)}};
 
+% if i.encode:
+/* No row attends to anything. */
+static void forget_encoded(${m.name} *m)
+{
+    for (int64_t b = 0; b < m->sizes.batch; b++)
+        m->encoded_row[b] = -1;
+}
+
+% endif
 /* Lays the handle out in `memory`; the weights are open already and are the handle's from here on, or closed on error. */
 static ${m.name}_status lay_out(${m.name} **handle, kk_weights *file, const ${m.name}_sizes *sizes, void *memory)
 {
@@ -228,19 +261,34 @@ static ${m.name}_status lay_out(${m.name} **handle, kk_weights *file, const ${m.
     m->positions = (int64_t *)(void *)(base + l.positions);
     m->ids = (int64_t *)(void *)(base + l.ids);
     memset(m->past, 0, sizeof *m->past * (size_t)(sizes->batch + (sizes->batch > 1)));
-    for (int i = 0; i < ${len(m.caches)}; i++) {
+    for (int i = 0; i < ${len(m.state_pairs)}; i++) {
         m->cache[i].keys = (float *)(void *)(base + l.cache[i][0]);
         m->cache[i].values = (float *)(void *)(base + l.cache[i][1]);
         m->cache[i].capacity = (sizes->context + 15) / 16 * 16;
         m->cache[i].past = m->past;
     }
-% elif m.caches:
-% for n, (keys, values, capacity) in enumerate(m.arena_caches):
+% endif
+% if i.encode:
+    m->encoded_row = (int64_t *)(void *)(base + l.encoded_row);
+    forget_encoded(m);
+    for (int i = ${m.encoded_caches[0]}; i < ${m.encoded_caches[1]}; i++) {
+        m->cache[i].keys = (float *)(void *)(base + l.cache[i][0]);
+        m->cache[i].values = (float *)(void *)(base + l.cache[i][1]);
+        m->cache[i].capacity = (${m.encoded_caches[2]} + 15) / 16 * 16;
+        m->cache[i].row = m->encoded_row;
+    }
+% for v in i.kept_inputs:
+    m->encoded.${v.c_name} = (const ${v.c_type} *)(const void *)(base + l.kept_${v.c_name});
+% endfor
+% for v in i.encoder_outputs:
+    m->unwanted_${v.c_name} = (${v.c_type} *)(void *)(base + l.unwanted_${v.c_name});
+% endfor
+% endif
+% for n, keys, values, capacity in m.arena_caches:
     m->cache[${n}].keys = (float *)(void *)m->slot[${keys}];
     m->cache[${n}].values = (float *)(void *)m->slot[${values}];
     m->cache[${n}].capacity = (${capacity} + 15) / 16 * 16;
 % endfor
-% endif
 % for n, o in enumerate(m.cache_offsets):
     m->cache[${o.index}].past = m->offset[${n}] = (int64_t *)(void *)(base + l.offset[${n}]);
 % endfor
@@ -355,7 +403,7 @@ const char *${m.name}_status_text(${m.name}_status status)
 % for block in m.blocks:
 
 /* ${block.title} */
-static void ${block.name}(const ${m.name}_call *c, kk_thread *t, const ${block.name}_weights *w${", const kk_cache *cache" if block.cached else ""})
+static void ${block.name}(const ${m.name}_call *c, kk_thread *t, const ${block.name}_weights *w${"".join(f", const kk_cache *{name}" for name in block.caches)})
 {
 % for line in block.locals:
     ${line}
@@ -367,14 +415,30 @@ static void ${block.name}(const ${m.name}_call *c, kk_thread *t, const ${block.n
 }
 % endfor
 
-/* The whole model, run by every thread of the pool. */
-static void forward(const ${m.name}_call *c, kk_thread *t)
+% if m.encode:
+/* The encoder, and the keys and values of cross-attention, run by every thread of the pool. */
+static void encode(const ${m.name}_call *c, kk_thread *t)
 {
-% for line in m.forward_locals:
+% for line in m.encode.locals:
     ${line}
 % endfor
 
-% for line in m.forward_lines:
+% for line in m.encode.lines:
+    ${line}
+% endfor
+}
+
+/* The decoder, run by every thread of the pool. */
+% else:
+/* The whole model, run by every thread of the pool. */
+% endif
+static void forward(const ${m.name}_call *c, kk_thread *t)
+{
+% for line in m.forward.locals:
+    ${line}
+% endfor
+
+% for line in m.forward.lines:
     ${line}
 % endfor
 }
@@ -388,6 +452,10 @@ static void forward_run(void *argument, kk_thread *t)
     kk_cache_import(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${i.past}, c->${s.past_keys}, c->${s.past_values});
 % endfor
     kk_barrier(t);
+% if i.encode:
+    encode(c, t);
+    kk_barrier(t);
+% endif
     forward(c, t);
     kk_barrier(t);
 % for s in m.state_pairs:
@@ -398,6 +466,17 @@ static void forward_run(void *argument, kk_thread *t)
 % endif
 }
 
+% for dtype in sorted({v.dtype for v in m.binary_inputs}):
+/* Whether every element is 0 or 1. */
+static int binary_${dtype}(const ${dtype}_t *mask, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (mask[i] != 0 && mask[i] != 1)
+            return 0;
+    return 1;
+}
+
+% endfor
 % for dtype in m.index_types:
 /* Whether every step-th element is an index into an axis of `extent`; negative ones count from its end. */
 static int valid_${dtype}_indices(const ${dtype}_t *indices, int64_t count, int64_t step, int64_t extent)
@@ -437,16 +516,19 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
     c.${v.c_name} = a->${v.c_name};
 % endfor
 % for v in i.outputs:
+% if v in i.encoder_outputs:
+    c.${v.c_name} = a->${v.c_name} ? a->${v.c_name} : m->unwanted_${v.c_name};
+% else:
 % if not v.is_state:
     if (!a->${v.c_name}${" && (%s) > 0" % v.count if v.may_be_empty else ""})
         return ${m.upper}_ERROR_ARGUMENT;
 % endif
     c.${v.c_name} = a->${v.c_name};
+% endif
 % endfor
 % for v in m.binary_inputs:
-    for (int64_t i = 0; i < ${v.count}; i++)
-        if (a->${v.c_name}[i] != 0 && a->${v.c_name}[i] != 1)
-            return ${m.upper}_ERROR_RANGE;
+    if (!binary_${v.dtype}(a->${v.c_name}, ${v.count}))
+        return ${m.upper}_ERROR_RANGE;
 % endfor
 % for check in m.checks:
     if (!valid_${check.dtype}_indices(${check.first}, ${check.count}, ${check.step}, ${check.extent}))
@@ -456,12 +538,25 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
     for (int64_t b = 0; b < ${m.batch_of("a->")}; b++)
         m->past[b] = a->${i.past};
 % endif
+% if i.encode:
+    for (int64_t b = 0; b < ${m.batch_of("a->")}; b++)
+        m->encoded_row[b] = b;
+% endif
 % for n, o in enumerate(m.cache_offsets):
     for (int64_t b = 0; b < ${o.batch}; b++)
         m->offset[${n}][b] = ${o.value};
 % endfor
+% if i.encode:
+    const kk_status status = kk_pool_run(m->pool, forward_run, &c);
+    forget_encoded(m);
+    return (${m.name}_status)status;
+% else:
     return (${m.name}_status)kk_pool_run(m->pool, forward_run, &c);
+% endif
 }
+% if i.encode:
+<%include file="encode.c.mako"/>\
+% endif
 % if i.feed:
 <%include file="feed.c.mako"/>\
 % endif

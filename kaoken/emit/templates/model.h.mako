@@ -78,6 +78,19 @@ typedef struct ${m.name}_arguments {
 /* Computes all outputs. ${m.upper}_ERROR_RANGE: a size outside the handle's, or an index outside the tensor it points into${", or a mask of other than 0 and 1" if m.binary_inputs else ""};
    then no output is written.${" What the handle keeps for feed is overwritten: reset it before feeding again." if i.feed else ""} */
 ${m.name}_status ${m.name}_run(${m.name} *handle, const ${m.name}_arguments *arguments);
+% if i.encode:
+
+/* Encodes an input for the decoder: every later ${m.name}_feed attends to it, until the next ${m.name}_encode, _run or _reset. Row b of
+   what is fed reads row b of the input; ${m.name}_reorder makes several rows read one. Positions of all rows begin at 0 again.
+% for v in i.encoder_inputs:
+   ${v.c_name}: ${v.shape_text}${", 0 or 1; null: all 1" if v.is_mask else ""}.
+% endfor
+% for v in i.encoder_outputs:
+   ${v.c_name}: ${v.shape_text}, or null.
+% endfor
+   ${m.upper}_ERROR_RANGE: a size, an id or a mask's element out of bounds; then nothing is encoded. */
+${m.name}_status ${m.name}_encode(${m.name} *handle${i.encode_parameters});
+% endif
 % if i.feed:
 
 /* Text generation: the handle keeps keys and values of what it was fed, row by row. */
@@ -85,7 +98,7 @@ ${m.name}_status ${m.name}_run(${m.name} *handle, const ${m.name}_arguments *arg
 
 /* Appends `count` ids to each of the first `batch` rows. ids: [batch][count], each 0 to ${m.id_limit - 1}.
    logits: [batch][${i.vocabulary}] after each row's last id, or null. How a text is cut into calls changes no bit of the result.
-   ${m.upper}_ERROR_RANGE: an id; ${m.upper}_ERROR_CAPACITY: a row has no room (nothing is appended). */
+   ${m.upper}_ERROR_RANGE: an id; ${m.upper}_ERROR_CAPACITY: a row has no room (nothing is appended)${"; %s_ERROR_ORDER: no input was encoded for a row" % m.upper if i.encode else ""}. */
 ${m.name}_status ${m.name}_feed(${m.name} *handle, int64_t batch, int64_t count, const int64_t *ids, float *logits);
 
 /* How many ids a row holds (-1: no such row), and how many it can hold. */

@@ -102,7 +102,7 @@ the most that lives at once is ${size(peak)}. The chart shows what is alive duri
 % endfor
 </table>
 % if r["memory"]["caches"]:
-<p>${len(r["memory"]["caches"])} caches of keys and values${", kept between calls" if r["memory"]["caches"][0]["state"] else ""}:
+<p>${len(r["memory"]["caches"])} caches of keys and values${", kept between calls" if any(c["kind"] == "state" for c in r["memory"]["caches"]) else ""}:
 ${r["memory"]["caches"][0]["heads"]} heads, ${r["memory"]["caches"][0]["key_dim"]} floats a key, ${r["memory"]["caches"][0]["value_dim"]} a value.</p>
 % endif
 
