@@ -254,6 +254,7 @@ class Session:
         if interface["context"]:
             total = dims[interface["past"]] + dims[interface["sequence"]]
             needed = {"batch": dims.get(interface["batch"], 0), "sequence": dims[interface["sequence"]], "context": total}
+            needed |= {d: dims[d] for d in interface["encoder_dims"]}
         else:
             needed = {d: max(1, dims[d]) for d in self._dims}
         if self._handle is not None and all(self._sizes.get(k, 0) >= v for k, v in needed.items()):
@@ -306,6 +307,35 @@ class TextGenerator:
         """The instruction set level in use."""
         text: bytes = self._library.function("level")(self._handle)
         return text.decode()
+
+    def encode(self, *inputs: np.ndarray | None) -> None:
+        """Encode an input of one row for the decoder: the encoder's inputs in their order, such as ids and mask (None: all ones).
+
+        What was fed before is forgotten. Raises ValueError for a model without an encoder or inputs that do not fit it,
+        SessionError for what the model refuses.
+        """
+        interface = self._library.interface
+        if not interface["encode"]:
+            raise ValueError("the model has no encoder of its own")
+        entries = {e["name"]: e for e in interface["inputs"]}
+        nodes = [Node(entries[name]) for name in interface["encoder_inputs"]]
+        if len(inputs) != len(nodes):
+            raise ValueError(f"the encoder takes {', '.join(n.name for n in nodes)}; {len(inputs)} were given")
+        arrays = [None if a is None else np.ascontiguousarray(a, n.dtype) for a, n in zip(inputs, nodes, strict=True)]
+        dims: dict[str, int] = {}
+        for node, array in zip(nodes, arrays, strict=True):
+            if array is not None:
+                if array.ndim != len(node.expressions):
+                    raise ValueError(f"{node.name} has {array.ndim} axes, the encoder takes {node.shape}")
+                dims |= {d: n for d, n in zip(node.expressions, array.shape, strict=True) if not d.isdigit()}
+        sizes = [
+            dims.get(d["name"], 1) for d in interface["dims"] if d["name"] in (interface["batch"], *interface["encoder_dims"])
+        ]
+        outputs = len([e for e in interface["outputs"] if e.get("encoder")])
+        encode = self._library.function("encode")
+        pointers = [ctypes.c_void_p(None if a is None else a.ctypes.data) for a in arrays]
+        nothing = [ctypes.c_void_p()] * outputs
+        self._library.check(encode(self._handle, *(ctypes.c_int64(n) for n in sizes), *pointers, *nothing))
 
     def feed(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """Append ids to the cache; float32 logits [vocabulary] after the last. Raises SessionError: a wrong id, a full cache."""

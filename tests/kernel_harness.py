@@ -169,7 +169,7 @@ class Program:
         passed, at, before = [], 0, ""
         for argument in self.names[name]:
             if argument == "cache":
-                members = f"a[{at}].array, a[{at + 1}].array, a[{at + 2}].number, a[{at + 3}].array"
+                members = f"a[{at}].array, a[{at + 1}].array, a[{at + 2}].number, a[{at + 3}].array, 0"
                 before = f"    const kk_cache cache = {{{members}}};\n"
                 passed.append("&cache")
                 at += 4

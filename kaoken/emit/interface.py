@@ -281,7 +281,8 @@ def as_json(interface: Interface) -> dict[str, Any]:
     """The surface for report.json: what `kaoken.Session` builds its calls from."""
 
     def tensor(t: Tensor) -> dict[str, Any]:
-        return {"name": t.name, "dtype": t.dtype, "shape": [to_text(d) for d in t.shape], "state": t.is_state}
+        entry = {"name": t.name, "dtype": t.dtype, "shape": [to_text(d) for d in t.shape], "state": t.is_state}
+        return entry | ({"encoder": True} if t in interface.encoder_outputs else {})
 
     return {
         "sizes": [{"name": s.name, "lower": s.lower, "upper": s.upper, "default": s.default} for s in interface.sizes],

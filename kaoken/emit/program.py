@@ -232,7 +232,7 @@ class _Builder:
             "causal": node.attrs["causal"],
             "mask": mask is not None,
             "bias": bias is not None,
-            "relative": node.attrs["bias_center"] is not None,
+            "relative": node.attrs.get("bias_center") is not None,
             "empty_row": node.attrs["empty_row"],
             "schedule": node.attrs["schedule"],
         }
@@ -255,7 +255,7 @@ class _Builder:
         if mask is not None:
             stride = "0" if mask.shape[0] == 1 else to_c(mask.shape[1])
             arguments += [self.pointer(mask), Argument(stride)]
-        center = node.attrs["bias_center"]
+        center = node.attrs.get("bias_center")
         if bias is not None and center is not None:
             head_stride = int(bias.shape[2]) if bias.shape[1] != 1 else 0
             arguments += [replace(self.pointer(bias, "relative_bias"), behind=center), Argument(str(head_stride))]

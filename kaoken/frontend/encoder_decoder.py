@@ -72,6 +72,23 @@ def load_encoder_decoder(folder: Path) -> MappedModel:
     return joined
 
 
+def write_joined(folder: Path, target: Path) -> None:
+    """Save the joined graphs as one ONNX file, large initializers in `<target>_data` beside it: what peers and the oracle run."""
+    joined = load_encoder_decoder(folder)
+    data = target.with_name(f"{target.name}_data")
+    with data.open("wb") as file:
+        for tensor in joined.proto.graph.initializer:
+            array = joined.arrays.get(tensor.name)
+            if array is None:
+                continue
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            del tensor.external_data[:]
+            for key, value in (("location", data.name), ("offset", file.tell()), ("length", array.nbytes)):
+                tensor.external_data.add(key=key, value=str(value))
+            file.write(np.ascontiguousarray(array).data.cast("B"))
+    target.write_bytes(joined.proto.SerializeToString())
+
+
 def _frame(proto: onnx.ModelProto) -> onnx.ModelProto:
     """A model without a graph's contents."""
     frame = onnx.ModelProto(ir_version=proto.ir_version, producer_name=proto.producer_name)
@@ -186,8 +203,8 @@ def _append_nodes(part: _Part, graph: onnx.GraphProto) -> None:
         copy.CopyFrom(node)
         copy.input[:] = [part.name(i) for i in node.input]
         copy.output[:] = [part.name(o) for o in node.output]
-        if part.prefix == "encoder":
-            copy.name = f"/encoder{'' if node.name.startswith('/') else '/'}{node.name}" if node.name else ""
+        if node.name and part.prefix == "encoder":
+            copy.name = f"/encoder{'' if node.name.startswith('/') else '/'}{node.name}"
         for attribute in copy.attribute:
             if attribute.HasField("g"):
                 _rename_body(attribute.g, part)
@@ -255,6 +272,11 @@ def _remove_dead(joined: MappedModel) -> None:
             live.update(_read_names(node))
             kept.append(node)
     nodes = [onnx.NodeProto.FromString(n.SerializeToString()) for n in reversed(kept)]
+    taken: set[str] = set()
+    for node in nodes:
+        while node.name and node.name in taken:
+            node.name += "'"
+        taken.add(node.name)
     del graph.node[:]
     graph.node.extend(nodes)
     initializers = [onnx.TensorProto.FromString(t.SerializeToString()) for t in graph.initializer if t.name in live]
@@ -272,4 +294,4 @@ def _read_names(node: onnx.NodeProto) -> Iterable[str]:
             yield from (o.name for o in attribute.g.output)
 
 
-__all__ = ["load_encoder_decoder"]
+__all__ = ["load_encoder_decoder", "write_joined"]

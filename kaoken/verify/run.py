@@ -15,7 +15,8 @@ import onnx
 from kaoken.compiler import CompileOptions, compile_model, lower, model_name
 from kaoken.emit.names import module_of
 from kaoken.frontend import import_model
-from kaoken.frontend.mapped_file import find_model_file
+from kaoken.frontend.encoder_decoder import write_joined
+from kaoken.frontend.mapped_file import find_model_file, is_encoder_decoder
 from kaoken.ir.graph import Graph
 from kaoken.session import Library, Session, TextGenerator, build_library
 from kaoken.verify.cases import Case, complete, plan_cases
@@ -26,6 +27,8 @@ from kaoken.verify.peer import Peer
 
 Progress = Callable[[str], None]
 STEPS_PROMPT = 4
+ENCODED_STEPS = 19
+"""Positions of the encoder's input while steps of the decoder are compared."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def verify_model(
 
 class _Verifier:
     def __init__(self, model: Path, compiled: Path | None, options: VerifyOptions, say: Progress, scratch: Path) -> None:
-        self.file, self.options, self.say, self.scratch = find_model_file(model), options, say, scratch
+        self.file, self.options, self.say, self.scratch = single_file(model, scratch), options, say, scratch
         self.compile_options = CompileOptions(dims=dict(options.dims))
         say("reading the model" if compiled is not None else "compiling")
         self.graph: Graph = lower(model, self.compile_options, model_name(model, None))
@@ -126,7 +129,7 @@ class _Verifier:
 
     def run(self) -> Verification:
         cases = plan_cases(self.graph, self.options.dims, self.options.sizes, self.options.batch)
-        found = Verification(str(self.file), level_of(self.folder))
+        found = Verification(str(find_model_file(self.model)), level_of(self.folder))
         for case in cases:
             self.say(f"comparing {case}")
             found.cases.append(self._case(case))
@@ -166,18 +169,27 @@ class _Verifier:
         steps = min(self.options.steps, generator.capacity - prompt)
         self.say(f"comparing {steps} cached steps")
         sizes = {names["batch"]: 1, names["sequence"]: prompt + steps, names["past"]: 0}
-        bound = min(index_bounds(self.proto).get("input_ids", 2), generator.vocabulary)
+        encoder = names["encoder_inputs"]
+        name = "decoder_input_ids" if encoder else "input_ids"
+        sizes |= {d: min(ENCODED_STEPS, self._upper(d)) for d in names["encoder_dims"]}
+        bound = min(index_bounds(self.proto).get(name, 2), generator.vocabulary)
         ids = np.random.default_rng(self.options.seed).integers(0, bound, prompt + steps)
         inputs = make_inputs(self.proto, self._all_dims(sizes), self.options.seed)
-        inputs["input_ids"] = ids.reshape(1, -1).astype(inputs["input_ids"].dtype)
+        inputs[name] = ids.reshape(1, -1).astype(inputs[name].dtype)
+        if encoder:
+            generator.encode(*(inputs[n] for n in encoder))
         exact = self.oracle.run(inputs, ["logits"])["logits"][0, prompt - 1 :]
         near = self.peer.run(inputs)["logits"][0, prompt - 1 :]
         ours = [generator.feed(ids[:prompt])]
         ours += [generator.feed(ids[n : n + 1]) for n in range(prompt, prompt + steps)]
-        generator.reset()
+        generator.truncate(0)
         whole = generator.feed(ids)
         found.bits["a prompt fed whole and in pieces gives equal bits"] = _same_bits(whole, ours[-1])
         return steps, _compare("logits", exact, np.stack(ours), near)
+
+    def _upper(self, dimension: str) -> int:
+        """The largest value of a dimension that a call gives."""
+        return int(next(d["upper"] for d in self.session._library.interface["dims"] if d["name"] == dimension))
 
     def _all_dims(self, sizes: Mapping[str, int]) -> dict[str, int]:
         return complete(self.graph, self.options.dims, sizes)
@@ -236,6 +248,14 @@ def _compare(name: str, exact: np.ndarray, ours: np.ndarray, near: np.ndarray | 
 
 def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def single_file(model: Path, scratch: Path) -> Path:
+    """The ONNX file to compare with; the graphs of an encoder-decoder are joined in `scratch`."""
+    if not is_encoder_decoder(model):
+        return find_model_file(model)
+    write_joined(model, scratch / "joined.onnx")
+    return scratch / "joined.onnx"
 
 
 def level_of(folder: Path) -> str:

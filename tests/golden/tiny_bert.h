@@ -31,7 +31,8 @@ typedef enum tiny_bert_status {
     TINY_BERT_ERROR_WEIGHTS_FOREIGN = 11,         /* no weights file of Kaoken at all */
     TINY_BERT_ERROR_WEIGHTS_VERSION = 12,         /* a weights file of another layout */
     TINY_BERT_ERROR_WEIGHTS_MODEL = 13,           /* a sound weights file, of another model */
-    TINY_BERT_ERROR_WEIGHTS_SHORT = 14           /* a weights file that was cut off, or has something behind it */
+    TINY_BERT_ERROR_WEIGHTS_SHORT = 14,           /* a weights file that was cut off, or has something behind it */
+    TINY_BERT_ERROR_ORDER = 15                   /* a call that needs another one before it */
 } tiny_bert_status;
 
 /* One English sentence for a status. */

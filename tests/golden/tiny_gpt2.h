@@ -31,7 +31,8 @@ typedef enum tiny_gpt2_status {
     TINY_GPT2_ERROR_WEIGHTS_FOREIGN = 11,         /* no weights file of Kaoken at all */
     TINY_GPT2_ERROR_WEIGHTS_VERSION = 12,         /* a weights file of another layout */
     TINY_GPT2_ERROR_WEIGHTS_MODEL = 13,           /* a sound weights file, of another model */
-    TINY_GPT2_ERROR_WEIGHTS_SHORT = 14           /* a weights file that was cut off, or has something behind it */
+    TINY_GPT2_ERROR_WEIGHTS_SHORT = 14,           /* a weights file that was cut off, or has something behind it */
+    TINY_GPT2_ERROR_ORDER = 15                   /* a call that needs another one before it */
 } tiny_gpt2_status;
 
 /* One English sentence for a status. */
