@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from kaoken.ir.dims import Dim, Symbol, evaluate, product
-from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Reduce, Select, children, extent_of
+from kaoken.ir.dtypes import is_integer
+from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Reduce, Select, children, extent_of, rewrite
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ir.scalars import SCALARS
 from kaoken.ops import OPS
-from kaoken.ops.compose import formula_of
+from kaoken.ops.compose import expand, formula_of, read
 
 COSTLY = ("exp", "log", "tanh", "erf", "sin", "cos", "sigmoid", "pow", "fmod", "mod")
 """Functions that cost more than a load and a store."""
@@ -29,7 +30,7 @@ def computed_too_often(graph: Graph, stored: set[Value], is_kernel: Callable[[No
             continue
         for n, value in enumerate(node.outputs):
             formula = formula_of(node, n)
-            if value not in stored and OPS[node.op].kind != "movement":
+            if value not in stored and OPS[node.op].kind != "movement" and not _is_index_arithmetic(value, formula):
                 often = times[value] > MOST_TIMES and _applies(formula.body, tuple(SCALARS))
                 often = often or (times[value] > 1 and (OPS[node.op].kind == "reduction" or _applies(formula.body, COSTLY)))
                 if often and value.producer is node and value.known is None:
@@ -38,6 +39,23 @@ def computed_too_often(graph: Graph, stored: set[Value], is_kernel: Callable[[No
             for operand, count in _reads(formula, sizes).items():
                 times[operand] += each * count / max(1, _count(operand.shape, sizes))
     return found
+
+
+def _is_index_arithmetic(value: Value, formula: Formula) -> bool:
+    """Whether the elements are integer polynomials of indices and sizes, as positions are: they cost nothing in a loop."""
+    if not is_integer(value.dtype):
+        return False
+    body = rewrite(formula.body, _definition)
+    return isinstance(body, Int)
+
+
+def _definition(node: Expr) -> Expr | None:
+    if not isinstance(node, Read):
+        return None
+    if node.value.producer is not None:
+        return rewrite(expand(node.value, node.indices), _definition)
+    known = read(node.value, node.indices)
+    return None if known == node else rewrite(known, _definition)
 
 
 def typical_sizes(graph: Graph) -> dict[str, int]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kaoken.ir.dims import Symbol
+from kaoken.ir.expr import Formula, symbols_of
 from kaoken.ir.graph import Graph, Node, Value, new_node
 from kaoken.passes.explain import explanation
 
@@ -50,13 +52,23 @@ def split_stages(graph: Graph) -> None:
 
 
 def _independent_of_decoder(graph: Graph) -> set[Value]:
-    """Values that only encoder inputs and constants go into."""
+    """Values that only the encoder's inputs, their sizes and constants go into."""
     others = set(graph.inputs) - set(graph.encoder_inputs)
+    sizes = {s for v in graph.encoder_inputs for d in v.shape for s in d.symbols()}
     found: set[Value] = set(graph.encoder_inputs)
     for node in graph.nodes:
         inputs = [v for v in node.inputs if v is not None]
-        if any(v in found for v in inputs) and all(v in found or (v.producer is None and v not in others) for v in inputs):
+        if all(v in found or (v.producer is None and v not in others) for v in inputs) and _sizes_of(node) <= sizes:
             found.update(node.outputs)
+    return found
+
+
+def _sizes_of(node: Node) -> set[Symbol]:
+    """The dimensions that a node's results depend on by their values or shapes."""
+    found = {s for v in node.outputs for d in v.shape for s in d.symbols()}
+    formula = node.attrs.get("formula")
+    if isinstance(formula, Formula):
+        found |= {s for s in symbols_of(formula.body) if not s.is_axis}
     return found
 
 
