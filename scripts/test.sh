@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets everything up and passes the tests: formatting, lint, types, pytest on two processes. Arguments go to pytest.
+# Sets everything up and passes the tests: formatting, lint, types, pytest on two processes, the tiny models
+# of the zoo. Arguments go to pytest, and leave the zoo out.
 set -euo pipefail
 . "$(dirname "$0")/environment.sh"
 
@@ -30,3 +31,8 @@ say "mypy"
 say "pytest"
 export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 "$python" -m pytest -n 2 --durations=15 "$@"
+
+if [ $# = 0 ]; then
+    say "the zoo's tiny models"
+    "$python" -m kaoken zoo --tiny --no-speed --jobs 2 --cache .cache/zoo --save .cache/zoo.json
+fi
