@@ -16,6 +16,7 @@ from typing import Any
 import kaoken
 from kaoken.emit.constants import write_weights
 from kaoken.emit.embed import write_elf_object
+from kaoken.emit.embedding import find_embedding
 from kaoken.emit.interface import Interface, as_json, build_interface
 from kaoken.emit.kit import write_kit
 from kaoken.emit.model import build_model_files, render_files
@@ -26,6 +27,7 @@ from kaoken.emit.runtime_sources import copy_runtime
 from kaoken.errors import UnsupportedModelError, UsageError
 from kaoken.frontend import import_model
 from kaoken.frontend.mapped_file import find_model_file, is_encoder_decoder
+from kaoken.frontend.pooling import read_pooling
 from kaoken.ir.graph import Graph, graph_text
 from kaoken.passes.explain import explanation
 from kaoken.passes.pipeline import run_passes
@@ -156,6 +158,7 @@ def _tables(model: Path, notes: list[str]) -> bytes | None:
 def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options: CompileOptions, say: Progress) -> dict[str, Any]:
     program = build_program(graph)
     interface = build_interface(program, tables is not None)
+    interface.embedding = find_embedding(program, interface, read_pooling(graph.metadata["source"].parent))
     model_hash = write_weights(folder / f"{name}.weights", graph.metadata["weights"], tables)
     say("writing C")
     source = graph.metadata["source"].name
@@ -170,6 +173,8 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
         runtime += ["kk_tokenizer.c", "kk_tokenizer_encode.c", "kk_tokenizer_decode.c", "kk_bpe.c"]
     if interface.feed:
         runtime += ["kk_generate.c", "kk_sampler.c"]
+    if interface.embedding:
+        runtime += ["kk_pooling.c"]
     copied = copy_runtime(folder, name, runtime)
     for config in ("config.json", "generation_config.json"):
         if (graph.metadata["source"].parent / config).is_file():

@@ -65,6 +65,44 @@ static void call_run(tiny_bert *m)
     free(hidden);
 }
 
+static void call_embed(tiny_bert *m)
+{
+    const int64_t batch = below(2) ? 1 + below(BATCH) : odd(BATCH), length = below(2) ? 1 + below(SEQUENCE) : odd(SEQUENCE);
+    int valid = batch >= 1 && batch <= BATCH && length >= 1 && length <= SEQUENCE;
+    const int64_t rows = valid ? batch : 0, count = rows * length;
+    int64_t *ids = indices(count, VOCABULARY, &valid), *mask = exactly(count, sizeof *mask);
+    float *y = exactly(rows * WIDTH, sizeof *y);
+    tiny_bert_embed_options options;
+    for (int64_t i = 0; i < count; i++)
+        mask[i] = below(4) ? 1 : odd(2);
+    for (int64_t i = 0; i < rows * WIDTH; i++)
+        y[i] = 12345;
+    options.pooling = (tiny_bert_pooling)(below(4) ? below(4) : 4 + below(9));
+    options.normalize = (int)(below(4) ? below(3) - 1 : odd(1));
+    const int given = below(4) != 0, null_ids = below(20) == 0, null_mask = below(4) == 0, null_y = below(20) == 0;
+    valid &= !null_ids && !null_y;
+    valid &= !given || ((int)options.pooling <= TINY_BERT_POOLING_LAST && options.normalize >= -1 && options.normalize <= 1);
+    judge(tiny_bert_embed(m, batch, length, null_ids ? 0 : ids, null_mask ? 0 : mask, given ? &options : 0, null_y ? 0 : y), valid);
+    for (int64_t b = 0; b < rows; b++) {
+        double square = 0;
+        int tokens = null_mask;
+        for (int64_t i = 0; i < length; i++)
+            tokens |= mask[b * length + i] != 0;
+        for (int64_t i = 0; i < WIDTH; i++) {
+            square += (double)y[b * WIDTH + i] * y[b * WIDTH + i];
+            if (!valid && y[b * WIDTH + i] != 12345.0f)
+                fail("a refused call wrote", (long)i);
+        }
+        if (valid && (!isfinite(square) || (!tokens && square != 0)))
+            fail("no vector", (long)b);
+        if (valid && tokens && (!given || options.normalize >= 0) && fabs(square - 1) > 1e-5)
+            fail("not of length 1", (long)b);
+    }
+    free(ids);
+    free(mask);
+    free(y);
+}
+
 static void call_create(const char *weights, const char *foreign)
 {
     const char *const paths[] = {weights, weights, foreign, 0, "", "/"};
@@ -109,6 +147,7 @@ int main(int argc, char **argv)
     static float expected[SEQUENCE * WIDTH], found[SEQUENCE * WIDTH];
     tiny_bert_sizes sizes;
     tiny_bert *m;
+    static const int64_t sizes_of_nothing[1];
     long calls;
 
     if (argc != 5)
@@ -125,14 +164,17 @@ int main(int argc, char **argv)
     for (long n = 0; n < calls; n++) {
         if (below(10) == 0)
             call_create(argv[1], argv[2]);
-        else
+        else if (below(2))
             call_run(m);
+        else
+            call_embed(m);
         known_result(m, found);
         if (memcmp(expected, found, sizeof found) != 0)
             fail("other bits than before", n);
     }
     judge(tiny_bert_run(m, 0), 0);
     judge(tiny_bert_create(0, argv[1], 0), 0);
+    judge(tiny_bert_embed(0, 1, 1, sizes_of_nothing, 0, 0, found), 0);
     tiny_bert_destroy(m);
     printf("%ld refused, %ld accepted\n", refused, accepted);
     return 0;

@@ -130,6 +130,12 @@ int main(int argc, char **argv)
     write(out, run_gpt2(writer, 2, 19));
     beside.join();
     write(out, hidden);
+    bert::EmbedOptions as_they_are{};
+    as_they_are.pooling = TINY_BERT_POOLING_LAST;
+    as_they_are.normalize = -1;
+    const std::vector<float> last = encoder.embed(2, made_up(42, 512), {}, as_they_are);
+    expect(std::equal(last.begin(), last.begin() + TINY_BERT_EMBEDDING, hidden.begin() + 20 * TINY_BERT_EMBEDDING), "embed");
+    expect(thrown<std::invalid_argument>([&] { encoder.embed(2, made_up(5, 512)); }) != "", "uneven rows");
 
     writer.reset();
     write(out, writer.feed(2, made_up(34, TINY_GPT2_VOCABULARY)));

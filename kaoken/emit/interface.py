@@ -105,6 +105,7 @@ class Interface:
     logits: str = ""
     vocabulary: int = 0
     context: int = 0
+    embedding: Any = None
     encode: bool = False
     encoder_dims: list[DimField] = field(default_factory=list)
     encoder_inputs: list[Tensor] = field(default_factory=list)
@@ -300,4 +301,5 @@ def as_json(interface: Interface) -> dict[str, Any]:
         "encode": interface.encode,
         "encoder_inputs": [t.name for t in interface.encoder_inputs] if interface.encode else [],
         "encoder_dims": [d.name for d in interface.encoder_dims],
+        "embedding": interface.embedding.as_json() if interface.embedding else None,
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import kaoken
 from kaoken.emit.blocks import Block, Step, find_blocks
+from kaoken.emit.embedding import Embedding
 from kaoken.emit.interface import Interface, Tensor, in_call
 from kaoken.emit.kernels import render_tiles, templates
 from kaoken.emit.program import Argument, Call, Program
@@ -110,6 +111,12 @@ class ModelFiles:
     @property
     def statuses(self) -> list[tuple[str, str]]:
         return statuses()
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """Text vectors, where the model is an encoder."""
+        found: Embedding | None = self.interface.embedding
+        return found
 
     @property
     def kernels(self) -> list:

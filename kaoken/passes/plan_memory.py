@@ -10,6 +10,7 @@ from kaoken.ir.dtypes import item_size
 from kaoken.ir.expr import Formula, Int, Read, reads
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.passes.last_position import LOGIT_ROWS
+from kaoken.passes.text_encoder import kept_outputs
 
 CACHE_ALIGNMENT = 16
 SLOT_ALIGNMENT = 64
@@ -164,6 +165,8 @@ def _buffers(graph: Graph, plan: MemoryPlan) -> list[Buffer]:
                 buffer = Buffer(position, end, size_in_bytes(value), [value])
                 buffers.append(buffer)
             buffer_of[value] = buffer
+    made = {value: position for position, node in kernels for value in node.outputs}
+    buffers += [Buffer(made[v], len(graph.nodes), size_in_bytes(v), [v]) for v in map(root, kept_outputs(graph)) if v in made]
     for position, _ in kernels:
         plan.live.append(sum((b.size for b in buffers if b.start <= position <= b.end), dim(0)))
     return buffers

@@ -8,6 +8,7 @@
 #include "kaoken/kk_threads.h"
 #include "kaoken/kk_weights.h"
 #include "tiny_bert_kernels.h"
+#include "kaoken/kk_pooling.h"
 
 #include <string.h>
 
@@ -32,6 +33,7 @@ struct tiny_bert {
     kk_pool *pool;
     unsigned char *slot[5]; /* the arena: places that activations share */
     kk_cache cache[2];
+    int64_t *embed_inputs;
     tiny_bert_sizes sizes;
     kk_weights file;
     void *owned; /* what create allocated, or null */
@@ -51,6 +53,7 @@ typedef struct tiny_bert_call {
 /* Memory: offsets of everything in one block, for given sizes. */
 typedef struct layout {
     size_t slot[5], arena_end;
+    size_t embed_inputs;
     size_t pool, total;
 } layout;
 
@@ -108,6 +111,7 @@ static layout plan_memory(const tiny_bert_sizes *sizes)
     l.slot[3] = cover(&end, behind(l.slot[2], sizes->batch_size*sizes->sequence_length*256), sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096); /* /encoder/layer.0/attention/self/MatMul_1_output_0.Add_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0.Add_output_0 */
     l.slot[4] = cover(&end, behind(l.slot[3], sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096), sizes->batch_size*sizes->sequence_length*256); /* /encoder/layer.0/attention/self/MatMul_1_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0 */
     l.arena_end = end;
+    l.embed_inputs = place(&end, 16 * sizes->batch_size * sizes->sequence_length);
     l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 8960));
     l.total = end;
     return l;
@@ -163,6 +167,7 @@ static tiny_bert_status lay_out(tiny_bert **handle, kk_weights *file, const tiny
     m->cache[1].values = (float *)(void *)m->slot[3];
     m->cache[1].capacity = (sizes->sequence_length + 15) / 16 * 16;
     status = size == 432640 ? KK_OK : KK_ERROR_WEIGHTS;
+    m->embed_inputs = (int64_t *)(void *)(base + l.embed_inputs);
     if (status == KK_OK)
         status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 8960), (int)sizes->threads, 8960, &m->pool);
     if (status != KK_OK) {
@@ -344,4 +349,65 @@ tiny_bert_status tiny_bert_run(tiny_bert *m, const tiny_bert_arguments *a)
     if (!valid_int64_indices(a->token_type_ids, a->batch_size*a->sequence_length, 1, 2))
         return TINY_BERT_ERROR_RANGE;
     return (tiny_bert_status)kk_pool_run(m->pool, forward_run, &c);
+}
+
+/* One embed: what is pooled, how, and where to. */
+typedef struct tiny_bert_embed_call {
+    int64_t batch, length;
+    kk_pooling pooling;
+    int normalize;
+    const float *hidden;
+    const int64_t *mask;
+    float *y;
+} tiny_bert_embed_call;
+
+static void pool(void *argument, kk_thread *t)
+{
+    const tiny_bert_embed_call *c = argument;
+    kk_pooling_rows(t, c->pooling, c->batch, c->length, 64, c->hidden, c->mask, c->y);
+    if (!c->normalize)
+        return;
+    kk_barrier(t);
+    kk_pooling_normalize(t, c->batch, 64, c->y);
+}
+
+tiny_bert_status tiny_bert_embed(tiny_bert *m, int64_t batch, int64_t length, const int64_t *ids, const int64_t *mask,
+    const tiny_bert_embed_options *options, float *embeddings)
+{
+    static const tiny_bert_embed_options defaults;
+    const tiny_bert_embed_options *o = options ? options : &defaults;
+    const tiny_bert_pooling pooling = o->pooling == TINY_BERT_POOLING_DEFAULT ? TINY_BERT_POOLING_MEAN : o->pooling;
+    tiny_bert_arguments a;
+    tiny_bert_embed_call c;
+    tiny_bert_status status;
+    int64_t *made;
+
+    if (!m || !ids || !embeddings || pooling < TINY_BERT_POOLING_MEAN || pooling > TINY_BERT_POOLING_LAST)
+        return TINY_BERT_ERROR_ARGUMENT;
+    if (o->normalize < -1 || o->normalize > 1)
+        return TINY_BERT_ERROR_ARGUMENT;
+    if (batch < 1 || batch > m->sizes.batch_size || length < 1 || length > m->sizes.sequence_length)
+        return TINY_BERT_ERROR_RANGE;
+    made = m->embed_inputs; /* inputs that a caller need not give: [batch][length] each */
+    for (int64_t i = 0; i < batch * length; i++)
+        made[i] = !mask || mask[i] != 0;
+    memset(&c, 0, sizeof c);
+    c.batch = batch;
+    c.length = length;
+    c.pooling = (kk_pooling)pooling;
+    c.normalize = o->normalize ? o->normalize > 0 : 1;
+    c.mask = made;
+    c.y = embeddings;
+    memset(&a, 0, sizeof a);
+    a.batch_size = batch;
+    a.sequence_length = length;
+    a.input_ids = ids;
+    a.attention_mask = made;
+    made += batch * length;
+    memset(made, 0, sizeof *made * (size_t)(batch * length));
+    a.token_type_ids = made;
+    a.last_hidden_state = (float *)(void *)m->slot[0];
+    c.hidden = a.last_hidden_state;
+    status = tiny_bert_run(m, &a);
+    return status == TINY_BERT_OK ? (tiny_bert_status)kk_pool_run(m->pool, pool, &c) : status;
 }

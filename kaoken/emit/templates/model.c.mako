@@ -11,6 +11,9 @@
 % if i.feed:
 #include "kaoken/kk_generate.h"
 % endif
+% if m.embedding:
+#include "kaoken/kk_pooling.h"
+% endif
 % if m.tokenizer or i.feed:
 #include "kaoken/kk_tokenizer.h"
 % endif
@@ -67,6 +70,9 @@ struct ${m.name} {
 % if i.feed:
     unsigned char *generate_scratch;
 % endif
+% if m.embedding:
+    int64_t *embed_inputs;
+% endif
     ${m.name}_sizes sizes;
     kk_weights file;
     void *owned; /* what create allocated, or null */
@@ -108,6 +114,9 @@ typedef struct layout {
 % endif
 % if i.feed:
     size_t generate_scratch;
+% endif
+% if m.embedding:
+    size_t embed_inputs;
 % endif
     size_t pool, total;
 } layout;
@@ -197,6 +206,9 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
 % endif
 % if i.feed:
     l.generate_scratch = place(&end, GENERATE_BYTES);
+% endif
+% if m.embedding:
+    l.embed_inputs = place(&end, ${8 + 8 * m.embedding.made_up} * sizes->${m.embedding.batch} * sizes->${m.embedding.sequence});
 % endif
     l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, ${m.scratch}));
     l.total = end;
@@ -304,6 +316,9 @@ static ${m.name}_status lay_out(${m.name} **handle, kk_weights *file, const ${m.
 % if i.feed:
     m->generate_scratch = base + l.generate_scratch;
 % endif
+% if m.embedding:
+    m->embed_inputs = (int64_t *)(void *)(base + l.embed_inputs);
+% endif
     if (status == KK_OK)
         status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, ${m.scratch}), (int)sizes->threads, ${m.scratch}, &m->pool);
     if (status != KK_OK) {
@@ -377,29 +392,7 @@ ${m.name}_status ${m.name}_create_in(${m.name} **handle, const void *weights, si
     return status == KK_OK ? lay_out(handle, &file, &complete, memory) : (${m.name}_status)status;
 }
 
-void ${m.name}_destroy(${m.name} *handle)
-{
-    if (!handle)
-        return;
-    kk_pool_destroy(handle->pool);
-    kk_weights_close(&handle->file);
-    kk_free(handle->owned);
-}
-
-${m.name}_status ${m.name}_check_weights(const ${m.name} *handle)
-{
-    return handle ? (${m.name}_status)kk_weights_check(&handle->file) : ${m.upper}_ERROR_ARGUMENT;
-}
-
-const char *${m.name}_level(const ${m.name} *handle)
-{
-    return handle ? handle->kernels->level : "";
-}
-
-const char *${m.name}_status_text(${m.name}_status status)
-{
-    return kk_status_text((kk_status)status);
-}
+<%include file="handle.c.mako"/>\
 % for block in m.blocks:
 
 /* ${block.title} */
@@ -559,6 +552,9 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
 % endif
 % if i.feed:
 <%include file="feed.c.mako"/>\
+% endif
+% if m.embedding:
+<%include file="embed.c.mako"/>\
 % endif
 % if m.tokenizer:
 

@@ -146,6 +146,9 @@ ${m.name}_generate_options ${m.name}_generate_defaults(void);
 ${m.name}_status ${m.name}_generate(${m.name} *handle, const int64_t *prompt, size_t prompt_count,
     const ${m.name}_generate_options *options, ${m.name}_generate_result *result);
 % endif
+% if m.embedding:
+<%include file="embed.h.mako"/>\
+% endif
 % if m.tokenizer:
 
 /* Text to ids and back, by the tables of tokenizer.json in the weights file. text: UTF-8, `bytes` long, no longer than

@@ -26,6 +26,9 @@ namespace kaoken::${m.name} {
 
 using Status = ${c}_status;
 using Sizes = ${c}_sizes;         // the largest sizes a model is made for; 0: the default
+% if m.embedding:
+using EmbedOptions = ${c}_embed_options; // how vectors of tokens become one; empty: as the checkpoint says
+% endif
 using Arguments = ${c}_arguments; // sizes, inputs and outputs of a call in the caller's memory
 
 class Error : public std::runtime_error {
@@ -189,6 +192,21 @@ public:
             std::rethrow_exception(receiver.thrown);
         check(status);
         return result;
+    }
+% endif
+% if m.embedding:
+
+    // One vector of ${M}_EMBEDDING floats for each of `batch` texts. ids and mask: [batch][length]; no mask: no padding.
+    std::vector<float> embed(std::int64_t batch, const std::vector<std::int64_t> &ids, const std::vector<std::int64_t> &mask = {},
+                             const EmbedOptions &options = EmbedOptions())
+    {
+        const std::size_t rows = batch > 0 ? static_cast<std::size_t>(batch) : 0;
+        if (rows == 0 || ids.empty() || ids.size() % rows != 0 || (!mask.empty() && mask.size() != ids.size()))
+            throw std::invalid_argument("ids: every row needs the same number of ids, 1 or more, and mask none or as many");
+        std::vector<float> embeddings(rows * ${M}_EMBEDDING);
+        const std::int64_t length = static_cast<std::int64_t>(ids.size() / rows);
+        check(${c}_embed(get(), batch, length, ids.data(), mask.empty() ? nullptr : mask.data(), &options, embeddings.data()));
+        return embeddings;
     }
 % endif
 % if m.tokenizer:
