@@ -7,11 +7,13 @@ from kaoken.errors import KaokenError, ToolchainError, UnsupportedModelError, Us
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from kaoken.encoder import TextEncoder
     from kaoken.session import Session, TextGenerator
 
 __all__ = [
     "KaokenError",
     "Session",
+    "TextEncoder",
     "TextGenerator",
     "ToolchainError",
     "UnsupportedModelError",
@@ -22,7 +24,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Session and TextGenerator, imported when first asked for: they need NumPy, the command line's help does not."""
+    """Session, TextEncoder and TextGenerator, imported when first asked for: the command line's help needs no NumPy."""
+    if name == "TextEncoder":
+        from kaoken.encoder import TextEncoder
+
+        return TextEncoder
     if name in ("Session", "TextGenerator"):
         from kaoken import session
 

@@ -94,6 +94,8 @@ def compile_model(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    if report["interface"]["embedding"] and (missing := read_pooling(find_model_file(model).parent).note):
+        notes.append(f"{missing}, which is not supported: vectors of texts need a pooling of your choice")
     return CompileResult(out, name, report, graph, notes)
 
 

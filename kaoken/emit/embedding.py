@@ -24,7 +24,8 @@ class Kept:
 
 @dataclass(frozen=True)
 class Embedding:
-    """Names in C of a text encoder's dimensions and tensors ("" where it has no such input), its width and how it pools."""
+    """Names in C of a text encoder's dimensions and tensors ("" where it has no such input), its width, how it pools, and the id
+    that stands at padding."""
 
     width: int
     batch: str
@@ -36,6 +37,7 @@ class Embedding:
     hidden: Kept
     kept: tuple[Kept, ...]
     pooling: Pooling
+    padding: int
 
     @property
     def made_up(self) -> int:
@@ -45,7 +47,7 @@ class Embedding:
     def as_json(self) -> dict[str, Any]:
         """For report.json."""
         said = {"pooling": self.pooling.mode, "normalize": self.pooling.normalize, "max_length": self.pooling.max_length}
-        return {"width": self.width, "batch": self.batch, "sequence": self.sequence, **said}
+        return {"width": self.width, "batch": self.batch, "sequence": self.sequence, "padding": self.padding, **said}
 
 
 def find_embedding(program: Program, interface: Interface, pooling: Pooling) -> Embedding | None:
@@ -55,13 +57,17 @@ def find_embedding(program: Program, interface: Interface, pooling: Pooling) -> 
     if value is None or any(root(v) not in slot_of for _, v in graph.outputs):
         return None
     own = {v.name: t.c_name for v, t in zip(graph.inputs, interface.inputs, strict=True)}
-    kept = {v: Kept(t.c_name, t.c_type, slot_of[root(v)].index) for (_, v), t in zip(graph.outputs, interface.outputs, strict=True)}
+    kept = {
+        v: Kept(t.c_name, t.c_type, slot_of[root(v)].index) for (_, v), t in zip(graph.outputs, interface.outputs, strict=True)
+    }
     batch, sequence = (c_name(next(iter(d.symbols())).name) for d in value.shape[:2])
     mask, types, positions = (own.get(name, "") for name in ("attention_mask", "token_type_ids", "position_ids"))
-    width = int(value.shape[2])
-    return Embedding(
-        width, batch, sequence, own["input_ids"], mask, types, positions, kept[value], tuple(kept.values()), pooling
-    )
+    width, ids = int(value.shape[2]), own["input_ids"]
+    padding = graph.metadata.get("config", {}).get("pad_token_id")
+    rows = [int(use.extent) for use in program.checks if use.value.name == "input_ids" and use.extent.constant is not None]
+    padding = padding if isinstance(padding, int) and 0 <= padding < min(rows, default=1) else 0
+    found = tuple(kept.values())
+    return Embedding(width, batch, sequence, ids, mask, types, positions, kept[value], found, pooling, padding)
 
 
 __all__ = ["Embedding", "find_embedding"]

@@ -36,7 +36,7 @@ def write_kit(folder: Path, m: ModelFiles, report: dict[str, Any]) -> None:
     for template, name in FILES.items():
         text = templates().get_template(f"kit/{template}").render(m=m, k=kit)
         _write(folder / name.format(name=m.name), text)
-    _write(folder / f"{m.name}.py", python_module(m.name, m.version))
+    _write(folder / f"{m.name}.py", python_module(m.name, m.version, m.embedding is not None))
     _write(folder / "report.html", render_page(report))
 
 
@@ -45,20 +45,32 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def python_module(name: str, version: str) -> str:
-    """The source of `kaoken.session` as a module that needs NumPy only and takes its own folder for the model's."""
+def python_module(name: str, version: str, encoder: bool) -> str:
+    """The source of `kaoken.session` as a module that needs NumPy only and takes its own folder for the model's.
+
+    `encoder`: with that of `kaoken.encoder`.
+    """
     source = (Path(__file__).parents[1] / "session.py").read_text(encoding="utf-8")
     about = (
         f'"""Runs {name} from Python: `Session().run(None, inputs)`, and `TextGenerator()` for a language model with a cache.\n\n'
         f"Made by Kaoken {version}: its session module, with the folder of this file as the model. Needs NumPy, and a C\n"
         'compiler on first use unless `make shared` has run.\n"""\n'
     )
+    if encoder:
+        source += "\n\n" + _without_imports(Path(__file__).parents[1] / "encoder.py")
+        about = about.replace("`TextGenerator()` for a language model with a cache", "`TextEncoder()` for vectors of texts")
     source, documented = re.subn(r'\A""".*?"""\n', lambda _: about, source, flags=re.DOTALL)
     source, placed = re.subn(r"^import numpy as np\n", "\\g<0>\nFOLDER = Path(__file__).resolve().parent\n", source, flags=re.M)
     source, defaults = re.subn(r"(?<=[(,] )?\bfolder: str \| Path(?=[,)])", "folder: str | Path = FOLDER", source)
     if documented != 1 or placed != 1 or defaults < 1 or re.search(r"^\s*(from|import) kaoken", source, re.MULTILINE):
         raise UsageError("kaoken/session.py cannot be made into a module of its own; install Kaoken again")
     return source
+
+
+def _without_imports(path: Path) -> str:
+    """A module's source from its first definition on."""
+    source = re.sub(r'\A""".*?"""\n', "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r"^(from|import) .*\n", "", source, flags=re.MULTILINE).lstrip()
 
 
 @dataclass(frozen=True)

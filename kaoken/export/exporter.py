@@ -16,6 +16,7 @@ import onnx
 from kaoken.errors import KaokenError, UsageError
 from kaoken.export.extras import require_export_packages
 from kaoken.export.zoo import ZooModel, load_zoo
+from kaoken.frontend.pooling import FILES
 
 Progress = Callable[[str], None]
 
@@ -100,6 +101,7 @@ def export(
         assert checkpoint is not None
         say("exporting with Optimum")
         notes += run_optimum(checkpoint, partial, task=chosen, opset=opset)
+        _keep_pooling(Path(checkpoint), partial)
         tokenizer = _keep_tokenizer(Path(checkpoint), partial, stand_in is not None)
         say("checking what was written")
         files, found_opset, parameters, size = _check(partial)
@@ -201,6 +203,14 @@ def _make_tokenizer(source: _Source, folder: Path, seed: int) -> str | None:
     else:
         return None
     return f"{source.tokenizer} with {entries:,} entries, trained on made-up words"
+
+
+def _keep_pooling(checkpoint: Path, partial: Path) -> None:
+    """Keep what sentence-transformers says of pooling, where the checkpoint is a folder of its."""
+    for name in FILES:
+        if (checkpoint / name).is_file():
+            (partial / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(checkpoint / name, partial / name)
 
 
 def _keep_tokenizer(checkpoint: Path, partial: Path, stand_in: bool) -> str:
