@@ -33,12 +33,15 @@ class Cost:
         return max(self.flop / limits.flops, self.bytes / limits.bandwidth)
 
 
-def graph_costs(graph: Graph, dims: Mapping[str, int]) -> list[Cost]:
-    """The cost of each kernel of a graph that went through all passes. `dims` gives every symbol a value (also `logit_rows`)."""
+def graph_costs(graph: Graph, dims: Mapping[str, int], stage: str | None = None) -> list[Cost]:
+    """The cost of each kernel of a graph that went through all passes, or of one stage of an encoder-decoder.
+
+    `dims` gives every symbol a value (also `logit_rows`).
+    """
     weights: WeightPlan = graph.metadata["weights"]
     found = []
     for node in graph.nodes:
-        if node.op in ("view", "reshape"):
+        if node.op in ("view", "reshape") or stage not in (None, node.stage):
             continue
         flop, count = _COSTS.get(node.op, _loop)(node, dims, weights)
         found.append(Cost(module_of(node.origin) or node.op, node.op, float(flop), float(count)))

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import onnx
 
+from kaoken.bench import encoder_decoder
 from kaoken.bench.contestants import CompiledModel, Contestant, OnnxRuntime, Step, Workload
 from kaoken.bench.cost import Cost, graph_costs, limit_seconds
 from kaoken.bench.last_position import last_position_model
 from kaoken.bench.probes import Limits, Probes
 from kaoken.compiler import CompileOptions, compile_model, lower, model_name
 from kaoken.errors import UsageError, VerificationError
-from kaoken.frontend.mapped_file import find_model_file
+from kaoken.frontend.mapped_file import find_model_file, is_encoder_decoder
 from kaoken.ir.graph import Graph
 from kaoken.passes.last_position import LOGIT_ROWS
 from kaoken.session import build_library
@@ -119,6 +120,7 @@ def bench_model(
 class _Bench:
     def __init__(self, model: Path, compiled: Path | None, options: BenchOptions, say: Progress, scratch: Path) -> None:
         self.file, self.options, self.say, self.scratch = find_model_file(model), options, say, scratch
+        self.is_encoder_decoder = is_encoder_decoder(model)
         say("reading the model" if compiled is not None else "compiling")
         choices = CompileOptions(dims=dict(options.dims))
         self.graph: Graph = lower(model, choices, model_name(model, None))
@@ -131,11 +133,15 @@ class _Bench:
         self.peer_file: Path = self.file
 
     def run(self) -> Benchmark:
-        first = CompiledModel(self.folder, 1, 1)
-        workloads = self._generation() if first.is_language_model else self._whole_runs()
-        if first.is_language_model:
-            self._cut_head()
-        costs = [graph_costs(self.graph, w.dims) for w in workloads]
+        if self.is_encoder_decoder:
+            workloads = encoder_decoder.workloads(self.folder, self.file.parent, list(self.options.prefill))
+            costs = [encoder_decoder.costs(self.graph, w) for w in workloads]
+        else:
+            first = CompiledModel(self.folder, 1, 1)
+            workloads = self._generation() if first.is_language_model else self._whole_runs()
+            if first.is_language_model:
+                self._cut_head()
+            costs = [graph_costs(self.graph, w.dims) for w in workloads]
         for threads in self.options.threads:
             self._measure(threads, workloads, costs)
         return self.found
@@ -186,6 +192,8 @@ class _Bench:
 
     def _contestants(self, threads: int) -> list[Contestant]:
         self.say(f"loading the model for {threads} thread{'s' if threads > 1 else ''}")
+        if self.is_encoder_decoder:
+            return encoder_decoder.contestants(self.folder, self.file.parent, threads)
         longest = max([*self.options.prefill, 1])
         contestants: list[Contestant] = [CompiledModel(self.folder, threads, longest)]
         contestants.append(OnnxRuntime("onnxruntime", self.peer_file, threads))

@@ -7,6 +7,7 @@ prints, for each prompt, how many tokens there are and how many are equal before
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -65,7 +66,7 @@ def reference_continuation(model: Path, ids: Sequence[int], count: int) -> list[
 
 
 def reference_rewriting(folder: Path, ids: Sequence[int], count: int) -> list[int]:
-    """At most `count` greedy tokens of an encoder-decoder that read `ids`, up to and with the end of the text.
+    """At most `count` greedy tokens of an encoder-decoder that read `ids`, up to the end of the text and without it.
 
     Raises UsageError for a folder without a generation_config.json that names the decoder's first token.
     """
@@ -76,12 +77,15 @@ def reference_rewriting(folder: Path, ids: Sequence[int], count: int) -> list[in
     hidden = encoder({"input_ids": [list(ids)], "attention_mask": mask})["last_hidden_state"]
     made: list[int] = []
     cache: dict[str, np.ndarray] = {}
-    while len(made) < count and not (made and made[-1] in ends):
+    while len(made) < count:
         last = made[-1] if made else start
         values = {"input_ids": [[last]], "encoder_attention_mask": mask, "encoder_hidden_states": hidden, **cache}
         results = (others if made else first)(values)
         cache |= _cache_of(results)
-        made.append(int(results["logits"][0, -1].argmax()))
+        best = int(results["logits"][0, -1].argmax())
+        if best in ends:
+            break
+        made.append(best)
     return made
 
 
@@ -119,11 +123,23 @@ def compare(model: Path, compiled: Path, prompts: Sequence[str], count: int) -> 
 
 def _ours(model: Path, compiled: Path, prompt: str, count: int) -> tuple[list[int], list[int]]:
     """(ids of the prompt, what the compiled model writes)."""
-    if is_encoder_decoder(model):
-        raise UsageError("compiled encoder-decoders do not generate yet")
     generator = TextGenerator(compiled)
-    ids = generator.tokenize(prompt)
-    return ids, generator.generate(ids, min(count, generator.capacity - len(ids)))
+    ids = _prompt_ids(model, generator, prompt)
+    if not is_encoder_decoder(model):
+        return ids, generator.generate(ids, min(count, generator.capacity - len(ids)))
+    start, ends = _generation_ids(model)
+    generator.encode(np.array([ids], np.int64), None)
+    return ids, generator.generate([start], min(count, generator.capacity - 1), stop_ids=sorted(ends))
+
+
+def _prompt_ids(model: Path, generator: TextGenerator, prompt: str) -> list[int]:
+    """A prompt by the export's own tokenizer where the tokenizers package is there, else by the compiled one."""
+    file = (model if model.is_dir() else model.parent) / "tokenizer.json"
+    if importlib.util.find_spec("tokenizers") is None or not file.is_file():
+        return generator.tokenize(prompt)
+    from tokenizers import Tokenizer
+
+    return list(Tokenizer.from_file(str(file)).encode(prompt).ids)
 
 
 def main() -> int:
