@@ -106,7 +106,7 @@ def inspect_model(path: Path, dims: Mapping[str, str] | None = None, progress: C
     say("running the passes")
     try:
         lowered = lower(path, CompileOptions(dims=dict(dims or {})), model_name(path, None))
-        found.dims = {n: (s.lower, _bound(s.upper)) for n, s in lowered.symbols.items() if n != "logit_rows"}
+        found.dims = {n: (s.lower, _bound(s.upper)) for n, s in lowered.symbols.items() if n != "logit_rows" and not s.is_found}
         found.plan = plan_of(lowered)
     except UnsupportedModelError as error:
         found.unsupported = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]

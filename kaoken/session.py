@@ -29,12 +29,16 @@ class BuildError(RuntimeError):
 
 
 class Node:
-    """An input or output: name, shape (integers, or dimension expressions as text), type such as `tensor(float)`."""
+    """An input or output: name, shape (integers, or dimension expressions as text), type such as `tensor(float)`.
+
+    `most` is the largest number of elements of an output whose sizes a call finds, as an expression of the dimensions.
+    """
 
     def __init__(self, entry: Mapping[str, Any]):
         self.name: str = entry["name"]
         self.dtype: str = entry["dtype"]
         self.expressions: list[str] = entry["shape"]
+        self.most: str | None = entry.get("most")
         self.shape: list[int | str] = [int(d) if d.lstrip("-").isdigit() else d for d in entry["shape"]]
         self.type = f"tensor({_ONNX_TYPES.get(self.dtype, self.dtype)})"
 
@@ -164,6 +168,7 @@ class Session:
         self._outputs = [Node(entry) for entry in interface["outputs"]]
         self._dims = [d["name"] for d in interface["dims"]]
         self._bounds = {d["name"]: (d["lower"], d["upper"]) for d in interface["dims"]}
+        self._found: list[dict[str, str]] = interface["found"]
         self._sizes: dict[str, int] = {}
         self._handle: ctypes.c_void_p | None = None
         run = self._library.function("run")
@@ -209,12 +214,19 @@ class Session:
         states = {e["name"] for e in self._library.interface["outputs"] if e["state"]}
         for node in self._outputs:
             if node.name in wanted or node.name not in states:
-                results[node.name] = np.empty([_evaluate(d, dims) for d in node.expressions], node.dtype)
+                extents = node.expressions if node.most is None else [node.most]
+                results[node.name] = np.empty([_evaluate(d, dims) for d in extents], node.dtype)
+        found = np.zeros(len(self._found), np.int64)
         fields = [dims[d] for d in self._dims]
         fields += [a.ctypes.data for a in arrays]
         fields += [results[n.name].ctypes.data if n.name in results else 0 for n in self._outputs]
+        fields += [found[n:].ctypes.data for n in range(len(self._found))]
         arguments = (ctypes.c_int64 * len(fields))(*fields)
         self._library.check(self._library.function("run")(self._handle, arguments))
+        if self._found:
+            sizes = {**dims, **{f["name"]: int(size) for f, size in zip(self._found, found, strict=True)}}
+            nodes = [node for node in self._outputs if node.name in results]
+            results = {n.name: _front(results[n.name], [_evaluate(d, sizes) for d in n.expressions]) for n in nodes}
         return [results[name] for name in wanted]
 
     def _array(self, node: Node, feed: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -444,6 +456,13 @@ class TextGenerator(TextCalls):
         generate.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
         self._library.check(generate(self._handle, prompt.ctypes.data, prompt.size, ctypes.byref(choices), None))
         yield from made
+
+
+def _front(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """The elements at the front of an array as a tensor that is no larger."""
+    if array.shape == tuple(shape):
+        return array
+    return array.reshape(-1)[: int(np.prod(shape, dtype=np.int64))].reshape(shape).copy()
 
 
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)

@@ -97,6 +97,15 @@ void kk_barrier(kk_thread *thread)
         kk_meet(thread->pool, thread->pool->may_spin);
 }
 
+void kk_copy(const kk_thread *thread, void *target, const void *source, int64_t bytes)
+{
+    const int64_t lines = bytes > 0 ? (bytes + KK_LINE - 1) / KK_LINE : 0;
+    const int64_t begin = lines * thread->index / thread->count * KK_LINE;
+    const int64_t end = lines * (thread->index + 1) / thread->count * KK_LINE;
+    if (end > begin)
+        memcpy((unsigned char *)target + begin, (const unsigned char *)source + begin, (size_t)((end < bytes ? end : bytes) - begin));
+}
+
 static void kk_worker(void *argument)
 {
     kk_thread *thread = argument;

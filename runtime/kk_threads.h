@@ -44,6 +44,9 @@ kk_status kk_pool_run(kk_pool *pool, void (*work)(void *argument, kk_thread *thr
    Waits a few microseconds awake, then asleep. */
 void kk_barrier(kk_thread *thread);
 
+/* Copies `bytes` together: every thread its share. The places must not overlap; a barrier is the caller's. */
+void kk_copy(const kk_thread *thread, void *target, const void *source, int64_t bytes);
+
 #ifdef __cplusplus
 }
 #endif

@@ -113,13 +113,18 @@ def locked(path: Path) -> Iterator[None]:
 
 def compile_batch(batch: Batch) -> Path:
     """The batch's folder of C. Raises what the compiler raises."""
-    model = merged_model(batch).SerializeToString(deterministic=True)
-    folder = cache_folder() / hashlib.sha256(model + repr(batch).encode()).hexdigest()[:16]
+    return compile_proto(merged_model(batch), dims_of(batch))
+
+
+def compile_proto(proto: onnx.ModelProto, dims: dict[str, str]) -> Path:
+    """A model's folder of C, under the name that `build` expects. Raises what the compiler raises."""
+    model = proto.SerializeToString(deterministic=True)
+    folder = cache_folder() / hashlib.sha256(model + repr(dims).encode()).hexdigest()[:16]
     with locked(folder.with_suffix(".lock")):
         if not (folder / "report.json").exists():
             source = folder.with_suffix(".onnx")
             source.write_bytes(model)
-            compile_model(source, folder, CompileOptions(name=NAME, dims=dims_of(batch)))
+            compile_model(source, folder, CompileOptions(name=NAME, dims=dims))
     return folder
 
 
@@ -152,11 +157,16 @@ def variant(folder: Path, name: str, flags: Sequence[str]) -> Path:
 
 
 def sanitized(batches: Sequence[Batch], scratch: Path) -> list[dict[str, np.ndarray]]:
-    """Results of batches whose libraries carry the address and undefined-behaviour sanitizers: any report is an error."""
+    """Results of batches whose libraries carry the sanitizers."""
+    return sanitized_runs([(compile_batch(batch), feeds(batch)) for batch in batches], scratch)
+
+
+def sanitized_runs(runs: Sequence[tuple[Path, dict[str, np.ndarray]]], scratch: Path) -> list[dict[str, np.ndarray]]:
+    """Results of folders on inputs, under the address and undefined-behaviour sanitizers: any report is an error."""
     arguments: list[str] = []
-    for n, batch in enumerate(batches):
-        folder = variant(compile_batch(batch), "sanitized", [*BASELINE, *SANITIZERS])
-        np.savez(scratch / f"in{n}.npz", **feeds(batch))
+    for n, (plain, inputs) in enumerate(runs):
+        folder = variant(plain, "sanitized", [*BASELINE, *SANITIZERS])
+        np.savez(scratch / f"in{n}.npz", **inputs)
         arguments += [str(folder), str(scratch / f"in{n}.npz"), str(scratch / f"out{n}.npz")]
     preload = [
         subprocess.check_output([compiler(), f"-print-file-name={lib}"], text=True).strip()
@@ -172,7 +182,7 @@ def sanitized(batches: Sequence[Batch], scratch: Path) -> list[dict[str, np.ndar
     script = Path(__file__).with_name("run_op_batch.py")
     done = subprocess.run([sys.executable, str(script), *arguments], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-6000:]
-    return [dict(np.load(scratch / f"out{n}.npz")) for n in range(len(batches))]
+    return [dict(np.load(scratch / f"out{n}.npz")) for n in range(len(runs))]
 
 
 def runtime_objects(folder: Path, flags: Sequence[str]) -> list[Path]:
@@ -223,9 +233,11 @@ __all__ = [
     "build",
     "built_batches",
     "compile_batch",
+    "compile_proto",
     "feeds",
     "prepare",
     "sanitized",
+    "sanitized_runs",
     "symbols",
     "variant",
 ]

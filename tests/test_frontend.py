@@ -11,7 +11,6 @@ import pytest
 from models_fixture import DIMS, GRAPHS, graph_files, graph_id
 from onnx import helper, numpy_helper
 
-from kaoken.errors import UnsupportedModelError
 from kaoken.frontend import import_model
 from kaoken.ir.graph import Graph
 from kaoken.ir.interpret import dims_of, interpret, known_array, run_graph
@@ -81,11 +80,13 @@ def test_no_shape_arithmetic_is_left(path: Path) -> None:
         assert not (fixed and node.output.rank <= 1), node
 
 
-def test_an_if_on_data_is_refused_with_what_to_do() -> None:
-    with pytest.raises(UnsupportedModelError) as caught:
-        import_model(MERGED, overrides_of(MERGED))
-    assert "optimum::if: If: its condition use_cache_branch is only known at run time" in str(caught.value)
-    assert len(str(caught.value).splitlines()) == 2
+def test_an_if_on_data_has_both_branches_as_bodies() -> None:
+    graph = import_model(MERGED, overrides_of(MERGED))
+    (branch,) = (node for node in graph.nodes if node.op == "if")
+    assert [body.name for body in branch.bodies] == ["then", "else"]
+    assert all(len(body.nodes) > 50 for body in branch.bodies)
+    found = {symbol.name for symbol in branch.finds}
+    assert "present_0_decoder_key_2" in found  # past + 1 positions in one branch, as many as are given in the other
 
 
 def with_branches(condition: list[onnx.NodeProto], deep: bool = False) -> onnx.ModelProto:
@@ -129,11 +130,15 @@ def test_an_if_on_sizes_is_its_branch(tmp_path: Path, op: str, axis: int, limit:
     assert [node.origin for node in graph.nodes] == [(f"inner_{taken}",)]
 
 
-def test_an_if_that_sizes_do_not_decide_is_refused_until_they_do(tmp_path: Path) -> None:
+def test_an_if_that_sizes_do_not_decide_stays_until_they_do(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     onnx.save(with_branches([*extent_of_x(0), helper.make_node("Equal", ["extent", "n1"], ["c"])]), path)
-    with pytest.raises(UnsupportedModelError, match="its condition c is only known at run time"):
-        import_model(path, {"rows": "1..64"})
+    graph = import_model(path, {"rows": "1..64"})
+    assert [node.op for node in graph.nodes] == ["eq", "if"]
+    weights = np.array([2, 3, 4], np.float32)
+    for rows, expected in ((1, 1 + weights), (2, weights)):
+        result = run_graph(graph, {"x": np.ones((rows, 3), np.float32)})["y"]
+        np.testing.assert_array_equal(result, np.broadcast_to(expected, (rows, 3)))
     assert [node.op for node in import_model(path, {"rows": "2..64"}).nodes] == ["mul"]
 
 

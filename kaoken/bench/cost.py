@@ -13,7 +13,9 @@ from kaoken.bench.probes import Limits
 from kaoken.emit.names import module_of
 from kaoken.ir.dims import dim, evaluate, product
 from kaoken.ir.expr import Apply, Expr, Formula, Read, Reduce, children, extent_of, reads
+from kaoken.ir.found_sizes import largest
 from kaoken.ir.graph import Graph, Node, Value
+from kaoken.ops import OPS
 from kaoken.ops.linear import linear_operands
 from kaoken.passes.pack_weights import WeightPlan
 
@@ -36,16 +38,23 @@ class Cost:
 def graph_costs(graph: Graph, dims: Mapping[str, int], stage: str | None = None) -> list[Cost]:
     """The cost of each kernel of a graph that went through all passes, or of one stage of an encoder-decoder.
 
-    `dims` gives every symbol a value (also `logit_rows`).
+    `dims` gives every symbol a value (also `logit_rows`). Of control flow each kernel counts once, at the largest sizes that it
+    may find.
     """
+    dims = {**dims, **_largest_found(graph, dims)}
     weights: WeightPlan = graph.metadata["weights"]
     found = []
-    for node in graph.nodes:
-        if node.op in ("view", "reshape") or stage not in (None, node.stage):
+    for node in graph.every_node():
+        if node.op in ("view", "reshape") or stage not in (None, node.stage) or OPS[node.op].kind == "control":
             continue
         flop, count = _COSTS.get(node.op, _loop)(node, dims, weights)
         found.append(Cost(module_of(node.origin) or node.op, node.op, float(flop), float(count)))
     return found
+
+
+def _largest_found(graph: Graph, dims: Mapping[str, int]) -> dict[str, int]:
+    bounds = {s.name: largest(dim(s)) for s in graph.symbols.values() if s.is_found}
+    return {name: evaluate(bound, dims) for name, bound in bounds.items() if bound is not None}
 
 
 def limit_seconds(costs: list[Cost], limits: Limits) -> float:

@@ -179,7 +179,7 @@ class _Bench:
 
     def _whole_runs(self) -> list[Workload]:
         """One row for each length, or for the model's fixed sizes."""
-        bounds = {s.name: (s.lower, s.upper) for s in self.graph.symbols.values()}
+        bounds = {s.name: (s.lower, s.upper) for s in self.graph.given_symbols()}
         lengths = [name for name in bounds if "batch" not in name]
         sizes = [n for n in self.options.prefill if lengths and _fits(n, [bounds[name] for name in lengths])]
         found = []

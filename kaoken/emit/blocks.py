@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kaoken.emit.names import Names, c_name, common_module, without_numbers
 from kaoken.emit.program import Argument, Call, Program
+from kaoken.emit.steps import Branch, Copy, FindSize, Repeat
 from kaoken.passes.plan_memory import CachePlan
 
 
@@ -44,17 +45,39 @@ def _cache_pattern(calls: list[Call]) -> list[int]:
     return [order.index(cache) for cache in used]
 
 
-Step = Call | tuple[Block, int]
+Step = Call | tuple[Block, int] | Branch | Repeat | Copy | FindSize
 
 
 def find_blocks(program: Program) -> tuple[list[Block], list[Step]]:
-    """All repeated runs, longest first, and the program as steps: single calls and layers of a block."""
-    calls = program.calls
+    """All repeated runs, and the program as steps: single calls, layers of a block, and control flow with such steps inside."""
+    blocks: list[Block] = []
+    return blocks, _with_blocks(program.steps, blocks, Names())
+
+
+def _with_blocks(steps: list[Step], blocks: list[Block], names: Names) -> list[Step]:
+    """The steps with layers in place of calls that repeat; control flow ends a run of calls."""
+    result: list[Step] = []
+    run: list[Call] = []
+    for step in steps:
+        if isinstance(step, Call):
+            run.append(step)
+            continue
+        result += _layers(run, blocks, names)
+        run = []
+        if isinstance(step, Branch):
+            step = replace(step, bodies=[_with_blocks(body, blocks, names) for body in step.bodies])
+        elif isinstance(step, Repeat):
+            step = replace(step, body=_with_blocks(step.body, blocks, names))
+        result.append(step)
+    return result + _layers(run, blocks, names)
+
+
+def _layers(calls: list[Call], blocks: list[Block], names: Names) -> list[Step]:
+    """All repeated runs among consecutive calls, longest first."""
     signatures = [c.signature() for c in calls]
     taken = [False] * len(calls)
     owner: dict[int, tuple[Block, int]] = {}
-    blocks: list[Block] = []
-    names = Names()
+    found: list[Block] = []
     while True:
         best = _longest(signatures, taken, calls)
         if best is None:
@@ -62,7 +85,7 @@ def find_blocks(program: Program) -> tuple[list[Block], list[Step]]:
         start, period, count = best
         layers = [calls[start + n * period : start + (n + 1) * period] for n in range(count)]
         block = _block(layers, names)
-        blocks.append(block)
+        found.append(block)
         for n in range(count):
             owner[start + n * period] = (block, n)
         for n in range(start, start + period * count):
@@ -73,7 +96,8 @@ def find_blocks(program: Program) -> tuple[list[Block], list[Step]]:
             steps.append(owner[n])
         elif not taken[n]:
             steps.append(call)
-    return sorted(blocks, key=lambda b: calls.index(b.layers[0][0])), steps
+    blocks += sorted(found, key=lambda b: calls.index(b.layers[0][0]))
+    return steps
 
 
 def _longest(signatures: list[tuple], taken: list[bool], calls: list[Call]) -> tuple[int, int, int] | None:

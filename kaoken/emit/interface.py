@@ -10,6 +10,7 @@ from kaoken.emit.names import c_name, tensor_names
 from kaoken.emit.program import Program
 from kaoken.ir.dims import Dim, Symbol, dim, product, substitute, to_c, to_text
 from kaoken.ir.dtypes import C_TYPES
+from kaoken.ir.found_sizes import found_symbols, largest
 from kaoken.ir.graph import Graph, Value
 from kaoken.passes.last_position import LOGIT_ROWS
 from kaoken.passes.split_stages import DECODE, ENCODE
@@ -64,14 +65,34 @@ class Tensor:
 
     @property
     def count(self) -> str:
-        """Number of elements, as C over the dimensions in the call's arguments."""
-        return in_call(product(self.shape))
+        """Number of elements, as C over the dimensions in the call's arguments; the most where some sizes are found later."""
+        return in_call(self.most)
+
+    @property
+    def most(self) -> Dim:
+        """The largest number of elements, over the dimensions that the caller gives."""
+        bound = largest(product(self.shape))
+        assert bound is not None
+        return bound
 
     @property
     def may_be_empty(self) -> bool:
         from kaoken.ir.dims import bounds
 
-        return bounds(product(self.shape))[0] in (None, 0)
+        return bounds(self.most)[0] in (None, 0)
+
+
+@dataclass(frozen=True)
+class FoundSize:
+    """An extent of outputs that a call finds while it runs, and its upper bound."""
+
+    name: str
+    upper: Dim
+
+    @property
+    def limit(self) -> str:
+        """The upper bound, as C over the dimensions in the call's arguments."""
+        return in_call(self.upper)
 
 
 def in_call(size: Dim) -> str:
@@ -111,6 +132,11 @@ class Interface:
     encoder_inputs: list[Tensor] = field(default_factory=list)
     encoder_outputs: list[Tensor] = field(default_factory=list)
     kept_inputs: list[Tensor] = field(default_factory=list)
+    found: list[FoundSize] = field(default_factory=list)
+
+    @property
+    def found_names(self) -> list[str]:
+        return [size.name for size in self.found]
 
     @property
     def encode_dims(self) -> list[DimField]:
@@ -130,7 +156,7 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
     """Read the surface off a program."""
     graph = program.graph
     rows = graph.symbols.get(LOGIT_ROWS)
-    symbols = [s for s in graph.symbols.values() if s is not rows]
+    symbols = [s for s in graph.given_symbols() if s is not rows]
     past = _past_symbol(graph)
     seq = _only_symbol(graph.states[0].present.shape[2] - dim(past)) if past is not None else None
     batch = graph.states[0].past.shape[0] if past is not None else None
@@ -156,6 +182,7 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
         sizes.append(Size("text_bytes", 1, 2**30, TEXT_BYTES, str(TEXT_BYTES), text))
     interface = Interface(sizes, dims, inputs, outputs, creation)
     interface.context = context
+    interface.found = _found_sizes(outputs)
     if past is not None and seq is not None and batch is not None:
         interface.seq, interface.past = c_name(seq.name), c_name(past.name)
         interface.fixed_batch = batch.constant or 0
@@ -179,6 +206,16 @@ def _describe_encoder(graph: Graph, interface: Interface, batch: Dim) -> None:
         for (_, value), tensor in zip(graph.outputs, interface.outputs, strict=True)
         if value.producer is not None and value.producer.stage == ENCODE
     ]
+
+
+def _found_sizes(outputs: list[Tensor]) -> list[FoundSize]:
+    """The sizes that outputs have and that no caller knows before, in order."""
+    symbols: dict[Symbol, None] = {}
+    for tensor in outputs:
+        for extent in tensor.shape:
+            symbols |= dict.fromkeys(sorted(found_symbols(extent), key=lambda s: s.name))
+    bounds = [(symbol, largest(dim(symbol))) for symbol in symbols]
+    return [FoundSize(symbol.name, upper) for symbol, upper in bounds if upper is not None]
 
 
 def _only_symbol(extent: Dim) -> Symbol | None:
@@ -243,6 +280,8 @@ def _plain_sizes(symbols: list[Symbol]) -> tuple[list[Size], list[DimField], dic
 
 def _find_feed(graph: Graph, interface: Interface, seq: Symbol) -> None:
     """feed is offered when every input is ids, positions, a 0/1 mask or state, and logits are the one output."""
+    if any(node.finds for node in graph.every_node()):
+        return  # feed has nobody to tell a size to, or that it is too large
     ids = "decoder_input_ids" if interface.encode else "input_ids"
     roles = {ids: "", "position_ids": "", "attention_mask": ""}
     masks = {node.inputs[3] for node in graph.nodes if node.op == "attention"}
@@ -283,7 +322,8 @@ def as_json(interface: Interface) -> dict[str, Any]:
 
     def tensor(t: Tensor) -> dict[str, Any]:
         entry = {"name": t.name, "dtype": t.dtype, "shape": [to_text(d) for d in t.shape], "state": t.is_state}
-        return entry | ({"encoder": True} if t in interface.encoder_outputs else {})
+        entry |= {"encoder": True} if t in interface.encoder_outputs else {}
+        return entry | ({"most": to_text(t.most)} if found_symbols(product(t.shape)) else {})
 
     return {
         "sizes": [{"name": s.name, "lower": s.lower, "upper": s.upper, "default": s.default} for s in interface.sizes],
@@ -292,6 +332,7 @@ def as_json(interface: Interface) -> dict[str, Any]:
         ],
         "inputs": [tensor(t) for t in interface.inputs],
         "outputs": [tensor(t) for t in interface.outputs],
+        "found": [{"name": f.name, "upper": to_text(f.upper)} for f in interface.found],
         "feed": interface.feed,
         "vocabulary": interface.vocabulary,
         "context": interface.context,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import kaoken
 from kaoken.emit.blocks import Block, Step, find_blocks
+from kaoken.emit.control import BARRIER, StepWriter, assigned, without_unread
 from kaoken.emit.embedding import Embedding
 from kaoken.emit.interface import Interface, Tensor, in_call
 from kaoken.emit.kernels import render_tiles, templates
 from kaoken.emit.program import Argument, Call, Program
 from kaoken.emit.runtime_sources import runtime_folder
+from kaoken.emit.steps import Copy
 from kaoken.ir.dims import Dim, product, to_c, to_text
 from kaoken.ir.dtypes import C_TYPES, item_size
 from kaoken.passes.last_position import LOGIT_ROWS
@@ -33,6 +35,7 @@ class RenderedBlock:
     caches: list[str]
     locals: list[str]
     lines: list[str]
+    found: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,11 @@ class ModelFiles:
     @property
     def tail(self) -> bool:
         return LOGIT_ROWS in self.program.graph.symbols
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether a size that is found while the model runs may be too large for the memory there is."""
+        return any("stop(c, t," in line for line in self.forward.lines)
 
     @property
     def call_dims(self) -> list[str]:
@@ -280,35 +288,38 @@ def build_model_files(
     m.blocks = [writer.block(b) for b in blocks]
     if interface.encode:
         m.encode = writer.stage([s for s in steps if _stage_of(s) == ENCODE])
-    m.forward = writer.stage([s for s in steps if _stage_of(s) != ENCODE])
+    m.forward = writer.stage([s for s in steps if _stage_of(s) != ENCODE], interface.found_names)
     return m
 
 
 def _stage_of(step: Step) -> str:
-    return step.node.stage if isinstance(step, Call) else step[0].calls[0].node.stage
+    if isinstance(step, tuple):
+        return step[0].calls[0].node.stage
+    return "" if isinstance(step, Copy) else step.node.stage
 
 
 class _CallWriter:
     def __init__(self, m: ModelFiles):
         self.m = m
+        self.rendered: dict[Block, RenderedBlock] = {}
 
-    def stage(self, steps: list[Step]) -> Stage:
-        """Calls and layers in order. What only logits need is left out when nobody asks for them."""
+    def stage(self, steps: list[Step], found: Sequence[str] = ()) -> Stage:
+        """What every thread does, in order, and the sizes `found` that it tells the caller. What only logits need is left out
+        when nobody asks for them."""
+        writer = StepWriter(self.step, lambda argument: self.argument(argument, None, {}))
         lines: list[str] = []
         tail = False
         for step in steps:
-            if isinstance(step, Call):
-                text = self.call(step, None)
-                if self.m.tail and not tail and re.search(rf"\b{LOGIT_ROWS}\b", text):
-                    tail = True
-                    lines += ["if (logit_rows == 0)", "    return; /* nobody asks for the head */"]
-                lines += [*text.splitlines(), "kk_barrier(t);"]
-            else:
-                block, layer = step
-                caches = "".join(f", c->m->cache + {cache.index}" for cache in block.caches(layer))
-                lines.append(f"{block.name}(c, t, &{block.name}_layers[{layer}]{caches}); /* {block.modules[layer]} */")
-        if lines and lines[-1] == "kk_barrier(t);":
+            written = writer.step(step)
+            if self.m.tail and not tail and isinstance(step, Call) and re.search(rf"\b{LOGIT_ROWS}\b", written[-2]):
+                tail = True
+                lines += ["if (logit_rows == 0)", "    return; /* nobody asks for the head */"]
+            lines += written
+        for name in found:
+            lines += [f"if (t->index == 0 && c->{name})", f"    *c->{name} = {name};"]
+        if lines and lines[-1] == BARRIER:
             lines.pop()
+        lines = without_unread(lines)
         return Stage(self.locals(lines), lines)
 
     def block(self, block: Block) -> RenderedBlock:
@@ -316,7 +327,7 @@ class _CallWriter:
         caches = dict(zip(block.caches(0), block.cache_names(), strict=True))
         lines: list[str] = []
         for call in block.calls:
-            lines += [*self.call(call, fields, caches).splitlines(), "kk_barrier(t);"]
+            lines += [*self.call(call, fields, caches).splitlines(), BARRIER]
         rows = [", ".join(map(str, block.weights(n))) for n in range(len(block.layers))]
         groups: list[list[str]] = []
         taken = iter(block.fields)
@@ -325,17 +336,38 @@ class _CallWriter:
             if group:
                 groups.append(group)
         title = f"{block.modules[0]} to {block.modules[-1]}"
-        return RenderedBlock(block.name, title, len(block.layers), groups, rows, list(caches.values()), self.locals(lines), lines)
+        locals_ = self.locals(lines)
+        made = RenderedBlock(block.name, title, len(block.layers), groups, rows, list(caches.values()), locals_, lines)
+        made.found = self.found_in(lines)
+        self.rendered[block] = made
+        return made
+
+    def step(self, step: Step) -> list[str]:
+        """The lines of a call, or of a layer."""
+        if isinstance(step, Call):
+            return [*self.call(step, None).splitlines(), BARRIER]
+        assert isinstance(step, tuple)
+        block, layer = step
+        caches = "".join(f", c->m->cache + {cache.index}" for cache in block.caches(layer))
+        found = "".join(f", {name}" for name in self.rendered[block].found)
+        return [f"{block.name}(c, t, &{block.name}_layers[{layer}]{caches}{found}); /* {block.modules[layer]} */"]
+
+    def found_in(self, lines: list[str]) -> list[str]:
+        """The sizes found at run time that lines read."""
+        text = "\n".join(lines)
+        names = [s.name for s in self.m.program.graph.symbols.values() if s.is_found]
+        return [name for name in names if re.search(rf"(?<![\w>.]){name}\b", text)]
 
     def call(self, call: Call, fields: Any, caches: Mapping[CachePlan, str] | None = None) -> str:
         """A call as C, a comment that says which layer and shape before it. In a block, constants are the layer's `w->`."""
-        arguments = [self._argument(a, fields, caches or {}) for a in call.arguments]
+        arguments = [self.argument(a, fields, caches or {}) for a in call.arguments]
         shape = "".join(f"[{to_text(d)}]" for d in call.node.outputs[0].shape)
         comment = f"/* {call.module}: {shape} */" if fields is None else f"/* {call.note or _tail(call)}: {shape} */"
         text = f"k->{call.kernel.name}({', '.join(['t', *arguments])});"
         return f"{comment}\n{text}"
 
-    def _argument(self, argument: Argument, fields: Any, caches: Mapping[CachePlan, str]) -> str:
+    def argument(self, argument: Argument, fields: Any, caches: Mapping[CachePlan, str]) -> str:
+        """An argument of a call as C."""
         if argument.weight is not None:
             offset = f"w->{next(fields)}" if fields is not None else str(argument.weight.offset)
             pointer = f"(const {C_TYPES[argument.dtype]} *)(weights + {offset})"
@@ -360,6 +392,9 @@ class _CallWriter:
         slots = sorted({int(n) for n in re.findall(r"(?<![\w>.])slot(\d+)\b", text)})
         if slots:
             found.append("float *const " + ", *const ".join(f"slot{n} = (float *)(void *)c->m->slot[{n}]" for n in slots) + ";")
+        sizes = assigned(lines)
+        if sizes:
+            found.append("int64_t " + ", ".join(f"{name} = 0" for name in sizes) + ";")
         return found
 
 

@@ -20,14 +20,17 @@ from kaoken.emit.kernels import (
 from kaoken.emit.loop_kernels import extents_text, loop_kernel
 from kaoken.emit.names import Names, c_name, module_of, tensor_names
 from kaoken.emit.nests import IndexUse, index_uses
-from kaoken.ir.dims import dim, product, to_c
-from kaoken.ir.dtypes import C_TYPES
+from kaoken.emit.steps import Branch, Copy, FindSize, Repeat
+from kaoken.ir.dims import Dim, dim, product, to_c
+from kaoken.ir.dtypes import C_TYPES, item_size
 from kaoken.ir.expr import Formula, Int, Read, reads
+from kaoken.ir.found_sizes import found_symbols
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ops.linear import linear_operands
 from kaoken.ops.mapping import appended
+from kaoken.passes.body_memory import initial_values, loop_results, root
 from kaoken.passes.pack_weights import WeightEntry, WeightPlan
-from kaoken.passes.plan_memory import CachePlan, MemoryPlan, root
+from kaoken.passes.plan_memory import CachePlan, MemoryPlan
 
 _TESTS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
@@ -86,13 +89,14 @@ class Call:
 
 @dataclass(eq=False)
 class Program:
-    """Everything the templates need of the graph."""
+    """Everything the templates need of the graph: `calls` are those of `steps` in order, inside branches and loops too."""
 
     graph: Graph
     memory: MemoryPlan
     weights: WeightPlan
     kernels: list[Kernel] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    steps: list[Any] = field(default_factory=list)
     checks: list[IndexUse] = field(default_factory=list)
     binary: list[Value] = field(default_factory=list)
 
@@ -114,19 +118,30 @@ class _Builder:
         self.input_names = dict(zip(graph.inputs, inputs, strict=True))
         self.output_names = {root(v): name for (_, v), name in zip(graph.outputs, outputs, strict=True)}
         self.inputs = set(graph.inputs)
+        self.steps: list[Any] = []
 
     def run(self) -> Program:
+        self.program.steps = self._steps(self.graph)
+        return self.program
+
+    def _steps(self, graph: Graph) -> list[Any]:
+        """What a graph's nodes do, in order."""
         emitters = {
             "linear": self._linear,
             "attention": self._attention,
             "norm": self._norm,
             "map": self._map,
             "append": self._append,
+            "if": self._if,
+            "loop": self._repeat,
+            "size": self._size,
         }
-        for node in self.graph.nodes:
+        outer, self.steps = self.steps, []
+        for node in graph.nodes:
             if node.op not in ("reshape", "view"):
                 emitters[node.op](node)
-        return self.program
+        steps, self.steps = self.steps, outer
+        return steps
 
     # kernels and calls ------------------------------------------------------------------------------------------------------
 
@@ -141,16 +156,18 @@ class _Builder:
     def _call(self, kernel: Kernel, node: Node, arguments: list[Argument], note: str = "") -> None:
         module = module_of(node.origin) or node.output.name
         kernel.origins.append(module)
-        self.program.calls.append(Call(kernel, arguments, node, module, note))
+        call = Call(kernel, arguments, node, module, note)
+        self.program.calls.append(call)
+        self.steps.append(call)
 
     # operands ---------------------------------------------------------------------------------------------------------------
 
     def pointer(self, value: Value, role: str = "x") -> Argument:
         """A value's memory as a C pointer of its type."""
-        base = root(value)
+        base, place = self.memory.flow.place(value)
         if base in self.weights.of_value and base.producer is None and base not in self.inputs:
             return Argument(weight=self.weights.of_value[base], role=role, dtype=base.dtype)
-        offset = self._view_offset(value)
+        offset = self._view_offset(value, place)
         c_type = C_TYPES[value.dtype]
         if base in self.output_names:
             text = f"c->{self.output_names[base]}"
@@ -161,14 +178,13 @@ class _Builder:
             text = f"slot{slot.index}" if c_type == "float" else f"({c_type} *)m->slot[{slot.index}]"
         return Argument(f"{text} + {offset}" if offset else text)
 
-    def _view_offset(self, value: Value) -> str:
-        """Elements between the memory a strided view is of and its first element."""
+    def _view_offset(self, value: Value, first: Dim) -> str:
+        """Elements in front of a value's first one: what lies before it in memory, and what a strided view leaves out."""
         producer = value.producer
         if producer is None or producer.op != "view":
-            return ""
+            return to_c(first) if first != 0 else ""
         read = _viewed(producer)
         strides = _strides(read.value)
-        first = dim(0)
         for index, stride in zip(read.indices, strides, strict=True):
             assert isinstance(index, Int)
             constant = index.value - sum((dim(a) for a in producer.attrs["formula"].axes if a in index.value.symbols()), dim(0))
@@ -317,10 +333,39 @@ class _Builder:
         arguments.append(Argument(cache=self.memory.cache_of(output)) if cached else self.pointer(output))
         self._call(kernel, node, arguments)
 
+    # control flow -----------------------------------------------------------------------------------------------------------
+
+    def _if(self, node: Node) -> None:
+        condition = node.inputs[0]
+        assert condition is not None
+        self.steps.append(Branch(node, self.pointer(condition), [self._steps(body) for body in node.bodies]))
+
+    def _repeat(self, node: Node) -> None:
+        limit, condition = (None if v is None else self.pointer(v) for v in node.inputs[:2])
+        goes_on, results, _ = loop_results(node)
+        initial = [node.inputs[n] for n in initial_values(node)]
+        step = Repeat(node, [], limit, condition, None if goes_on is None else self.pointer(goes_on))
+        for source, result, target in zip(initial, results, node.outputs, strict=False):
+            assert source is not None
+            step.before += self._copy(target, source)
+            step.after += self._copy(target, result)
+        step.body = self._steps(node.bodies[0])
+        self.steps.append(step)
+
+    def _copy(self, target: Value, source: Value) -> list[Copy]:
+        places = [self.memory.flow.place(v) for v in (target, source)]
+        size = to_c(product(source.shape) * item_size(source.dtype))
+        return [] if places[0] == places[1] else [Copy(self.pointer(target), self.pointer(source), size)]
+
+    def _size(self, node: Node) -> None:
+        source = node.inputs[0]
+        assert source is not None
+        self.steps.append(FindSize(node, self.pointer(source)))
+
     def _note_checks(self, formula: Formula) -> None:
         """Inputs whose elements index an axis are checked before anything runs."""
         for use in index_uses(formula):
-            if use.value in self.inputs and use not in self.program.checks:
+            if use.value in self.inputs and use not in self.program.checks and not found_symbols(use.extent):
                 self.program.checks.append(use)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,10 @@ _CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_sequenc
 
 @dataclass
 class DimensionTable:
-    """Symbols by name as they are met. `overrides` comes from `--dim`, `context` is the model's longest sequence."""
+    """Symbols by name as they are met. `overrides` comes from `--dim`, `context` is the model's longest sequence.
+
+    `found_names` are the symbols whose values a call finds while it runs, each with the name that `--dim` knows it by.
+    """
 
     overrides: dict[str, str] = field(default_factory=dict)
     context: int | None = None
@@ -35,6 +38,7 @@ class DimensionTable:
     unbounded: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     resolving: list[str] = field(default_factory=list)
+    found_names: dict[str, str] = field(default_factory=dict)
 
     def parse(self, text: str) -> Dim:
         """An extent as exporters write it: a name, a number or an expression such as `past + seq`; other text is one name."""
@@ -102,10 +106,38 @@ class DimensionTable:
         """The name as a C identifier of its own."""
         clean = re.sub(r"\W", "_", name, flags=re.ASCII)
         clean = clean if clean[:1].isalpha() and not is_reserved_dimension(clean) else f"dim_{clean}"
-        taken = {symbol.name for symbol in self.symbols.values()}
+        taken = {symbol.name for symbol in self.symbols.values()} | self.found_names.keys()
         while clean in taken:
             clean += "_"
         return clean
+
+    def found(self, name: str, lower: int, upper: Dim | None) -> Symbol:
+        """A new symbol whose value a call finds while it runs; `--dim` may bound it."""
+        given = self.bound_given(name)
+        if upper is not None and upper.constant is not None and upper.constant < lower:
+            lower = min(lower, upper.constant)
+        if given is not None and (given.constant is None or given.constant < lower):
+            lower = 0
+        bound = upper if given is None else given
+        number = None if bound is None else bound.constant
+        symbol = Symbol(self._identifier(name), lower, bound if number is None else number, is_found=True)
+        self.found_names[symbol.name] = name
+        return symbol
+
+    def bound_given(self, name: str) -> Dim | None:
+        """The upper bound that `--dim` gives a size that is found: a number, or an expression of other sizes."""
+        if name not in self.overrides:
+            return None
+        self.used.add(name)
+        limits = parse_bounds(self.overrides[name])
+        return dim(limits[1]) if limits is not None else self._override(name, self.overrides[name])
+
+    def found_so_far(self) -> dict[str, str]:
+        return dict(self.found_names)
+
+    def forget_found(self, kept: dict[str, str]) -> None:
+        """Go back to the found symbols that there were then."""
+        self.found_names = dict(kept)
 
     def _default_bounds(self, name: str) -> tuple[int, int | None]:
         """Inclusive bounds by what exporters call their dimensions."""
@@ -119,16 +151,20 @@ class DimensionTable:
         self.unbounded.append(name)
         return (0 if "past" in lowered else 1), None
 
-    def check(self) -> None:
-        """Raises UsageError naming every symbol without bounds and every `--dim` that names no symbol."""
+    def check(self, found: Sequence[Symbol] = ()) -> None:
+        """Raises UsageError naming every symbol without bounds and every `--dim` that names no symbol.
+
+        `found` are symbols without bounds that a call finds while it runs, and that memory must be reserved for.
+        """
         missing = [name for name in self.unbounded if name in self.symbols and name not in self.overrides]
+        missing += [self.found_names[symbol.name] for symbol in found]
         if missing:
             example = " ".join(f"--dim {name}=1..128" for name in missing)
             plural = "s" if len(missing) > 1 else ""
             raise UsageError(f"no bounds are known for the dimension{plural} {', '.join(missing)}; give them: {example}")
         unknown = sorted(self.overrides.keys() - self.used)
         if unknown:
-            known = ", ".join(self.symbols) or "none"
+            known = ", ".join([*self.symbols, *self.found_names.values()]) or "none"
             raise UsageError(f"--dim names {', '.join(unknown)}, which the model does not have; its dimensions are: {known}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     scatter,
     shape,
 )
+from kaoken.frontend.bodies import unbounded_symbols
+from kaoken.frontend.control_flow import CONTROL
 from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
 from kaoken.frontend.encoder_decoder import load_encoder_decoder
 from kaoken.frontend.functions import function_body, inlined
 from kaoken.frontend.mapped_file import MappedModel, find_model_file, is_encoder_decoder, load_model, tensor_array, tensor_dtype
-from kaoken.frontend.registry import READERS, OnnxNode, Unsupported, reader_for
-from kaoken.ir.builder import Builder, check_shape, literal_elements
+from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, reader_for
+from kaoken.ir.builder import Builder, check_shape
 from kaoken.ir.dims import Dim, dim
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.graph import Graph, Value
@@ -61,17 +64,20 @@ def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: s
     table = DimensionTable(overrides=dict(overrides or {}), context=context_length(config))
     if model.proto.functions:
         model.proto = inlined(model.proto)
-    graph = _Importer(model, table).run()
+    graph = Importer(model, table).run()
     graph.name = name or graph.name
-    graph.symbols = {symbol.name: symbol for symbol in table.symbols.values()}
+    graph.symbols.update({symbol.name: symbol for symbol in table.symbols.values()})
+    graph.symbols.update({s.name: s for body in graph.walk() for node in body.nodes for s in node.finds})
     graph.metadata |= {"config": config, "source": find_model_file(path), "model_bytes": model.bytes_on_disk}
     graph.encoder_inputs = [v for v in graph.inputs if v.name in model.encoder_inputs]
     graph.metadata["onnx_nodes"] = len(model.proto.graph.node)
-    table.check()
+    table.check(unbounded_symbols(graph))
     return graph
 
 
-class _Importer:
+class Importer:
+    """Reads one model. Readers of control flow use it to read the graphs inside nodes."""
+
     def __init__(self, model: MappedModel, table: DimensionTable):
         self.model = model
         self.proto = model.proto
@@ -98,9 +104,9 @@ class _Importer:
         raise UnsupportedModelError("the model names no ai.onnx opset; export it again")
 
     def run(self) -> Graph:
-        self._initializers(self.proto.graph)
+        self.read_initializers(self.proto.graph)
         self._inputs()
-        self._nodes(self.proto.graph)
+        self.read_nodes(self.proto.graph)
         self._outputs()
         if self.problems:
             count = len(self.problems)
@@ -108,11 +114,13 @@ class _Importer:
             raise UnsupportedModelError(f"{count} problem{'s' if count > 1 else ''} in {self.model.path}:\n{listing}")
         return self.graph
 
-    def _nodes(self, graph: onnx.GraphProto) -> None:
+    def read_nodes(self, graph: onnx.GraphProto) -> None:
+        """Read a graph's nodes in order."""
         for n, node in enumerate(graph.node):
             self._node(node, _layer_name(node) or node.name or f"{node.op_type}_{n}")
 
-    def _initializers(self, graph: onnx.GraphProto) -> None:
+    def read_initializers(self, graph: onnx.GraphProto) -> None:
+        """Bind the names of a graph's constants."""
         for tensor in graph.initializer:
             try:
                 array = self.model.arrays.get(tensor.name) if graph is self.proto.graph else None
@@ -126,7 +134,7 @@ class _Importer:
                 continue
             if tensor.name in self.values:
                 self.problems.append(f"initializer {tensor.name}: the name is taken")
-            self._bind(tensor.name, self.builder.constant(array, tensor.name))
+            self.bind(tensor.name, self.builder.constant(array, tensor.name))
         for sparse in graph.sparse_initializer:
             self.problems.append(f"initializer {sparse.values.name}: sparse tensors are not supported")
             self.broken.add(sparse.values.name)
@@ -150,7 +158,7 @@ class _Importer:
                 self.broken.add(info.name)
                 continue
             value = Value(info.name, tuple(self._extent(info.name, n, d) for n, d in enumerate(tensor.shape.dim)), dtype)
-            self._bind(info.name, value)
+            self.bind(info.name, value)
             self.graph.inputs.append(value)
             try:
                 check_shape(value.shape)
@@ -182,7 +190,7 @@ class _Importer:
     def _node(self, proto: onnx.NodeProto, name: str) -> None:
         if any(i in self.broken for i in proto.input):
             self.broken.update(o for o in proto.output if o)
-            if proto.domain not in ("", "ai.onnx") or proto.op_type not in READERS:
+            if proto.domain not in ("", "ai.onnx") or proto.op_type not in (*READERS, *CONTROL):
                 self.problems.append(f"{name}: {self._unknown(proto)}")
             return
         missing = [i for i in proto.input if i and i not in self.values]
@@ -195,7 +203,7 @@ class _Importer:
             self._fail(proto, name, f"{proto.op_type}: computes {', '.join(again)} again; each name may be given once")
             return
         standard = proto.domain in ("", "ai.onnx")
-        reader = self._branch if proto.op_type == "If" else reader_for(proto.op_type, self.version)
+        reader = self._reader(proto.op_type)
         self.builder.origin = (name,)
         try:
             if standard:
@@ -215,10 +223,16 @@ class _Importer:
             return
         for output, value in zip(proto.output, results if isinstance(results, list) else [results], strict=False):
             if output and value is not None:
-                self._bind(output, value)
+                self.bind(output, value)
         missing = [o for o in proto.output if o and o not in self.values]
         if missing:
             self._fail(proto, name, f"{proto.op_type}: output {', '.join(missing)} is not supported")
+
+    def _reader(self, operator: str) -> Reader | None:
+        since, control = CONTROL.get(operator, (0, None))
+        if control is not None:
+            return partial(control, self) if self.version >= since else None
+        return reader_for(operator, self.version)
 
     def _check(self, proto: onnx.NodeProto) -> None:
         """Raises Unsupported where a node's operands, results or attributes are not those of its operator."""
@@ -253,31 +267,12 @@ class _Importer:
         self.inside = f" (its definition needs more: {found[0].partition(': ')[2]})"
         return False
 
-    def _bind(self, name: str, value: Value) -> None:
+    def bind(self, name: str, value: Value) -> None:
         """Let `name` mean `value`; a value takes the first name that is given to it."""
         if value not in self.named:
             value.name = name
             self.named.add(value)
         self.values[name] = value
-
-    def _branch(self, node: OnnxNode) -> list[Value | None]:
-        """The branch that an If takes, read in place; its condition must be known."""
-        condition = literal_elements(node.input(0))
-        if condition is None or condition.size != 1:
-            raise Unsupported(
-                f"its condition {node.input(0).name} is only known at run time; export without branches "
-                "(Optimum: --no-post-process), or decide it by sizes given with --dim"
-            )
-        graph = node.attributes["then_branch" if condition.reshape(-1)[0] else "else_branch"]
-        outer = dict(self.values)
-        self._initializers(graph)
-        self._nodes(graph)
-        broken = [o.name for o in graph.output if o.name not in self.values]
-        results: list[Value | None] = [self.values.get(o.name) for o in graph.output]
-        self.values = outer
-        if broken:
-            raise Unsupported(f"its branch does not give {', '.join(broken)}")
-        return results
 
     def _computed(self, names: list[str]) -> bool:
         return any(output in names for node in self.proto.graph.node for output in node.output)

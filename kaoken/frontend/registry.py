@@ -66,7 +66,7 @@ class OnnxNode:
             return [dim(int(e)) for e in value.data.reshape(-1)]
         if value.known is None:
             raise Unsupported(f"input {index} ({value.name}) is computed from data; sizes must follow from the inputs' shapes")
-        return [_element_dim(e) for e in value.known.reshape(-1)]
+        return [element_dim(e) for e in value.known.reshape(-1)]
 
 
 def element_dtype(element_type: int) -> str:
@@ -81,7 +81,8 @@ def element_dtype(element_type: int) -> str:
     return dtype
 
 
-def _element_dim(element: Expr) -> Dim:
+def element_dim(element: Expr) -> Dim:
+    """A known element as an expression of the dims. Raises Unsupported for one that is no integer."""
     if isinstance(element, Int):
         return element.value
     value = literal(element)

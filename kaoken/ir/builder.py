@@ -158,6 +158,10 @@ def unroll(expression: Expr, limit: int = KNOWN_LIMIT) -> Expr:
 
 
 def _could_be_known(node: Node) -> bool:
+    from kaoken.ops import OPS
+
+    if OPS[node.op].kind == "control":
+        return False
     for value in node.inputs:
         if value is None or value.known is not None:
             continue

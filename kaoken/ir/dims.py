@@ -21,12 +21,13 @@ MAX_TERMS, MAX_DEGREE, MAX_COEFFICIENT = 1024, 32, 2**128
 
 @dataclass(frozen=True)
 class Symbol:
-    """A named integer. `lower` and `upper` are inclusive; a loop axis has a symbolic `upper` (its extent minus one)."""
+    """A named integer, `lower` and `upper` inclusive; a loop axis has a symbolic `upper`; `is_found`: see found_sizes.py."""
 
     name: str
     lower: int = 0
     upper: Union[int, "Dim", None] = None
     is_axis: bool = False
+    is_found: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def _atom_key(atom: Atom) -> tuple[int, str]:
 
 
 def _monomial_key(monomial: Monomial) -> tuple[int, list[tuple[tuple[int, str], int]]]:
-    return (-sum(power for _, power in monomial), [(_atom_key(atom), power) for atom, power in monomial])
+    return (-sum(power for _, power in monomial), [(_atom_key(atom), -power) for atom, power in monomial])
 
 
 class Dim:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from kaoken.ir.dims import Dim, Symbol
 from kaoken.ir.dtypes import DType
+from kaoken.ir.found_sizes import node_symbols, value_symbols
 
 Shape = tuple[Dim, ...]
 
@@ -44,6 +45,8 @@ class Value:
 class Node:
     """One operation. `attrs` are plain values; `origin` lists the names of the ONNX nodes it stands for.
 
+    Control flow has graphs in its attribute `bodies`: each reads its own inputs, its own nodes' outputs and constants, nothing
+    else; what it captures from outside is an operand of the node. `finds` are the symbols whose values the node sets.
     `stage` is "encode" or "decode" in an encoder-decoder whose stages were told apart, else empty.
     """
 
@@ -57,6 +60,14 @@ class Node:
     @property
     def output(self) -> Value:
         return self.outputs[0]
+
+    @property
+    def bodies(self) -> tuple[Graph, ...]:
+        return self.attrs.get("bodies", ())
+
+    @property
+    def finds(self) -> tuple[Symbol, ...]:
+        return self.attrs.get("finds", ())
 
     def __repr__(self) -> str:
         return node_text(self)
@@ -79,6 +90,8 @@ class Graph:
 
     An encoder-decoder runs in two stages, once they are told apart: nodes of the stage "encode" depend on `encoder_inputs` alone
     and fill the caches `encoded`, which the other nodes read at every step.
+
+    A body of a control-flow node is a graph too; it shares the symbols and the metadata of the model.
     """
 
     name: str
@@ -89,6 +102,7 @@ class Graph:
     states: list[State] = field(default_factory=list)
     encoder_inputs: list[Value] = field(default_factory=list)
     encoded: list[Value] = field(default_factory=list)
+    is_body: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def uses(self) -> dict[Value, list[Node]]:
@@ -104,13 +118,36 @@ class Graph:
         return {value for _, value in self.outputs} | {state.present for state in self.states}
 
     def constants(self) -> list[Value]:
-        """The constants that nodes read, in order of first use."""
+        """The constants that nodes read, those inside bodies too, in order of first use."""
         seen: dict[Value, None] = {}
-        for node in self.nodes:
-            for value in node.inputs:
-                if value is not None and value.producer is None and value.data is not None:
-                    seen.setdefault(value)
+        for graph in self.walk():
+            for node in graph.nodes:
+                for value in node.inputs:
+                    if value is not None and value.producer is None and value.data is not None:
+                        seen.setdefault(value)
         return list(seen)
+
+    def given_symbols(self) -> list[Symbol]:
+        """The symbols whose values the caller gives."""
+        return [symbol for symbol in self.symbols.values() if not symbol.is_found]
+
+    def walk(self) -> Iterator[Graph]:
+        """The graph and all bodies inside it, outer ones first."""
+        yield self
+        for node in self.nodes:
+            for body in node.bodies:
+                yield from body.walk()
+
+    def every_node(self) -> Iterator[Node]:
+        """The nodes in order of execution, each before those of its bodies."""
+        for node in self.nodes:
+            yield node
+            for body in node.bodies:
+                yield from body.every_node()
+
+    def finders(self) -> dict[Symbol, Node]:
+        """The nodes that set symbols, bodies' nodes not among them."""
+        return {symbol: node for node in self.nodes for symbol in node.finds}
 
     def replace(self, replacements: dict[Value, Value]) -> None:
         """Let every reader of a key read its replacement instead (chains are followed)."""
@@ -127,12 +164,15 @@ class Graph:
             state.present = final(state.present)
 
     def remove_dead(self) -> int:
-        """Remove nodes none of whose outputs is read; returns how many went."""
+        """Remove nodes none of whose outputs is read, and whose symbols nobody needs; returns how many went."""
         live = self.output_values()
+        finders = self.finders()
+        needed = {s for value in live for s in value_symbols(value)} if finders else set()
         kept: list[Node] = []
         for node in reversed(self.nodes):
-            if any(value in live for value in node.outputs):
+            if any(value in live for value in node.outputs) or not needed.isdisjoint(node.finds):
                 live.update(value for value in node.inputs if value is not None)
+                needed |= node_symbols(node) if finders else set()
                 kept.append(node)
         removed = len(self.nodes) - len(kept)
         self.nodes = kept[::-1]
@@ -142,6 +182,7 @@ class Graph:
         """Restore topological order after nodes were inserted, keeping the present order where it is free."""
         done: set[int] = set()
         ordered: list[Node] = []
+        finders = self.finders()
         for root in self.nodes:
             stack = [(root, False)]
             while stack:
@@ -153,9 +194,9 @@ class Graph:
                     ordered.append(node)
                     continue
                 stack.append((node, True))
-                for value in reversed(node.inputs):
-                    if value is not None and value.producer is not None and id(value.producer) not in done:
-                        stack.append((value.producer, False))
+                before = [finders[s] for s in node_symbols(node) if s in finders] if finders else []
+                before += [v.producer for v in reversed(node.inputs) if v is not None and v.producer is not None]
+                stack += [(needed, False) for needed in before if id(needed) not in done and needed is not node]
         self.nodes = ordered
 
 
@@ -171,6 +212,9 @@ def shape_text(shape: Shape) -> str:
 def _attr_text(value: Any) -> str:
     from kaoken.ir.expr import Formula, to_text
 
+    if isinstance(value, Symbol):
+        return f"{value.name}: {value.lower}..{value.upper}"
+
     if isinstance(value, Formula):
         return f"[{', '.join(a.name for a in value.axes)}] -> {to_text(value.body)}"
     if isinstance(value, float):
@@ -184,7 +228,8 @@ def node_text(node: Node) -> str:
     """One line: outputs with types, operation, operands, attributes."""
     outputs = ", ".join(f"{v.name}: {v.dtype}{shape_text(v.shape)}" for v in node.outputs)
     operands = ", ".join("-" if v is None else _operand_text(v) for v in node.inputs)
-    attrs = "".join(f" {key}={_attr_text(value)}" for key, value in node.attrs.items() if value is not None)
+    shown = {key: value for key, value in node.attrs.items() if value is not None and key != "bodies"}
+    attrs = "".join(f" {key}={_attr_text(value)}" for key, value in shown.items())
     return f"{f'{node.stage}: ' if node.stage else ''}{outputs} = {node.op}({operands}){attrs}"
 
 
@@ -202,14 +247,26 @@ def _operand_text(value: Value) -> str:
 
 def graph_text(graph: Graph) -> str:
     """The stable text form of a graph, one line a node: what `--dump-ir` writes and pass tests compare."""
-    symbols = ", ".join(f"{s.name}: {s.lower}..{s.upper}" for s in graph.symbols.values())
+    symbols = ", ".join(f"{s.name}: {s.lower}..{s.upper}" for s in graph.given_symbols())
     lines = [f"graph {graph.name}({symbols})"]
     lines += [f"  input {value!r}" for value in graph.inputs]
     lines += [f"  const {value!r}" for value in graph.constants() if value.data is not None and value.data.size > 1]
-    lines += [f"  {node_text(node)}" for node in graph.nodes]
+    lines += _node_lines(graph)
     lines += [f"  state {s.name}: {s.past.name} -> {s.present.name} ({s.kind})" for s in graph.states]
     lines += [f"  output {name} = {_operand_text(value)}" for name, value in graph.outputs]
     return "\n".join(lines) + "\n"
+
+
+def _node_lines(graph: Graph) -> list[str]:
+    """A graph's nodes, bodies indented below theirs."""
+    lines = []
+    for node in graph.nodes:
+        lines.append(f"  {node_text(node)}")
+        for body in node.bodies:
+            lines.append(f"    {body.name}({', '.join(map(repr, body.inputs))})")
+            lines += [f"    {line}" for line in _node_lines(body)]
+            lines += [f"      output {name} = {_operand_text(value)}" for name, value in body.outputs]
+    return lines
 
 
 def constant(name: str, data: np.ndarray) -> Value:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kaoken.ir.graph import Graph, Value, node_text, shape_text
+from kaoken.ir.dims import Symbol
+from kaoken.ir.found_sizes import node_symbols, value_symbols
+from kaoken.ir.graph import Graph, Node, Value, node_text, shape_text
 
 
 class InvalidGraph(AssertionError):
@@ -10,7 +12,13 @@ class InvalidGraph(AssertionError):
 
 
 def verify(graph: Graph, after: str = "import") -> None:
-    """Check order, producers, shapes and types. Raises InvalidGraph naming the pass and the node at fault."""
+    """Check order, producers, shapes and types, in bodies too. Raises InvalidGraph naming the pass and the node at fault."""
+    has_sizes = any(node.finds for inner in graph.walk() for node in inner.nodes)
+    _verify(graph, after, set() if has_sizes else None)
+
+
+def _verify(graph: Graph, after: str, set_before: set[Symbol] | None) -> None:
+    """`set_before`: the found symbols that have values when the graph begins; None where there are none at all."""
     from kaoken.ops import OPS
 
     available: set[Value] = set(graph.inputs)
@@ -34,6 +42,24 @@ def verify(graph: Graph, after: str = "import") -> None:
             if value.producer is not node:
                 fail(f"{value.name} does not know its producer {node_text(node)}")
             available.add(value)
+        if set_before is not None:
+            for symbol in node_symbols(node) - set_before:
+                fail(f"nothing sets {symbol.name} before {node_text(node)}")
+            for body in node.bodies:
+                _verify(body, after, set_before | set_inside(node))
+            set_before = set_before | set(node.finds)
+        else:
+            for body in node.bodies:
+                _verify(body, after, None)
     for name, value in graph.outputs:
         if value not in available and value.data is None and value.known is None:
             fail(f"output {name} is not computed")
+        if set_before is not None and not value_symbols(value) <= set_before:
+            fail(f"nothing sets the sizes of output {name}")
+
+
+def set_inside(node: Node) -> set[Symbol]:
+    """The symbols that a node's bodies may use of those that it sets."""
+    if node.op != "loop":
+        return set()
+    return {node.attrs["index"], *(symbol for symbol, *_ in node.attrs["sizes"])}

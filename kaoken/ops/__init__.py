@@ -1,6 +1,18 @@
 """The operations of the IR; importing the package fills the table."""
 
-from kaoken.ops import attention, contraction, linear, mapping, movement, normalization, pointwise, pooling, reduction, scatter
+from kaoken.ops import (
+    attention,
+    contraction,
+    control,
+    linear,
+    mapping,
+    movement,
+    normalization,
+    pointwise,
+    pooling,
+    reduction,
+    scatter,
+)
 from kaoken.ops.compose import composed, expand, formula_of, instantiate, read
 from kaoken.ops.registry import OPS, Op, ShapeError
 
@@ -11,6 +23,7 @@ __all__ = [
     "attention",
     "composed",
     "contraction",
+    "control",
     "expand",
     "formula_of",
     "instantiate",

@@ -81,9 +81,9 @@ def choose(items: Sequence[Expr], index: Expr, first: int = 0) -> Expr:
 
 
 def expand(value: Value, indices: Sequence[Expr]) -> Expr:
-    """One element of `value` by its producer's formula, one step."""
+    """One element of `value` by its producer's formula, one step; a read where it has none."""
     producer = value.producer
-    if producer is None:
+    if producer is None or OPS[producer.op].kind == "control":
         return Read(value, tuple(indices))
     formula = formula_of(producer, producer.outputs.index(value))
     return instantiate(formula, indices)
@@ -115,7 +115,7 @@ def composed(value: Value, stop: Callable[[Node], bool], indices: Sequence[Expr]
     def leaf(node: Expr) -> Expr | None:
         if isinstance(node, Read):
             producer = node.value.producer
-            if producer is not None and not stop(producer):
+            if producer is not None and not stop(producer) and OPS[producer.op].kind != "control":
                 return rewrite(expand(node.value, node.indices), leaf)
             resolved = read(node.value, node.indices)
             return None if resolved == node else rewrite(resolved, leaf)

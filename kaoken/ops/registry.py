@@ -25,7 +25,7 @@ class Op:
     """An operation of the IR.
 
     `kind` is `pointwise` (reads each operand at one index), `movement` (one read, no arithmetic), `reduction`, `contraction`,
-    or `kernel` (scheduled, its formula is its meaning).
+    `kernel` (scheduled, its formula is its meaning), or `control` (no formula).
     """
 
     name: str

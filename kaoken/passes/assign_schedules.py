@@ -8,7 +8,7 @@ from kaoken.passes.choose_schedule import choose_attention, choose_linear
 
 def assign_schedules(graph: Graph) -> None:
     """Put a schedule on every linear and attention node."""
-    for node in graph.nodes:
+    for node in graph.every_node():
         if node.op == "linear":
             x = node.inputs[0]
             assert x is not None

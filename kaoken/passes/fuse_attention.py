@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from kaoken.ir.dims import Dim, dim
 from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Select, apply, axes_for, axis, literal, reads, reads_inside
+from kaoken.ir.found_sizes import found_symbols
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ops import OPS
 from kaoken.ops.compose import read, see_through
@@ -58,6 +59,9 @@ def fuse_attention(graph: Graph) -> None:
             continue
         softmax, guarded = _softmax_behind(node.inputs[0])
         if softmax is None:
+            continue
+        if any(found_symbols(extent) for value in (softmax.output, node.output) for extent in value.shape):
+            explanation(graph).miss("attention", node, "its sizes are only found while the model runs")
             continue
         try:
             found = _Matcher(rewriter, tables, node, softmax, guarded).run()
@@ -268,7 +272,7 @@ class _Matcher:
     def _add_fact(self, facts: MaskFacts, term: Expr, axes: ScoreAxes) -> bool:
         """Note what a term says of visibility; False if it is to be added as a number."""
         cases = hiding_by_cases(term)
-        if cases is not None and cases.masks <= set(self.rewriter.graph.inputs):
+        if cases is not None and cases.masks <= self._checked_inputs():
             trial = replace(facts)
             if add_visibility(trial, cases.visible, axes):
                 facts.causal, facts.mask, facts.mask_test = trial.causal, trial.mask, trial.mask_test
@@ -280,6 +284,11 @@ class _Matcher:
             return False
         facts.low.append(hiding[1])
         return True
+
+    def _checked_inputs(self) -> set[Value]:
+        """The inputs whose elements can be checked when the model is called; those of a body cannot."""
+        graph = self.rewriter.graph
+        return set() if graph.is_body else set(graph.inputs)
 
     def _bias(self, facts: MaskFacts) -> tuple[Value | None, int | None]:
         """What is added and is no fact: a table by distance with distance 0's place in it, or a tensor that is computed once.

@@ -79,9 +79,9 @@ def _runs_along(node: Node, uses: dict[Value, list[Node]]) -> bool:
 
 
 def _is_kernel(node: Node) -> bool:
-    """Whether a scheduled kernel computes the node. A norm of other types or symbolic width is a loop nest like any other."""
+    """Whether a scheduled kernel, or control flow, computes the node. A norm of other types or symbolic width is a loop nest."""
     if node.op != "norm":
-        return node.op in KERNELS
+        return node.op in KERNELS or OPS[node.op].kind == "control"
     x, *vectors = node.inputs
     assert x is not None
     width = product(x.shape[node.attrs["axis"] :])

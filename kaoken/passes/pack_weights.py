@@ -52,10 +52,10 @@ def plan_weights(graph: Graph) -> None:
     """Choose layouts and offsets, in the order in which a step reads them; kept in `graph.metadata["weights"]`."""
     plan = WeightPlan()
     shared: dict[tuple, WeightEntry] = {}
-    for node in graph.nodes:
+    for node in graph.every_node():
         if node.op == "linear":
             _linear_entries(plan, shared, node)
-    for node in graph.nodes:
+    for node in graph.every_node():
         if node.op == "linear":
             o = linear_operands(node.inputs, node.attrs)
             others = [v for v in (o.x, o.residual, *o.pasts) if v is not None]
@@ -115,7 +115,7 @@ def _plain_entry(plan: WeightPlan, shared: dict[tuple, WeightEntry], value: Valu
 
 def _reading_order(graph: Graph, plan: WeightPlan) -> list[WeightEntry]:
     ordered: dict[int, WeightEntry] = {}
-    for node in graph.nodes:
+    for node in graph.every_node():
         found = [plan.of_value.get(v) for v in node.inputs if v is not None and node.op != "linear"]
         found += [plan.matrix.get(node), plan.bias.get(node)]
         for entry in found:

@@ -48,6 +48,9 @@ PASSES: list[tuple[str, Pass]] = [
     ("plan-memory", plan_memory),  # last: it needs the final order
 ]
 
+WHOLE: tuple[Pass, ...] = (find_state, keep_last_positions, assign_schedules, plan_weights, plan_memory)
+"""Passes that are of the model as a whole; all others run on each body of control flow as on a graph of its own."""
+
 
 def run_passes(graph: Graph, dump: Callable[[str, Graph], None] | None = None) -> Graph:
     """Run every pass in order, verifying the graph after each; `dump(name, graph)` is called after import and after each pass."""
@@ -55,7 +58,8 @@ def run_passes(graph: Graph, dump: Callable[[str, Graph], None] | None = None) -
     if dump:
         dump("import", graph)
     for name, run in PASSES:
-        run(graph)
+        for body in list(graph.walk()) if run not in WHOLE else [graph]:
+            run(body)
         verify(graph, name)
         if dump:
             dump(name, graph)

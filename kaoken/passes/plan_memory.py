@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from kaoken.ir.dims import Dim, dim, evaluate, product, substitute
 from kaoken.ir.dtypes import item_size
 from kaoken.ir.expr import Formula, Int, Read, reads
+from kaoken.ir.found_sizes import largest
 from kaoken.ir.graph import Graph, Node, Value
+from kaoken.passes.body_memory import Flow, plan_flow, root
 from kaoken.passes.last_position import LOGIT_ROWS
 from kaoken.passes.text_encoder import kept_outputs
 
@@ -67,13 +69,15 @@ class CachePlan:
 @dataclass
 class MemoryPlan:
     """`slot_of` maps stored values (roots of aliases) to slots; `external` are inputs and outputs, in the caller's memory;
-    `live` is, for each kernel, the bytes of the arena's values alive while it runs (a value written in place counts once)."""
+    `live` is, for each kernel, the bytes of the arena's values alive while it runs (a value written in place counts once);
+    `flow` says of values of bodies in whose memory they lie."""
 
     slots: list[Slot] = field(default_factory=list)
     slot_of: dict[Value, Slot] = field(default_factory=dict)
     external: set[Value] = field(default_factory=set)
     caches: list[CachePlan] = field(default_factory=list)
     live: list[Dim] = field(default_factory=list)
+    flow: Flow = field(default_factory=Flow)
 
     def cache_of(self, value: Value) -> CachePlan:
         """The cache whose keys or values `value` is."""
@@ -85,15 +89,6 @@ class MemoryPlan:
         for slot in self.slots:
             offsets[slot] = max((_aligned(offsets[s] + size_of(size)) for s, size in slot.behind), default=0)
         return max((_aligned(offsets[s] + size_of(size)) for s in self.slots for size in s.sizes), default=0)
-
-
-def root(value: Value) -> Value:
-    """The value whose memory `value` is: reshapes and strided views are aliases."""
-    while value.producer is not None and value.producer.op in ("reshape", "view"):
-        source = value.producer.inputs[0]
-        assert source is not None
-        value = source
-    return value
 
 
 def size_in_bytes(value: Value) -> Dim:
@@ -114,7 +109,8 @@ def plan_memory(graph: Graph) -> None:
     """
     plan = MemoryPlan()
     states, encoded = {s.present for s in graph.states}, set(graph.encoded)
-    for node in graph.nodes:
+    plan.flow = plan_flow(graph, _overwritable)
+    for node in plan.flow.nodes:
         if node.op == "attention":
             keys, values = node.inputs[1], node.inputs[2]
             assert keys is not None and values is not None
@@ -147,27 +143,29 @@ def _aligned(size: int) -> int:
 
 def _buffers(graph: Graph, plan: MemoryPlan) -> list[Buffer]:
     """The arena's values in order of execution, and what is alive at each kernel."""
-    last_use = _last_uses(graph)
+    flow = plan.flow
+    last_use = flow.last_uses()
     buffer_of: dict[Value, Buffer] = {}
     buffers: list[Buffer] = []
-    kernels = [(n, node) for n, node in enumerate(graph.nodes) if node.op not in ("reshape", "view")]
-    for position, node in kernels:
-        taken = _in_place(buffer_of, node, position, last_use)
+    for node in flow.nodes:
+        first, last = flow.first[node], flow.last[node]
+        taken = _in_place(buffer_of, node, first, flow, last_use)
         for value in node.outputs:
-            if value in plan.external:
+            if value in plan.external or flow.place(value)[0] is not value or node.op == "size":
                 continue
-            end = last_use.get(value, position)
+            end = max(last, last_use.get(value, last))
             if node.outputs == [value] and taken is not None:
                 buffer = taken
                 buffer.values.append(value)
                 buffer.end = end
             else:
-                buffer = Buffer(position, end, size_in_bytes(value), [value])
+                buffer = Buffer(first, end, size_in_bytes(value), [value])
                 buffers.append(buffer)
             buffer_of[value] = buffer
-    made = {value: position for position, node in kernels for value in node.outputs}
-    buffers += [Buffer(made[v], len(graph.nodes), size_in_bytes(v), [v]) for v in map(root, kept_outputs(graph)) if v in made]
-    for position, _ in kernels:
+    end = len(flow.first) + len(flow.last)
+    made = {value: flow.first[node] for node in flow.nodes for value in node.outputs}
+    buffers += [Buffer(made[v], end, size_in_bytes(v), [v]) for v in map(root, kept_outputs(graph)) if v in made]
+    for position, _ in flow.kernels():
         plan.live.append(sum((b.size for b in buffers if b.start <= position <= b.end), dim(0)))
     return buffers
 
@@ -207,31 +205,23 @@ def _make_slots(plan: MemoryPlan, buffers: list[Buffer]) -> None:
         plan.slot_of.update(dict.fromkeys(buffer.values, slot))
 
 
-def _last_uses(graph: Graph) -> dict[Value, int]:
-    last: dict[Value, int] = {}
-    for position, node in enumerate(graph.nodes):
-        for value in node.inputs:
-            if value is not None:
-                last[root(value)] = position
-    return last
-
-
 def _sample(graph: Graph) -> dict[str, int]:
     """Typical sizes, to compare expressions by: the upper bounds, batch 1."""
-    return {s.name: 1 if s.lower == 1 and (s.upper or 0) in range(2, 17) else _upper(s.upper) for s in graph.symbols.values()}
+    given = graph.given_symbols()
+    return {s.name: 1 if s.lower == 1 and (s.upper or 0) in range(2, 17) else _upper(s.upper) for s in given}
 
 
 def _upper(bound: int | Dim | None) -> int:
     return 64 if bound is None or isinstance(bound, Dim) else max(1, min(bound, 4096))
 
 
-def _in_place(buffer_of: dict[Value, Buffer], node: Node, position: int, last_use: dict[Value, int]) -> Buffer | None:
+def _in_place(buffer_of: dict[Value, Buffer], node: Node, position: int, flow: Flow, last_use: dict[Value, int]) -> Buffer | None:
     """The buffer of an operand that ends here and that the node may overwrite element by element."""
-    if len(node.outputs) != 1 or node.output.packing != "rows":
+    if len(node.outputs) != 1 or node.output.packing != "rows" or flow.place(node.output)[0] is not node.output:
         return None
-    operands = [root(v) for v in node.inputs if v is not None]
+    operands = [flow.place(v)[0] for v in node.inputs if v is not None]
     for value in _overwritable(node):
-        base = root(value)
+        base, _ = flow.place(value)
         if operands.count(base) > 1:
             continue  # also read elsewhere, or in another order
         fits = base in buffer_of and base.packing == "rows" and size_in_bytes(base) == size_in_bytes(node.output)
@@ -266,7 +256,10 @@ def _read_in_step(node: Node) -> list[Value]:
 
 
 def at_creation(graph: Graph, size: Dim) -> Dim:
-    """A size for which memory is reserved: all positions may be asked for logits."""
+    """A size for which memory is reserved: all positions may be asked for logits, sizes that are found may be the largest."""
+    bound = largest(size)
+    assert bound is not None, f"nothing bounds {size}"
+    size = bound
     rows = graph.symbols.get(LOGIT_ROWS)
     if rows is None:
         return size

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 
-from kaoken.ir.dims import Dim, Symbol, evaluate, product
+from kaoken.ir.dims import Dim, Symbol, dim, evaluate, product
 from kaoken.ir.dtypes import is_integer
 from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Reduce, Select, children, extent_of, rewrite
+from kaoken.ir.found_sizes import largest
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ir.scalars import SCALARS
 from kaoken.ops import OPS
@@ -53,14 +54,21 @@ def _definition(node: Expr) -> Expr | None:
     if not isinstance(node, Read):
         return None
     if node.value.producer is not None:
-        return rewrite(expand(node.value, node.indices), _definition)
+        definition = expand(node.value, node.indices)
+        return None if definition == node else rewrite(definition, _definition)
     known = read(node.value, node.indices)
     return None if known == node else rewrite(known, _definition)
 
 
 def typical_sizes(graph: Graph) -> dict[str, int]:
     """A size for each symbol, to compare expressions by: its upper bound, 1 for what looks like a batch."""
-    return {s.name: 1 if s.lower == 1 and (s.upper or 0) in range(2, 17) else _upper(s) for s in graph.symbols.values()}
+    symbols = sorted(graph.symbols.values(), key=lambda s: s.is_found)
+    sizes = {s.name: 1 if s.lower == 1 and (s.upper or 0) in range(2, 17) else _upper(s) for s in symbols}
+    for symbol in symbols:
+        bound = largest(dim(symbol)) if symbol.is_found else None
+        if bound is not None:
+            sizes[symbol.name] = max(1, evaluate(bound, sizes))
+    return sizes
 
 
 def _upper(symbol: Symbol) -> int:

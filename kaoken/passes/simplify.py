@@ -12,7 +12,7 @@ from kaoken.passes.rewriter import Rewriter
 def fold_known(graph: Graph) -> None:
     """Results whose elements are known need no node: readers take the elements."""
     for node in graph.nodes:
-        if all(value.known is not None for value in node.outputs):
+        if not node.finds and all(value.known is not None for value in node.outputs):
             for value in node.outputs:
                 value.producer = None
     graph.nodes = [n for n in graph.nodes if n.outputs[0].producer is n]

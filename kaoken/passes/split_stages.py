@@ -21,6 +21,8 @@ def split_stages(graph: Graph) -> None:
     """Give every node its stage and put the encoder's nodes first; a graph without encoder inputs and state has one stage."""
     if not graph.encoder_inputs or not graph.states:
         return
+    if any(node.finds for node in graph.nodes):
+        return  # a size that one stage finds means nothing in the other
     independent = _independent_of_decoder(graph)
     encoded = _crossing_caches(graph, independent)
     if len({v.shape[2] for v in encoded}) != 1:

@@ -34,7 +34,7 @@ def plan_cases(graph: Graph, overrides: Mapping[str, str], sizes: Sequence[int] 
 
     `graph` went through the passes. Raises UsageError for a size outside the bounds of every dimension.
     """
-    bounds = {s.name: (s.lower, _upper(s.upper)) for s in graph.symbols.values() if s.name != LOGIT_ROWS}
+    bounds = {s.name: (s.lower, _upper(s.upper)) for s in graph.given_symbols() if s.name != LOGIT_ROWS}
     past = _past(graph)
     rows = [name for name in bounds if "batch" in name]
     lengths = [name for name in bounds if name not in rows and name != past]
@@ -70,7 +70,8 @@ def complete(graph: Graph, overrides: Mapping[str, str], sizes: Mapping[str, int
     found = dict(sizes)
     table = DimensionTable(overrides=dict(overrides), symbols=dict(graph.symbols))
     for name in overrides:
-        if not any(spelt in found for spelt in spellings(name)):
+        symbols = [graph.symbols[spelt] for spelt in spellings(name) if spelt in graph.symbols]
+        if not any(spelt in found for spelt in spellings(name)) and not any(symbol.is_found for symbol in symbols):
             found[name] = evaluate(table.parse(name), found)
     return found
 

@@ -90,6 +90,12 @@ typedef struct ${m.name}_call {
 % for v in i.outputs:
     ${v.c_type} *${v.c_name};
 % endfor
+% for f in i.found:
+    int64_t *${f.name};
+% endfor
+% if m.may_stop:
+    kk_status *status; /* what becomes of the call */
+% endif
 } ${m.name}_call;
 
 % if i.feed:
@@ -396,7 +402,7 @@ ${m.name}_status ${m.name}_create_in(${m.name} **handle, const void *weights, si
 % for block in m.blocks:
 
 /* ${block.title} */
-static void ${block.name}(const ${m.name}_call *c, kk_thread *t, const ${block.name}_weights *w${"".join(f", const kk_cache *{name}" for name in block.caches)})
+static void ${block.name}(const ${m.name}_call *c, kk_thread *t, const ${block.name}_weights *w${"".join(f", const kk_cache *{name}" for name in block.caches)}${"".join(f", int64_t {name}" for name in block.found)})
 {
 % for line in block.locals:
     ${line}
@@ -408,6 +414,15 @@ static void ${block.name}(const ${m.name}_call *c, kk_thread *t, const ${block.n
 }
 % endfor
 
+% if m.may_stop:
+/* Ends a call early: every thread comes here for the same reason, and returns. */
+static void stop(const ${m.name}_call *c, const kk_thread *t, kk_status status)
+{
+    if (t->index == 0)
+        *c->status = status;
+}
+
+% endif
 % if m.encode:
 /* The encoder, and the keys and values of cross-attention, run by every thread of the pool. */
 static void encode(const ${m.name}_call *c, kk_thread *t)
@@ -523,6 +538,9 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
     if (!binary_${v.dtype}(a->${v.c_name}, ${v.count}))
         return ${m.upper}_ERROR_RANGE;
 % endfor
+% for f in i.found:
+    c.${f.name} = a->${f.name};
+% endfor
 % for check in m.checks:
     if (!valid_${check.dtype}_indices(${check.first}, ${check.count}, ${check.step}, ${check.extent}))
         return ${m.upper}_ERROR_RANGE;
@@ -539,10 +557,16 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
     for (int64_t b = 0; b < ${o.batch}; b++)
         m->offset[${n}][b] = ${o.value};
 % endfor
-% if i.encode:
+% if m.may_stop:
+    kk_status stopped = KK_OK;
+    c.status = &stopped;
+% endif
+% if i.encode or m.may_stop:
     const kk_status status = kk_pool_run(m->pool, forward_run, &c);
+% if i.encode:
     forget_encoded(m);
-    return (${m.name}_status)status;
+% endif
+    return (${m.name}_status)${"(status == KK_OK ? stopped : status)" if m.may_stop else "status"};
 % else:
     return (${m.name}_status)kk_pool_run(m->pool, forward_run, &c);
 % endif

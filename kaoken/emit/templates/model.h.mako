@@ -73,10 +73,16 @@ typedef struct ${m.name}_arguments {
 % for v in i.outputs:
     ${v.c_type} *${v.c_name};${" " * max(1, 46 - len(v.c_type) - len(v.c_name))}/* ${v.shape_text} */
 % endfor
+% if i.found:
+    /* sizes that the call finds, for outputs of such shapes: have room for the largest. Each is written, or null */
+% endif
+% for f in i.found:
+    int64_t *${f.name};${" " * max(1, 39 - len(f.name))}/* at most ${str(f.upper)} */
+% endfor
 } ${m.name}_arguments;
 
 /* Computes all outputs. ${m.upper}_ERROR_RANGE: a size outside the handle's, or an index outside the tensor it points into${", or a mask of other than 0 and 1" if m.binary_inputs else ""};
-   then no output is written.${" What the handle keeps for feed is overwritten: reset it before feeding again." if i.feed else ""} */
+   then no output is written.${" %s_ERROR_CAPACITY: a size that is found while running is larger than its bound; what the outputs hold then means nothing." % m.upper if m.may_stop else ""}${" What the handle keeps for feed is overwritten: reset it before feeding again." if i.feed else ""} */
 ${m.name}_status ${m.name}_run(${m.name} *handle, const ${m.name}_arguments *arguments);
 % if i.encode:
 

@@ -1,0 +1,386 @@
+"""ONNX control flow: If, Loop and Scan. All become `if` and `loop` nodes of the IR; a branch that is known is read in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+from kaoken.frontend.bodies import (
+    Results,
+    Trial,
+    changing,
+    close,
+    lower_of,
+    raised,
+    read_body,
+    refuse_sequences,
+    set_in,
+    subgraph_results,
+    upper_of,
+)
+from kaoken.frontend.registry import OnnxNode, Unsupported, element_dim
+from kaoken.ir.builder import literal_elements
+from kaoken.ir.dims import Dim, Symbol, bounds, dim, maximum
+from kaoken.ir.expr import Int
+from kaoken.ir.found_sizes import largest, value_symbols
+from kaoken.ir.graph import Graph, Value
+from kaoken.ops.registry import normalize_axis
+
+if TYPE_CHECKING:
+    from kaoken.frontend.importer import Importer
+
+ENDLESS = 2**62
+"""A trip limit from here on is none: exporters write while-loops so."""
+
+MOST_ELEMENTS = 8
+"""Results of branches of so many integers are followed element by element."""
+
+
+def single(value: Value) -> Any:
+    """The element of a known tensor of one element, or None. Raises Unsupported for a tensor of several."""
+    elements = literal_elements(value)
+    if elements is not None and elements.size != 1:
+        raise Unsupported(f"{value.name} has {elements.size} elements, and should have one")
+    return None if elements is None else elements.reshape(-1)[0]
+
+
+# If ---------------------------------------------------------------------------------------------------------------------------
+
+
+def read_if(importer: Importer, node: OnnxNode) -> list[Value | None]:
+    """A branch of known condition in place, else both as bodies. Extents on which they differ are found sizes."""
+    condition = node.input(0)
+    branches = [node.attributes["then_branch"], node.attributes["else_branch"]]
+    for branch in branches:
+        refuse_sequences(branch)
+    taken = single(condition)
+    if taken is not None:
+        values = dict(importer.values)
+        results = subgraph_results(importer, branches[0 if taken else 1])
+        importer.values = values
+        return list(results)
+    bodies = [
+        read_body(importer, name, [], lambda graph=branch: subgraph_results(importer, graph))  # type: ignore[misc]
+        for name, branch in zip(("then", "else"), branches, strict=True)
+    ]
+    known_outputs = [_known_elements(body) for body in bodies]
+    captured = close(bodies)
+    sizes: dict[tuple[Dim, Dim], Symbol] = {}
+    inside = set_in(bodies[0]) | set_in(bodies[1])
+    for name, (_, a), (_, b) in zip(node.names, bodies[0].outputs, bodies[1].outputs, strict=False):
+        if a.rank != b.rank:
+            raise Unsupported(f"{name} has {a.rank} axes in one branch and {b.rank} in the other")
+        for n, pair in enumerate(zip(a.shape, b.shape, strict=True)):
+            if pair not in sizes and (pair[0] != pair[1] or changing(pair[0], inside)):
+                sizes[pair] = importer.table.found(f"{name}_{n}", lower_of(pair), upper_of(pair, inside))
+    names = _names(node.names, len(bodies[0].outputs))
+    known = [_known_result(importer, name, a, b) for name, a, b in zip(names, known_outputs[0], known_outputs[1], strict=True)]
+    settings = [setting for _, found in known for setting in found]
+    attrs = {
+        "bodies": tuple(bodies),
+        "sizes": tuple((symbol, *pair) for pair, symbol in sizes.items()),
+        "elements": tuple(settings),
+        "finds": (*sizes.values(), *(symbol for symbol, *_ in settings)),
+    }
+    made = node.builder.add_node("if", [condition, *captured], names, **attrs)
+    for value, (elements, _) in zip(made.outputs, known, strict=True):
+        value.known = elements
+    return list(made.outputs)
+
+
+def _known_result(
+    importer: Importer, name: str, a: np.ndarray | None, b: np.ndarray | None
+) -> tuple[np.ndarray | None, list[tuple[Symbol, Dim, Dim]]]:
+    """The elements of a small integer result of two branches, sizes most likely, as expressions: found ones where they differ."""
+    if a is None or b is None or a.shape != b.shape or a.size > MOST_ELEMENTS:
+        return None, []
+    elements = np.empty(a.shape, object)
+    settings: list[tuple[Symbol, Dim, Dim]] = []
+    for at in np.ndindex(a.shape):
+        both: tuple[Any, Any] = a[at], b[at]
+        pair = [e.value for e in both if isinstance(e, Int)]
+        if len(pair) != 2:
+            return None, []
+        if pair[0] == pair[1]:
+            elements[at] = a[at]
+            continue
+        symbol = importer.table.found("_".join([name, "at", *map(str, at)]), min(bounds(p)[0] or 0 for p in pair), upper_of(pair))
+        settings.append((symbol, pair[0], pair[1]))
+        elements[at] = Int(dim(symbol))
+    return elements, settings
+
+
+def _known_elements(body: Graph) -> list[np.ndarray | None]:
+    """What is known of the elements of a branch's results, over symbols that have a meaning outside."""
+    inside = set_in(body)
+    outputs = [value for _, value in body.outputs]
+    return [None if v.known is None or v.dtype != "int64" or value_symbols(v) & inside else v.known for v in outputs]
+
+
+def _names(given: Sequence[str], count: int) -> list[str]:
+    """Names of a node's results; those that the model does not ask for have names too."""
+    known = [*given, *[""] * count][:count]
+    return [name or f"{known[0] or 'unnamed'}.{n}" for n, name in enumerate(known)]
+
+
+# Loop -------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Looping:
+    """A loop being read. `body(index, carried)` reads the body into the builder's graph and gives, in this order, the condition
+    to go on (None: always), the next carried values and the elements that are collected.
+
+    limit: known trips, else limit_value, else none. backward: collected tensors that are filled from their end.
+    """
+
+    importer: Importer
+    layer: str
+    names: list[str]
+    initial: list[Value]
+    body: Callable[[Symbol, list[Value]], tuple[Value | None, Results]]
+    limit: Dim | None = None
+    limit_value: Value | None = None
+    condition: Value | None = None
+    backward: tuple[bool, ...] = ()
+    upper: list[dict[int, Dim | None]] = field(default_factory=list)
+
+    def run(self) -> list[Value]:
+        """Read the body until its shapes are right: axes that change become symbols, then their bounds are known."""
+        self.upper = [{} for _ in self.initial]
+        trial = Trial(self.importer)
+        for _ in range(2 + 2 * sum(v.rank for v in self.initial)):
+            index, formals, body, going = self._read()
+            seen = [dict(axes) for axes in self.upper]
+            first = 1 if going is not None else 0
+            for formal, axes, (_, value) in zip(formals, self.upper, body.outputs[first:], strict=False):
+                self._compare(formal, axes, value, self.initial[formals.index(formal)])
+            if seen == self.upper:
+                return self._node(index, formals, body, going)
+            trial.undo()
+        raise Unsupported("the shapes of its carried values do not settle")
+
+    def _read(self) -> tuple[Symbol, list[Value], Graph, Value | None]:
+        table = self.importer.table
+        most = self._most_trips()
+        index = table.found(f"{self.layer}_i", 0, None if most is None else most - 1)
+        formals = []
+        for value, axes in zip(self.initial, self.upper, strict=True):
+            shape = list(value.shape)
+            for n, upper in axes.items():
+                shape[n] = dim(table.found(f"{value.name}_{n}", 0, upper))
+            formals.append(Value(value.name, tuple(shape), value.dtype))
+        condition: list[Value | None] = []
+
+        def read() -> Results:
+            going, results = self.body(index, formals)
+            condition.append(going)
+            return results if going is None else [going, *results]
+
+        body = read_body(self.importer, "body", formals, read)
+        return index, formals, body, condition[0]
+
+    def _most_trips(self) -> Dim | None:
+        bound = None if self.limit is None else largest(self.limit)
+        return bound if bound is not None else self.importer.table.bound_given(f"{self.layer}_trips")
+
+    def _compare(self, formal: Value, axes: dict[int, Dim | None], value: Value, initial: Value) -> None:
+        """Note axes of a carried value that change, with what bounds them."""
+        if value.dtype != formal.dtype or value.rank != formal.rank:
+            types = [f"{v.dtype} of rank {v.rank}" for v in (formal, value)]
+            raise Unsupported(f"{formal.name} begins as {types[0]} and goes on as {types[1]}")
+        for n in range(formal.rank):
+            extent, after = formal.shape[n], value.shape[n]
+            if n not in axes and extent != after:
+                axes[n] = None
+            elif n in axes and axes[n] is None:
+                axes[n] = self._bound(initial.shape[n], extent, after)
+
+    def _bound(self, initial: Dim, extent: Dim, after: Dim) -> Dim | None:
+        """What bounds an extent that is `after` behind a trip that began with `extent`, itself not bounded so far."""
+        most = upper_of([initial, after])
+        growth, first, trips = largest(raised(after) - extent), largest(initial), self._most_trips()
+        if most is not None or growth is None or first is None:
+            return most
+        if maximum(dim(0), growth) == 0:
+            return first
+        return None if trips is None else first + maximum(dim(0), growth) * trips
+
+    def _node(self, index: Symbol, formals: list[Value], body: Graph, going: Value | None) -> list[Value]:
+        table = self.importer.table
+        captured = close([body])
+        count = len(formals)
+        results = [value for _, value in body.outputs[0 if going is None else 1 :]]
+        sizes = []
+        for formal, initial, value in zip(formals, self.initial, results, strict=False):
+            for n, assumed in enumerate(formal.shape):
+                if assumed != initial.shape[n] or assumed != value.shape[n]:
+                    (symbol,) = assumed.symbols()
+                    sizes.append((symbol, initial.shape[n], value.shape[n]))
+        inside = set_in(body) | {index, *(symbol for symbol, *_ in sizes)}
+        equal: dict[Dim, Symbol] = {}
+        names = _names(self.names, len(results))
+        for name, value in zip(names[count:], results[count:], strict=True):
+            for n, extent in enumerate(value.shape):
+                if changing(extent, inside) and extent not in equal:
+                    equal[extent] = table.found(f"{name}_{n + 1}", 0, largest(extent))
+        finds = [index, *(symbol for symbol, *_ in sizes), *equal.values()]
+        trips = self.limit
+        if trips is None or going is not None or self.condition is not None:
+            finds.append(table.found(f"{self.layer}_trips", 0, self._most_trips()))
+            trips = dim(finds[-1])
+        attrs = {
+            "bodies": (body,),
+            "carried": count,
+            "conditional": going is not None,
+            "index": index,
+            "limit": self.limit,
+            "trips": trips,
+            "sizes": tuple(sizes),
+            "equal": tuple((symbol, extent) for extent, symbol in equal.items()),
+            "backward": self.backward or (False,) * (len(results) - count),
+            "finds": tuple(finds),
+        }
+        operands = [None if self.limit is not None else self.limit_value, self.condition, *self.initial, *captured]
+        made = self.importer.builder.add_node("loop", operands, names, **attrs)
+        return made.outputs
+
+
+def read_loop(importer: Importer, node: OnnxNode) -> list[Value | None]:
+    """Trip limit and condition may each be missing; a collected tensor has a row a trip."""
+    graph: onnx.GraphProto = node.attributes["body"]
+    refuse_sequences(graph)
+    initial = [node.input(n) for n in range(2, len(node.inputs))]
+    if len(graph.input) != len(initial) + 2 or len(graph.output) < len(initial) + 1:
+        raise Unsupported(f"{len(initial)} carried values for a body of {len(graph.input)} inputs, {len(graph.output)} outputs")
+
+    def body(index: Symbol, carried: list[Value]) -> tuple[Value | None, Results]:
+        counter, condition, *names = (info.name for info in graph.input)
+        rank = len(graph.input[0].type.tensor_type.shape.dim)
+        importer.bind(counter, importer.builder.known([Int(dim(index))] if rank else Int(dim(index))))
+        importer.bind(condition, importer.builder.constant(_true(graph.input[1])))
+        for name, value in zip(names, carried, strict=True):
+            importer.bind(name, value)
+        going, *results = subgraph_results(importer, graph)
+        return (None if single(going) else going), results
+
+    looping = Looping(importer, node.builder.origin[0], node.names, initial, body)
+    limit, condition = node.optional(0), node.optional(1)
+    if limit is not None:
+        known = None if limit.known is None or limit.known.size != 1 else element_dim(limit.known.reshape(-1)[0])
+        if known is None:
+            looping.limit_value = limit
+        elif (known.constant or 0) < ENDLESS:
+            looping.limit = maximum(dim(0), known)
+    begins = None if condition is None else single(condition)
+    if begins is None:
+        looping.condition = condition
+    elif not begins:
+        looping.limit = dim(0)
+    return list(looping.run())
+
+
+def _true(info: onnx.ValueInfoProto) -> Any:
+    return np.ones([1] * len(info.type.tensor_type.shape.dim), bool)
+
+
+# Scan -------------------------------------------------------------------------------------------------------------------------
+
+
+def read_scan(importer: Importer, node: OnnxNode) -> list[Value | None]:
+    """A loop whose body reads an element of each scanned tensor. Until opset 8 everything has a batch axis before all others."""
+    graph: onnx.GraphProto = node.attributes["body"]
+    refuse_sequences(graph)
+    if node.version < 9:
+        return _read_batched_scan(importer, node, graph)
+    inputs = [node.input(n) for n in range(len(node.inputs))]
+    scan = _Scan(importer, node, graph, len(inputs))
+    return list(scan.run(node.builder.origin[0], node.names, inputs))
+
+
+class _Scan:
+    """A Scan's attributes, checked. Raises Unsupported for those that do not fit the body."""
+
+    def __init__(self, importer: Importer, node: OnnxNode, graph: onnx.GraphProto, inputs: int):
+        self.importer, self.graph = importer, graph
+        self.scanned = int(node.attributes["num_scan_inputs"])
+        self.states = inputs - self.scanned
+        self.collected = len(graph.output) - self.states
+        if self.scanned < 1 or self.states < 0 or self.collected < 0 or len(graph.input) != inputs:
+            raise Unsupported(f"{inputs} values, {self.scanned} scanned, for a body of {len(graph.input)} inputs")
+        directions = "directions" if node.version < 9 else "scan_input_directions"
+        self.axes = self._list(node, "scan_input_axes", self.scanned)
+        self.backward = self._list(node, directions, self.scanned)
+        self.out_axes = self._list(node, "scan_output_axes", self.collected)
+        self.out_backward = self._list(node, "scan_output_directions", self.collected)
+
+    @staticmethod
+    def _list(node: OnnxNode, name: str, count: int) -> list[int]:
+        values = [int(v) for v in node.attribute(name, [0] * count)]
+        if len(values) != count:
+            raise Unsupported(f"{name} has {len(values)} entries, not {count}")
+        return values
+
+    def run(self, layer: str, names: list[str], inputs: list[Value]) -> list[Value]:
+        builder = self.importer.builder
+        scanned = inputs[self.states :]
+        axes = [normalize_axis(axis, x.rank) if x.rank else 0 for axis, x in zip(self.axes, scanned, strict=True)]
+        if any(x.rank == 0 for x in scanned):
+            raise Unsupported("a scanned tensor has no axis")
+        lengths = {x.shape[axis] for x, axis in zip(scanned, axes, strict=True)}
+        if len(lengths) != 1:
+            raise Unsupported(f"the scanned tensors have different lengths: {', '.join(map(str, lengths))}")
+        (length,) = lengths
+
+        def body(index: Symbol, carried: list[Value]) -> tuple[None, Results]:
+            values = list(carried)
+            for x, axis, backward in zip(scanned, axes, self.backward, strict=True):
+                values.append(element(self.importer, x, axis, length - 1 - dim(index) if backward else dim(index)))
+            for info, value in zip(self.graph.input, values, strict=True):
+                self.importer.bind(info.name, value)
+            return None, subgraph_results(self.importer, self.graph)
+
+        backward = tuple(bool(b) for b in self.out_backward)
+        looping = Looping(self.importer, layer, names, inputs[: self.states], body, length, backward=backward)
+        results = list(looping.run())
+        for n, axis in enumerate(self.out_axes):
+            value = results[self.states + n]
+            place = normalize_axis(axis, value.rank)
+            if place:
+                perm = (*range(1, place + 1), 0, *range(place + 1, value.rank))
+                results[self.states + n] = builder.add("transpose", [value], perm=perm)
+        return results
+
+
+def element(importer: Importer, x: Value, axis: int, index: Dim) -> Value:
+    """`x` at an index of an axis, which it loses."""
+    rank = x.rank
+    starts = tuple(index if n == axis else dim(0) for n in range(rank))
+    lengths = tuple(dim(1) if n == axis else d for n, d in enumerate(x.shape))
+    row = importer.builder.add("slice", [x], starts=starts, steps=(1,) * rank, lengths=lengths)
+    return importer.builder.add("reshape", [row], shape=x.shape[:axis] + x.shape[axis + 1 :])
+
+
+def _read_batched_scan(importer: Importer, node: OnnxNode, graph: onnx.GraphProto) -> list[Value | None]:
+    """Opset 8: a loop over the batch around a loop over the sequence."""
+    if node.optional(0) is not None:
+        raise Unsupported("sequence_lens is not supported; export the model with opset 9 or later")
+    inputs = [node.input(n) for n in range(1, len(node.inputs))]
+    scan = _Scan(importer, node, graph, len(inputs))
+    if any(x.rank == 0 or x.shape[0] != inputs[0].shape[0] for x in inputs):
+        raise Unsupported("its inputs have different batches")
+    layer = node.builder.origin[0]
+
+    def body(index: Symbol, carried: list[Value]) -> tuple[None, Results]:
+        rows = [element(importer, x, 0, dim(index)) for x in inputs]
+        return None, scan.run(layer, [], rows)
+
+    return list(Looping(importer, f"{layer}_batch", node.names, [], body, inputs[0].shape[0]).run())
+
+
+CONTROL = {"If": (1, read_if), "Loop": (1, read_loop), "Scan": (8, read_scan)}
+"""Operators that hold graphs: the first opset, and the reader."""
