@@ -9,7 +9,7 @@ from kaoken.emit.interface import Interface
 from kaoken.emit.names import c_name
 from kaoken.emit.program import Program
 from kaoken.frontend.pooling import Pooling
-from kaoken.passes.plan_memory import root
+from kaoken.passes.body_memory import root
 from kaoken.passes.text_encoder import hidden_state
 
 
