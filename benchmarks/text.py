@@ -45,7 +45,7 @@ def encoder(tokenizer: CTokenizer, texts: list[str]) -> Callable[[], int]:
     """Encodes all texts into one buffer, as a C program would."""
     encoded = [text.encode() for text in texts]
     longest = max(map(len, encoded))
-    scratch_bytes = tokenizer.library.kk_tokenizer_scratch(c_size_t(longest))
+    scratch_bytes = tokenizer.library.kk_tokenizer_scratch(tokenizer.handle, c_size_t(longest))
     scratch = (c_int64 * (scratch_bytes // 8 + 1))()
     ids = (c_int64 * (longest + 16))()
     count = c_size_t()

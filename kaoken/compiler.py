@@ -31,7 +31,7 @@ from kaoken.frontend.pooling import read_pooling
 from kaoken.ir.graph import Graph, graph_text
 from kaoken.passes.explain import explanation
 from kaoken.passes.pipeline import run_passes
-from kaoken.text.tokenizer_tables import tokenizer_tables
+from kaoken.text.tokenizer_tables import text_demand, tokenizer_tables
 
 REPORT = "report.json"
 Progress = Callable[[str], None]
@@ -165,7 +165,8 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
     say("writing C")
     source = graph.metadata["source"].name
     title = _title(graph, name)
-    files = build_model_files(name, title, source, program, interface, model_hash, tables is not None, options.embed is not None)
+    demand = text_demand(tables) if tables is not None else None
+    files = build_model_files(name, title, source, program, interface, model_hash, demand, options.embed is not None)
     rendered = render_files(files)
     for file_name, text in rendered.items():
         (folder / file_name).write_text(text, encoding="utf-8", newline="\n")

@@ -7,7 +7,9 @@
 
 #include "kk_bpe.h"
 
+#include "kk_byte_fallback.h"
 #include "kk_tokenizer_tables.h"
+#include "kk_unicode.h"
 
 #include <string.h>
 
@@ -35,7 +37,7 @@ static uint32_t kk_pair_rank(const kk_tokenizer *t, uint32_t left, uint32_t righ
 
 /* The piece as symbols, one a byte; a byte without a token becomes the unknown token, or nothing where there is
    none. Returns how many symbols there are. */
-static size_t kk_first_symbols(const kk_tokenizer *t, const unsigned char *piece, size_t bytes, uint32_t *symbols)
+static size_t kk_byte_symbols(const kk_tokenizer *t, const unsigned char *piece, size_t bytes, uint32_t *symbols)
 {
     size_t count = 0;
     int after_unknown = 0;
@@ -47,6 +49,37 @@ static size_t kk_first_symbols(const kk_tokenizer *t, const unsigned char *piece
         symbols[count++] = unknown ? t->unknown : id;
         after_unknown = unknown;
     }
+    return count;
+}
+
+/* The piece as symbols, one a character, at most one a byte; a character without a token becomes those of its bytes,
+   if all of them have one, else the unknown token. An unknown token waits for the next character that has a token. */
+static size_t kk_character_symbols(const kk_tokenizer *t, const unsigned char *piece, size_t bytes, uint32_t *symbols)
+{
+    const unsigned char *at = piece, *end = piece + bytes;
+    size_t count = 0;
+    int waiting = 0;
+    while (at < end) {
+        uint32_t code_point, id;
+        size_t length = kk_utf8_read(at, end, &code_point);
+        id = kk_find_piece(t, at, length);
+        if (id != KK_NONE) {
+            if (waiting)
+                symbols[count++] = t->unknown;
+            symbols[count++] = id;
+            waiting = 0;
+        } else if (kk_has_byte_tokens(t, at, length)) {
+            for (size_t i = 0; i < length; i++)
+                symbols[count++] = kk_table_number(t, KK_BYTE_IDS, at[i]);
+        } else if (t->unknown != KK_NONE) {
+            if (waiting && !(t->flags & KK_FLAG_FUSE_UNKNOWN))
+                symbols[count++] = t->unknown;
+            waiting = 1;
+        }
+        at += length;
+    }
+    if (waiting)
+        symbols[count++] = t->unknown;
     return count;
 }
 
@@ -221,14 +254,18 @@ static uint32_t kk_find_word(const kk_tokenizer *t, const unsigned char *piece, 
 void kk_bpe_encode(const kk_tokenizer *tokenizer, const unsigned char *piece, size_t bytes, uint32_t *workspace,
                    kk_id_list *list)
 {
-    if (bytes <= tokenizer->longest_word) {
-        uint32_t id = kk_find_word(tokenizer, piece, bytes);
-        if (id != KK_NONE) {
-            kk_id_list_add(list, id);
-            return;
-        }
+    const int of_bytes = tokenizer->demand.kind == KK_BYTE_LEVEL_BPE;
+    uint32_t id = KK_NONE;
+    if (!of_bytes)
+        id = kk_find_piece(tokenizer, piece, bytes);
+    else if (bytes <= tokenizer->longest_word)
+        id = kk_find_word(tokenizer, piece, bytes);
+    if (id != KK_NONE) {
+        kk_id_list_add(list, id);
+        return;
     }
-    size_t count = kk_first_symbols(tokenizer, piece, bytes, workspace);
+    size_t count = of_bytes ? kk_byte_symbols(tokenizer, piece, bytes, workspace)
+                            : kk_character_symbols(tokenizer, piece, bytes, workspace);
     if (count <= KK_SHORT_PIECE)
         kk_merge_short(tokenizer, workspace, count, list);
     else

@@ -7,21 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kk_id_list.h"
 #include "kk_tokenizer.h"
-
-/* Where ids go: ids[capacity]; count goes on when it is full. */
-typedef struct kk_id_list {
-    int64_t *ids;
-    size_t capacity;
-    size_t count;
-} kk_id_list;
-
-static inline void kk_id_list_add(kk_id_list *list, uint32_t id)
-{
-    if (list->count < list->capacity)
-        list->ids[list->count] = (int64_t)id;
-    list->count++;
-}
 
 /* 32-bit numbers of workspace that a piece of `bytes` bytes needs. */
 size_t kk_bpe_workspace(size_t bytes);

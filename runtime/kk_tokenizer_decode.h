@@ -14,8 +14,9 @@
 extern "C" {
 #endif
 
-/* Decodes ids to text. Bytes that are no UTF-8 become U+FFFD, one for each longest beginning of a character (as
-   the Unicode standard recommends and Python's errors="replace" does). An id without a token decodes to nothing.
+/* Decodes ids to text. Bytes of byte-level tokens that are no UTF-8 become U+FFFD, one for each longest beginning of a
+   character (as the Unicode standard recommends and Python's errors="replace" does); of a run of byte tokens (<0x00> to
+   <0xFF>) that is no UTF-8 as a whole, every byte does. An id without a token decodes to nothing.
    skip_special: not 0 to leave out special tokens.
    text: [capacity], receives the text, without a terminating zero; may be null when capacity is 0.
    bytes: receives the length of the text, also when that is more than capacity.
@@ -25,12 +26,14 @@ kk_status kk_tokenizer_decode(const kk_tokenizer *tokenizer, const int64_t *ids,
                               char *text, size_t capacity, size_t *bytes);
 
 /* Decodes ids one at a time. Texts of the pushes and of the flush, one after the other, are the text of
-   kk_tokenizer_decode. The caller owns the struct; its members are private. */
+   kk_tokenizer_decode (but for runs of byte tokens that are no UTF-8: here their whole characters stay). The caller owns the struct; its members are private. */
 typedef struct kk_decoder {
     const kk_tokenizer *tokenizer;
     int skip_special;
     unsigned char held[4]; /* the beginning of a character that is not complete yet */
     unsigned held_bytes;
+    int begun;      /* whether a token has been decoded; the first may have another text */
+    uint32_t strip; /* how many characters may still be taken off the beginning */
 } kk_decoder;
 
 /* Begins a text. The tokenizer must stay where it is as long as the decoder is used. */

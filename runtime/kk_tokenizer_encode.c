@@ -1,22 +1,32 @@
-/* Encoding: added tokens are cut out of the text, the rest is split into pieces by the pre-tokenizer's stages, and
-   each piece is encoded by itself. */
+/* Encoding: added tokens are cut out of the text, the rest is normalized and split into pieces by the pre-tokenizer's
+   stages, and each piece is encoded by itself. */
 #include "kk_prefix.h"
 
 #include "kk_tokenizer_encode.h"
 
+#include "kk_added_tokens.h"
+#include "kk_automaton.h"
 #include "kk_bpe.h"
+#include "kk_normalizer.h"
 #include "kk_tokenizer_tables.h"
 #include "kk_unicode.h"
+#include "kk_unigram.h"
+#include "kk_wordpiece.h"
 
 #include <string.h>
 
 #define KK_TEXT_LIMIT ((size_t)1 << 30)
+#define KK_NORMAL_LIMIT (((size_t)1 << 31) - 64)
 
-/* One call's state. prefixed: room for a piece with a space before it. */
+/* One call's state. prefixed: room for a piece with a space before it; normal: the buffers of the normalizer, of
+   `capacity` bytes. first_end: up to here the text comes from the first character of the whole text. */
 typedef struct kk_encoding {
     const kk_tokenizer *tokenizer;
-    unsigned char *prefixed;
+    unsigned char *normal[2], *prefixed;
+    size_t capacity;
     uint32_t *workspace;
+    const unsigned char *first_end;
+    kk_status status;
     kk_id_list list;
 } kk_encoding;
 
@@ -62,59 +72,12 @@ static void kk_add_span(kk_encoding *e, kk_splitter *s, const unsigned char *beg
     s->waiting_is_match = is_match;
 }
 
-/* The automaton of a stage, and where its classes are; ascii: those of the first 128 code points. */
-typedef struct kk_automaton {
-    const unsigned char *transitions, *ascii;
-    size_t symbols;
-    uint32_t class_table;
-} kk_automaton;
-
-static kk_automaton kk_stage_automaton(const kk_tokenizer *t, const uint32_t *number)
-{
-    size_t entry = (size_t)number[KK_STAGE_CLASS_TABLE] * KK_CLASS_INDEX_LENGTH;
-    size_t block = kk_read16(t->array[KK_CLASS_INDEX] + 2 * entry);
-    kk_automaton automaton = {t->array[KK_TRANSITIONS] + 2 * (size_t)number[KK_STAGE_FIRST_TRANSITION],
-                              t->array[KK_CLASS_BLOCKS] + block * KK_CLASS_BLOCK, number[KK_STAGE_SYMBOLS],
-                              number[KK_STAGE_CLASS_TABLE]};
-    return automaton;
-}
-
-/* The bytes of the match that begins at text, 0 for none. */
-static size_t kk_match(const kk_tokenizer *t, const kk_automaton *a, const unsigned char *text,
-                       const unsigned char *end)
-{
-    const unsigned char *at = text, *match = text;
-    uint32_t state = KK_STATE_START;
-    while (state != KK_STATE_DEAD) {
-        size_t symbol = a->symbols - 1, length = 0;
-        if (at < end && *at < 0x80) {
-            symbol = a->ascii[*at];
-            length = 1;
-        } else if (at < end) {
-            uint32_t code_point;
-            length = kk_utf8_read(at, end, &code_point);
-            symbol = kk_class(t, a->class_table, code_point);
-        }
-        uint32_t transition = kk_read16(a->transitions + 2 * (state * a->symbols + symbol));
-        if (transition & KK_STATE_MATCH)
-            match = at;
-        if (length == 0)
-            break;
-        state = transition & (KK_STATE_MATCH - 1);
-        at += length;
-    }
-    return (size_t)(match - text);
-}
-
 static void kk_encode_split(kk_encoding *e, size_t stage, const unsigned char *begin, const unsigned char *end)
 {
     const kk_tokenizer *t = e->tokenizer;
-    uint32_t number[KK_STAGE_NUMBERS];
-    for (size_t i = 0; i < KK_STAGE_NUMBERS; i++)
-        number[i] = kk_table_number(t, KK_STAGES, stage * KK_STAGE_NUMBERS + i);
-    kk_automaton automaton = kk_stage_automaton(t, number);
-    kk_splitter splitter = {stage, (enum kk_behavior)number[KK_STAGE_BEHAVIOR], number[KK_STAGE_INVERT] != 0, 0, 0,
-                            begin, begin};
+    kk_automaton automaton = kk_row_automaton(t, KK_STAGES, stage);
+    kk_splitter splitter = {stage, (enum kk_behavior)kk_row_number(t, KK_STAGES, stage, KK_ROW_CHOICE),
+                            kk_row_number(t, KK_STAGES, stage, KK_ROW_OTHER) != 0, 0, 0, begin, begin};
     const unsigned char *unmatched = begin, *at = begin;
     while (at < end) {
         size_t length = kk_match(t, &automaton, at, end);
@@ -134,187 +97,255 @@ static void kk_encode_split(kk_encoding *e, size_t stage, const unsigned char *b
     kk_flush_span(e, &splitter);
 }
 
+static void kk_encode_piece(kk_encoding *e, const unsigned char *piece, size_t bytes)
+{
+    const kk_tokenizer *t = e->tokenizer;
+    switch (t->demand.kind) {
+    case KK_WORD_PIECE: kk_wordpiece_encode(t, piece, bytes, &e->list); break;
+    case KK_UNIGRAM: kk_unigram_encode(t, piece, bytes, e->workspace, &e->list); break;
+    default: kk_bpe_encode(t, piece, bytes, e->workspace, &e->list);
+    }
+}
+
+/* A piece as a Metaspace stage hands it on: its marks are spaces, as in the tables. */
+static size_t kk_put_spaces(unsigned char *to, const unsigned char *begin, const unsigned char *end, uint32_t mark)
+{
+    unsigned char *const start = to, bytes[4];
+    const size_t length = kk_utf8_write(bytes, mark);
+    while (begin < end) {
+        const unsigned char *found = memchr(begin, bytes[0], (size_t)(end - begin));
+        const unsigned char *until = found == NULL ? end : found;
+        memmove(to, begin, (size_t)(until - begin));
+        to += until - begin;
+        begin = until;
+        if (found == NULL)
+            break;
+        if ((size_t)(end - begin) >= length && memcmp(begin, bytes, length) == 0) {
+            *to++ = ' ';
+            begin += length;
+        } else {
+            *to++ = *begin++;
+        }
+    }
+    return (size_t)(to - start);
+}
+
 /* Hands a piece to a stage, which hands its pieces to the next; after the last they are encoded. At most
    KK_STAGE_LIMIT deep. */
 static void kk_encode_stage(kk_encoding *e, size_t stage, const unsigned char *begin, const unsigned char *end)
 {
     const kk_tokenizer *t = e->tokenizer;
-    if (stage == t->length[KK_STAGES] / KK_STAGE_NUMBERS) {
-        kk_bpe_encode(t, begin, (size_t)(end - begin), e->workspace, &e->list);
+    if (stage == t->length[KK_STAGES] / KK_ROW_NUMBERS) {
+        kk_encode_piece(e, begin, (size_t)(end - begin));
         return;
     }
-    if (kk_table_number(t, KK_STAGES, stage * KK_STAGE_NUMBERS + KK_STAGE_KIND) == KK_STAGE_SPLIT) {
+    const uint32_t kind = kk_row_number(t, KK_STAGES, stage, KK_ROW_KIND);
+    if (kind == KK_STAGE_SPLIT) {
         kk_encode_split(e, stage, begin, end);
         return;
     }
-    if (*begin != ' ') {
-        size_t bytes = (size_t)(end - begin);
+    size_t bytes = (size_t)(end - begin);
+    int before = 1;
+    if (kind == KK_STAGE_METASPACE) {
+        const uint32_t choice = kk_row_number(t, KK_STAGES, stage, KK_ROW_CHOICE);
+        before = choice == KK_PREPEND_ALWAYS || (choice == KK_PREPEND_FIRST && begin < e->first_end);
+        bytes = kk_put_spaces(e->prefixed + 1, begin, end, t->mark);
+        begin = e->prefixed + 1;
+    }
+    if (before && *begin != ' ') {
         e->prefixed[0] = ' ';
-        memcpy(e->prefixed + 1, begin, bytes);
+        if (kind == KK_STAGE_PREFIX_SPACE)
+            memcpy(e->prefixed + 1, begin, bytes);
         begin = e->prefixed;
-        end = begin + bytes + 1;
+        bytes++;
     }
-    kk_encode_stage(e, stage + 1, begin, end);
+    kk_encode_stage(e, stage + 1, begin, begin + bytes);
 }
 
-/* An added token in the text. */
-typedef struct kk_found {
-    const unsigned char *begin, *end;
-    uint32_t added;
-} kk_found;
-
-/* The node that a byte leads to, or KK_NONE. */
-static uint32_t kk_trie_child(const kk_tokenizer *t, uint32_t node, unsigned char byte)
-{
-    size_t low = kk_table_number(t, KK_TRIE_NODES, 3 * (size_t)node);
-    size_t high = low + kk_table_number(t, KK_TRIE_NODES, 3 * (size_t)node + 1);
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        uint32_t edge = kk_table_number(t, KK_TRIE_EDGES, 2 * middle);
-        if (edge == byte)
-            return kk_table_number(t, KK_TRIE_EDGES, 2 * middle + 1);
-        if (edge < byte)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return KK_NONE;
-}
-
-/* The first added token from `at` on, the longest where several begin. */
-static int kk_find_added(const kk_tokenizer *t, uint32_t root, const unsigned char *at, const unsigned char *end,
-                         kk_found *found)
-{
-    if (t->first_byte[root] < 0)
-        return 0;
-    for (; at < end; at++) {
-        if (t->first_byte[root] < 256) {
-            at = memchr(at, t->first_byte[root], (size_t)(end - at));
-            if (at == NULL)
-                return 0;
-        } else if (!(t->first_bytes[root][*at / 32] >> *at % 32 & 1)) {
-            continue;
-        }
-        uint32_t node = root;
-        found->end = NULL;
-        for (const unsigned char *to = at; to < end;) {
-            node = kk_trie_child(t, node, *to++);
-            if (node == KK_NONE)
-                break;
-            uint32_t added = kk_table_number(t, KK_TRIE_NODES, 3 * (size_t)node + 2);
-            if (added != KK_NONE) {
-                found->added = added;
-                found->end = to;
-            }
-        }
-        if (found->end != NULL) {
-            found->begin = at;
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static unsigned kk_property(const kk_tokenizer *t, const unsigned char *at, const unsigned char *end)
-{
-    uint32_t code_point;
-    (void)kk_utf8_read(at, end, &code_point);
-    return kk_class(t, t->property_table, code_point);
-}
-
-/* Whether the characters around a token that must be a single word are no word characters. */
-static int kk_stands_alone(const kk_tokenizer *t, const kk_found *found, const unsigned char *begin,
-                           const unsigned char *end)
-{
-    if (found->begin > begin) {
-        const unsigned char *before = kk_utf8_previous(begin, found->begin);
-        if (kk_property(t, before, found->begin) & KK_PROPERTY_WORD)
-            return 0;
-    }
-    return found->end == end || !(kk_property(t, found->end, end) & KK_PROPERTY_WORD);
-}
-
-/* Grows a token over the spaces that it takes with it, on the left no further than `limit`. */
-static void kk_take_spaces(const kk_tokenizer *t, kk_found *found, uint32_t flags, const unsigned char *begin,
-                           const unsigned char *end, const unsigned char *limit)
-{
-    if (flags & KK_ADDED_LSTRIP) {
-        while (found->begin > begin) {
-            const unsigned char *before = kk_utf8_previous(begin, found->begin);
-            if (!(kk_property(t, before, found->begin) & KK_PROPERTY_SPACE))
-                break;
-            found->begin = before;
-        }
-        if (found->begin < limit)
-            found->begin = limit;
-    }
-    if (flags & KK_ADDED_RSTRIP) {
-        while (found->end < end && kk_property(t, found->end, end) & KK_PROPERTY_SPACE) {
-            uint32_t code_point;
-            found->end += kk_utf8_read(found->end, end, &code_point);
-        }
-    }
-}
-
-/* Encodes a text in which the added tokens of trie `root` are looked for; between them those of the next trie. */
+/* Encodes a text in which the added tokens of trie `root` are looked for. What lies between those of the raw text is
+   normalized, and those of the normalized text are looked for in it; what lies between those goes to the stages. */
 static void kk_encode_text(kk_encoding *e, uint32_t root, const unsigned char *begin, const unsigned char *end)
 {
     const kk_tokenizer *t = e->tokenizer;
-    const unsigned char *done = begin, *at = begin;
-    kk_found found;
     if (root == 2) {
         kk_encode_stage(e, 0, begin, end);
         return;
     }
-    while (kk_find_added(t, root, at, end, &found)) {
-        uint32_t id = kk_table_number(t, KK_ADDED, 2 * (size_t)found.added);
-        uint32_t flags = kk_table_number(t, KK_ADDED, 2 * (size_t)found.added + 1);
-        at = found.end;
-        if (flags & KK_ADDED_SINGLE_WORD && !kk_stands_alone(t, &found, begin, end))
-            continue;
-        kk_take_spaces(t, &found, flags, begin, end, done);
+    const unsigned char *done = begin, *at = begin;
+    kk_found found;
+    const unsigned char *const first_end = e->first_end;
+    if (root == 1) {
+        kk_normal_text text = {begin, end, first_end < begin ? begin : first_end > end ? end : first_end};
+        kk_status status = kk_normalize(t, &text, e->normal, e->capacity - 1);
+        if (status != KK_OK) {
+            e->status = status;
+            return;
+        }
+        begin = done = at = text.begin;
+        end = text.end;
+        e->first_end = text.first_end;
+    }
+    while (e->status == KK_OK && kk_added_token_next(t, root, begin, done, &at, end, &found)) {
         if (done < found.begin)
             kk_encode_text(e, root + 1, done, found.begin);
         if (found.begin < found.end)
-            kk_id_list_add(&e->list, id);
+            kk_id_list_add(&e->list, kk_table_number(t, KK_ADDED, 2 * (size_t)found.added));
         done = found.end;
     }
-    if (done < end)
+    if (e->status == KK_OK && done < end)
         kk_encode_text(e, root + 1, done, end);
+    e->first_end = first_end;
 }
 
-size_t kk_tokenizer_scratch(size_t bytes)
+/* Bytes of a buffer for a text while it is encoded, SIZE_MAX where no memory would do. */
+static size_t kk_normal_capacity(const kk_text_demand *demand, size_t bytes)
 {
-    if (bytes > KK_TEXT_LIMIT || bytes > SIZE_MAX / 32)
+    if (bytes > KK_TEXT_LIMIT || demand->growth == 0 || bytes > (KK_NORMAL_LIMIT - demand->extra) / demand->growth)
         return SIZE_MAX;
-    size_t text = (bytes + 1 + 7) / 8 * 8;
-    return text + sizeof(uint32_t) * kk_bpe_workspace(bytes + 1);
+    return ((size_t)demand->growth * bytes + demand->extra + 1 + 7) / 8 * 8;
+}
+
+size_t kk_text_scratch(const kk_text_demand *demand, size_t bytes)
+{
+    if (demand == NULL || demand->buffers > 3 || demand->extra > KK_NORMAL_LIMIT)
+        return 0;
+    const size_t capacity = kk_normal_capacity(demand, bytes);
+    if (capacity > SIZE_MAX / 32)
+        return SIZE_MAX;
+    size_t workspace = 0;
+    if (demand->kind == KK_UNIGRAM)
+        workspace = kk_unigram_workspace(capacity);
+    else if (demand->kind != KK_WORD_PIECE)
+        workspace = sizeof(uint32_t) * kk_bpe_workspace(capacity);
+    return demand->buffers * capacity + workspace + 8;
+}
+
+size_t kk_tokenizer_scratch(const kk_tokenizer *tokenizer, size_t bytes)
+{
+    return tokenizer == NULL ? 0 : kk_text_scratch(&tokenizer->demand, bytes);
+}
+
+/* One text of a call, and the most ids that it may have. */
+typedef struct kk_input {
+    const unsigned char *text;
+    size_t bytes, limit, count;
+} kk_input;
+
+/* Lays the scratch memory out for a text of `bytes` bytes. */
+static void kk_lay_out(kk_encoding *e, unsigned char *scratch, size_t bytes)
+{
+    e->capacity = kk_normal_capacity(&e->tokenizer->demand, bytes);
+    if (e->tokenizer->demand.buffers >= 2) {
+        e->normal[0] = scratch;
+        e->normal[1] = scratch + e->capacity;
+        scratch += 2 * e->capacity;
+    }
+    if (e->tokenizer->demand.buffers % 2 != 0) {
+        e->prefixed = scratch;
+        scratch += e->capacity;
+    }
+    e->workspace = (uint32_t *)(void *)scratch;
+}
+
+static void kk_encode_input(kk_encoding *e, kk_input *input, unsigned char *scratch)
+{
+    const size_t before = e->list.count;
+    kk_lay_out(e, scratch, input->bytes);
+    if (input->bytes > 0) {
+        uint32_t code_point;
+        const unsigned char *end = input->text + input->bytes;
+        e->first_end = input->text + kk_utf8_read(input->text, end, &code_point);
+        kk_encode_text(e, 0, input->text, end);
+    }
+    input->count = e->list.count - before;
+    if (input->count > input->limit)
+        e->list.count = before + input->limit;
+}
+
+/* Puts texts and special tokens together as a template says. */
+static void kk_encode_template(kk_encoding *e, enum kk_table parts, int special, kk_input *inputs, int64_t *types,
+                               unsigned char *scratch)
+{
+    const kk_tokenizer *t = e->tokenizer;
+    for (size_t i = 0; i < t->length[parts] && e->status == KK_OK; i += KK_PART_NUMBERS) {
+        const uint32_t kind = kk_table_number(t, parts, i), type = kk_table_number(t, parts, i + 2);
+        size_t from = e->list.count;
+        if (kind != KK_PART_SPECIAL)
+            kk_encode_input(e, &inputs[kind == KK_PART_TEXT_B], scratch);
+        else if (special)
+            kk_id_list_add(&e->list, kk_table_number(t, parts, i + 1));
+        for (; types != NULL && from < e->list.count && from < e->list.capacity; from++)
+            types[from] = (int64_t)type;
+    }
+}
+
+static size_t kk_special_parts(const kk_tokenizer *t, enum kk_table parts)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < t->length[parts]; i += KK_PART_NUMBERS)
+        count += kk_table_number(t, parts, i) == KK_PART_SPECIAL;
+    return count;
+}
+
+/* Shares out `most` ids among two texts: the longer one is cut, or both to one half. */
+static void kk_share_out(kk_input *inputs, size_t most)
+{
+    const int swapped = inputs[0].count > inputs[1].count;
+    kk_input *shorter = &inputs[swapped], *longer = &inputs[!swapped];
+    const size_t n = shorter->count;
+    size_t m = n > most || most - n < n ? n : most - n;
+    if (n + m > most) {
+        shorter->limit = most / 2;
+        m = shorter->limit + most % 2;
+    }
+    longer->limit = m;
+}
+
+kk_status kk_tokenizer_encode_pair(const kk_tokenizer *tokenizer, const kk_text_pair *texts, int choices, void *scratch,
+                                   size_t scratch_bytes, int64_t *ids, int64_t *types, size_t capacity, size_t *count)
+{
+    if (tokenizer == NULL || texts == NULL || scratch == NULL || count == NULL)
+        return KK_ERROR_ARGUMENT;
+    if ((texts->text == NULL && texts->bytes > 0) || (texts->second == NULL && texts->second_bytes > 0))
+        return KK_ERROR_ARGUMENT;
+    if ((ids == NULL && capacity > 0) || (uintptr_t)scratch % 8 != 0)
+        return KK_ERROR_ARGUMENT;
+    *count = 0;
+    const size_t longest = texts->bytes > texts->second_bytes ? texts->bytes : texts->second_bytes;
+    if (kk_normal_capacity(&tokenizer->demand, longest) == SIZE_MAX)
+        return KK_ERROR_RANGE;
+    if (scratch_bytes < kk_tokenizer_scratch(tokenizer, longest))
+        return KK_ERROR_CAPACITY;
+    kk_input inputs[2] = {{(const unsigned char *)texts->text, texts->bytes, SIZE_MAX, 0},
+                          {(const unsigned char *)texts->second, texts->second_bytes, SIZE_MAX, 0}};
+    for (int i = 0; i < 2; i++)
+        if (inputs[i].bytes > 0 && !kk_utf8_valid(inputs[i].text, inputs[i].bytes))
+            return KK_ERROR_TEXT;
+
+    const int special = (choices & KK_ENCODE_SPECIAL) != 0, cut = (choices & KK_ENCODE_CUT) != 0;
+    const enum kk_table parts = texts->second == NULL ? KK_SINGLE : KK_PAIR;
+    const size_t around = special ? kk_special_parts(tokenizer, parts) : 0;
+    kk_encoding e = {tokenizer, {NULL, NULL}, NULL, 0, NULL, NULL, KK_OK, {ids, capacity, 0}};
+    if (cut && capacity < around)
+        return KK_ERROR_CAPACITY;
+    if (cut && texts->second == NULL)
+        inputs[0].limit = capacity - around;
+    kk_encode_template(&e, parts, special, inputs, types, scratch);
+    if (cut && e.status == KK_OK && e.list.count > capacity) {
+        kk_share_out(inputs, capacity - around);
+        e.list.count = 0;
+        kk_encode_template(&e, parts, special, inputs, types, scratch);
+    }
+    if (e.status != KK_OK)
+        return e.status;
+    *count = e.list.count;
+    return e.list.count > capacity ? KK_ERROR_CAPACITY : KK_OK;
 }
 
 kk_status kk_tokenizer_encode(const kk_tokenizer *tokenizer, const char *text, size_t bytes, int special,
                               void *scratch, size_t scratch_bytes, int64_t *ids, size_t capacity, size_t *count)
 {
-    if (tokenizer == NULL || (text == NULL && bytes > 0) || scratch == NULL || count == NULL)
-        return KK_ERROR_ARGUMENT;
-    if ((ids == NULL && capacity > 0) || (uintptr_t)scratch % 8 != 0)
-        return KK_ERROR_ARGUMENT;
-    *count = 0;
-    if (bytes > KK_TEXT_LIMIT)
-        return KK_ERROR_RANGE;
-    if (scratch_bytes < kk_tokenizer_scratch(bytes))
-        return KK_ERROR_CAPACITY;
-    const unsigned char *begin = (const unsigned char *)text;
-    if (!kk_utf8_valid(begin, bytes))
-        return KK_ERROR_TEXT;
-
-    kk_encoding e = {tokenizer, scratch, NULL, {ids, capacity, 0}};
-    e.workspace = (uint32_t *)(void *)(e.prefixed + (bytes + 1 + 7) / 8 * 8);
-    for (size_t i = 0; special && i < tokenizer->length[KK_PREFIX]; i++)
-        kk_id_list_add(&e.list, kk_table_number(tokenizer, KK_PREFIX, i));
-    if (bytes > 0)
-        kk_encode_text(&e, 0, begin, begin + bytes);
-    for (size_t i = 0; special && i < tokenizer->length[KK_SUFFIX]; i++)
-        kk_id_list_add(&e.list, kk_table_number(tokenizer, KK_SUFFIX, i));
-    *count = e.list.count;
-    return e.list.count > capacity ? KK_ERROR_CAPACITY : KK_OK;
+    const kk_text_pair texts = {text, bytes, NULL, 0};
+    return kk_tokenizer_encode_pair(tokenizer, &texts, special ? KK_ENCODE_SPECIAL : 0, scratch, scratch_bytes, ids, NULL,
+                                    capacity, count);
 }

@@ -70,6 +70,36 @@ static inline const unsigned char *kk_utf8_previous(const unsigned char *begin, 
     return at;
 }
 
+/* Writes a code point (below 0x110000) as UTF-8 and returns its length, 4 bytes at most. */
+static inline size_t kk_utf8_write(unsigned char *text, uint32_t code_point)
+{
+    if (code_point < 0x80) {
+        text[0] = (unsigned char)code_point;
+        return 1;
+    }
+    size_t following = code_point < 0x800 ? 1 : code_point < 0x10000 ? 2 : 3;
+    static const unsigned char first[4] = {0, 0xC0, 0xE0, 0xF0};
+    text[0] = (unsigned char)(first[following] | code_point >> 6 * following);
+    for (size_t i = 1; i <= following; i++)
+        text[i] = (unsigned char)(0x80 | (code_point >> 6 * (following - i) & 0x3F));
+    return following + 1;
+}
+
+/* Where the run of ASCII that begins at text ends. */
+static inline const unsigned char *kk_ascii_end(const unsigned char *text, const unsigned char *end)
+{
+    uint64_t eight;
+    while (end - text >= 8) {
+        memcpy(&eight, text, 8);
+        if (eight & 0x8080808080808080u)
+            break;
+        text += 8;
+    }
+    while (text < end && *text < 0x80)
+        text++;
+    return text;
+}
+
 /* Whether the bytes are UTF-8 throughout. */
 static inline int kk_utf8_valid(const unsigned char *text, size_t bytes)
 {

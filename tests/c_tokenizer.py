@@ -9,7 +9,11 @@ from functools import cache
 
 from c_build import RUNTIME, build_shared
 
-SOURCES = [RUNTIME / f"{name}.c" for name in ("kk_tokenizer", "kk_tokenizer_encode", "kk_tokenizer_decode", "kk_bpe")]
+from kaoken.emit.runtime_sources import runtime_closure
+
+SOURCES = [RUNTIME / name for name in runtime_closure(["kk_tokenizer.c"]) if name.endswith(".c")]
+
+SPECIAL, CUT = 1, 2
 
 OK, ARGUMENT, RANGE, CAPACITY, TEXT = 0, 1, 2, 6, 7
 
@@ -22,7 +26,15 @@ class Decoder(ctypes.Structure):
         ("skip_special", c_int),
         ("held", ctypes.c_ubyte * 4),
         ("held_bytes", c_uint32),
+        ("begun", c_int),
+        ("strip", c_uint32),
     )
+
+
+class TextPair(ctypes.Structure):
+    """struct kk_text_pair."""
+
+    _fields_ = (("text", ctypes.c_char_p), ("bytes", c_size_t), ("second", ctypes.c_char_p), ("second_bytes", c_size_t))
 
 
 class StatusError(Exception):
@@ -57,9 +69,9 @@ class CTokenizer:
 
     def encode(self, text: str | bytes, *, special: bool = True) -> list[int]:
         data = text.encode() if isinstance(text, str) else text
-        scratch_bytes = self.library.kk_tokenizer_scratch(c_size_t(len(data)))
+        scratch_bytes = self.library.kk_tokenizer_scratch(self.handle, c_size_t(len(data)))
         scratch = (c_int64 * (scratch_bytes // 8 + 1))()
-        capacity = 2 * len(data) + 16
+        capacity = 4 * len(data) + 64
         ids = (c_int64 * capacity)()
         count = c_size_t()
         check(
@@ -76,6 +88,23 @@ class CTokenizer:
             )
         )
         return ids[: count.value]
+
+    def encode_pair(
+        self, text: str, second: str | None, *, choices: int = SPECIAL, capacity: int | None = None
+    ) -> tuple[list[int], list[int]]:
+        """Ids and types of a text, or of two."""
+        data = [text.encode(), (second or "").encode()]
+        texts = TextPair(data[0], len(data[0]), None if second is None else data[1], 0 if second is None else len(data[1]))
+        scratch_bytes = self.library.kk_tokenizer_scratch(self.handle, c_size_t(max(map(len, data))))
+        scratch = (c_int64 * (scratch_bytes // 8 + 1))()
+        room = 4 * sum(map(len, data)) + 64 if capacity is None else capacity
+        ids, types, count = (c_int64 * max(1, room))(), (c_int64 * max(1, room))(), c_size_t()
+        check(
+            self.library.kk_tokenizer_encode_pair(
+                self.handle, byref(texts), choices, scratch, c_size_t(scratch_bytes), ids, types, c_size_t(room), byref(count)
+            )
+        )
+        return ids[: count.value], types[: count.value]
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = True) -> str:
         count = c_size_t(len(ids))

@@ -18,7 +18,7 @@ from c_tokenizer import ARGUMENT, CAPACITY, OK, RANGE, TEXT, CTokenizer, StatusE
 from text_samples import FUZZ_STRINGS, compile_tables, fuzz_string, gpt2_like
 from tokenizers import AddedToken, Regex, Tokenizer, pre_tokenizers, processors
 
-from kaoken.text.tokenizer_json import byte_alphabet
+from kaoken.text.tokenizer_description import byte_alphabet
 
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -319,7 +319,8 @@ def test_null_misaligned_and_small_buffers_give_a_status(tables: bytes) -> None:
     assert encode(handle, b"ab", two, 0, scratch, c_size_t(8), ids, nine, byref(count)) == CAPACITY
     assert encode(handle, b"ab", c_size_t(2**62), 0, scratch, full, ids, nine, byref(count)) == RANGE
     assert encode(handle, None, c_size_t(0), 0, scratch, full, ids, nine, byref(count)) == OK
-    assert library().kk_tokenizer_scratch(c_size_t(2**62)) == 2 ** (8 * ctypes.sizeof(c_size_t)) - 1
+    assert library().kk_tokenizer_scratch(handle, c_size_t(2**62)) == 2 ** (8 * ctypes.sizeof(c_size_t)) - 1
+    assert library().kk_tokenizer_scratch(None, two) == 0
     assert library().kk_tokenizer_open(None, full, handle) == ARGUMENT
     assert library().kk_tokenizer_open(tables, c_size_t(len(tables)), None) == ARGUMENT
     assert library().kk_tokenizer_tokens(None) == library().kk_decoder_capacity(None) == 0

@@ -143,7 +143,7 @@ static kk_status call_tokenizer(const kk_tokenizer *tokenizer)
     int bad = random_below(4) == 0;
     for (size_t i = 0; i < bytes; i++)
         text[i] = (char)(bad ? random_below(256) : 32 + random_below(random_below(2) ? 90 : 3));
-    size_t scratch_bytes = kk_tokenizer_scratch(bytes);
+    size_t scratch_bytes = kk_tokenizer_scratch(tokenizer, bytes);
     if (rarely())
         scratch_bytes = random_below(scratch_bytes);
     void *scratch = allocate(scratch_bytes);

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from kaoken.text.tokenizer_tables import tokenizer_tables
 
@@ -55,6 +55,22 @@ def gpt2_like(vocabulary: int = 1500, characters: int = 600_000) -> str:
     return str(tokenizer.to_str())
 
 
+@cache
+def bert_like(lowercase: bool = True, vocabulary: int = 2000, characters: int = 600_000) -> str:
+    """A trained tokenizer as BERT's is set up, as the text of its tokenizer.json."""
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    trainer = trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=names, show_progress=False)
+    tokenizer.train_from_iterator(_corpus(characters), trainer)
+    return str(tokenizer.to_str())
+
+
 def compile_tables(document: str, folder: Path) -> bytes:
     """The tables of a tokenizer.json that is written into a folder."""
     path = folder / "tokenizer.json"
@@ -70,6 +86,10 @@ _ODD: list[str] = [
     *" \t\n\r\v\f\x00\x1c\x85\xa0\u1680\u2003\u2028\u200b\u200c\u200d\u202f\u3000\ufeff\ufffd",
     *"\u00df\u0130\u017f\u212a\u0301\u0489\u20dd\ufe0f\u00b2\u00bd\u2160\u2460\u0966\u5bf8",
     *("  ", "   ", "\r\n", "\n\n", " \n ", "\n  x", "'", "''", END_OF_TEXT, f" {END_OF_TEXT} ", "<|end", "|>"),
+    *("[CLS]", "[MASK]", " [SEP]", "[PAD]x", "</s>", "<pad>", "<unk>", "▁", "▁the", "<0x41>", "##ing", "n't", "do not", " . "),
+    *("\u1100\u1161\u11a8", "\u1112\u1175", "\uac00", "\uac01\u11a8", "\ud7a3", "\u0345\u0300\u0323", "a\u0323\u0301"),
+    *("\u212b", "\u1e9e", "\ufb01", "\ufdfa", "\u3392", "\u1e69", "\u0344", "\u0958", "\U0001d160", "\U0002f800", "\u00ad"),
+    *("\U0001f1e9\U0001f1ea", "1\ufe0f\u20e3", "\u00a9\ufe0f", "\u00a9\u200d", "\u0e33", "\u0600", "e\u0301", "\U00020000"),
     *("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U000105c0", "\U00011db0", "\U0010ffff", "\ue000", "'\u017f"),
 ]
 

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Numbers of the header before the directory, and arrays in that. */
+enum { NUMBERS = 21, ARRAYS = KK_TOKENIZER_ARRAYS, DIRECTORY = 4 * NUMBERS, HEADER = DIRECTORY + 8 * ARRAYS };
+
 static uint64_t state = 1;
 
 static uint64_t random_below(uint64_t limit)
@@ -62,12 +65,12 @@ static void damage(unsigned char *tables, size_t bytes, const unsigned char *who
     uint64_t kind = random_below(16);
     unsigned char *at;
     if (kind == 0) {
-        at = tables + 16 + random_below(4 * 36);
+        at = tables + (random_below(8) ? 16 + random_below(HEADER - 16) : 8);
     } else {
-        const unsigned char *entry = whole + 44 + 8 * random_below(15);
+        const unsigned char *entry = whole + DIRECTORY + 8 * random_below(ARRAYS);
         uint32_t first = get32(entry), next = (uint32_t)bytes;
-        for (int i = 0; i < 15; i++) {
-            uint32_t other = get32(whole + 44 + 8 * i);
+        for (int i = 0; i < ARRAYS; i++) {
+            uint32_t other = get32(whole + DIRECTORY + 8 * i);
             if (other > first && other < next)
                 next = other;
         }
@@ -90,12 +93,16 @@ static void use(const kk_tokenizer *tokenizer, const char *texts, size_t bytes)
     const char *end = texts + bytes;
     for (const char *text = texts; text < end; text += strlen(text) + 1) {
         size_t length = strlen(text), count, given;
-        size_t scratch_bytes = kk_tokenizer_scratch(length), capacity = length + 8;
+        size_t scratch_bytes = kk_tokenizer_scratch(tokenizer, length), capacity = 4 * length + 8;
         void *scratch = malloc(scratch_bytes);
-        int64_t *ids = malloc(capacity * sizeof *ids);
+        int64_t *ids = malloc(capacity * sizeof *ids), *types = malloc(capacity * sizeof *types);
         char *decoded = malloc(64 * capacity);
-        if (scratch == NULL || ids == NULL || decoded == NULL)
+        if (scratch == NULL || ids == NULL || types == NULL || decoded == NULL)
             exit(2);
+        const int two = (int)random_below(2);
+        const kk_text_pair pair = {text, length, two ? text : NULL, two ? random_below(length + 1) : 0};
+        (void)kk_tokenizer_encode_pair(tokenizer, &pair, (int)random_below(4), scratch, scratch_bytes, ids, types,
+                                       random_below(2) ? capacity : random_below(16), &count);
         (void)kk_tokenizer_encode(tokenizer, text, length, 1, scratch, scratch_bytes, ids, capacity, &count);
         for (size_t i = 0; i < capacity; i++)
             if (i >= count)
@@ -103,6 +110,7 @@ static void use(const kk_tokenizer *tokenizer, const char *texts, size_t bytes)
         (void)kk_tokenizer_decode(tokenizer, ids, capacity, (int)random_below(2), decoded, 64 * capacity, &given);
         free(scratch);
         free(ids);
+        free(types);
         free(decoded);
     }
 }
@@ -116,7 +124,7 @@ int main(int argc, char **argv)
     unsigned char *whole = read_file(argv[1], &bytes);
     unsigned char *texts = read_file(argv[2], &text_bytes);
     for (long round = atol(argv[3]); round > 0; round--) {
-        size_t kept = random_below(20) == 0 ? 164 + random_below(bytes - 164) : bytes;
+        size_t kept = random_below(20) == 0 ? HEADER + random_below(bytes - HEADER) : bytes;
         unsigned char *tables = malloc(bytes);
         kk_tokenizer tokenizer;
         if (tables == NULL)

@@ -89,6 +89,10 @@ class IndexCheck:
     extent: str
 
 
+TextDemand = tuple[int, int, int, int]
+"""What a tokenizer's tables ask of scratch memory (kaoken.text.tokenizer_tables.text_demand)."""
+
+
 @dataclass
 class ModelFiles:
     """Everything the templates ask for under `m`; the model's surface is their `i`."""
@@ -99,7 +103,7 @@ class ModelFiles:
     program: Program
     interface: Interface
     hash: bytes
-    tokenizer: bool
+    tokenizer: TextDemand | None
     embedded: bool
     scratch: int = 0
     blocks: list[RenderedBlock] = field(default_factory=list)
@@ -278,7 +282,14 @@ def statuses() -> list[tuple[str, str]]:
 
 
 def build_model_files(
-    name: str, title: str, source: str, program: Program, interface: Interface, model_hash: bytes, tokenizer: bool, embedded: bool
+    name: str,
+    title: str,
+    source: str,
+    program: Program,
+    interface: Interface,
+    model_hash: bytes,
+    tokenizer: TextDemand | None,
+    embedded: bool,
 ) -> ModelFiles:
     """Arrange a program for the templates: layers as functions, the rest as lines of `forward`."""
     m = ModelFiles(name, title, source, program, interface, model_hash, tokenizer, embedded)

@@ -127,6 +127,18 @@ def alphabetic() -> CodePointSet:
 
 
 @functools.cache
+def binary_property(name: str) -> CodePointSet:
+    """The code points with a binary property, such as `Extended_Pictographic`, assigned or reserved. Do not change it."""
+    return _newest(rf"\p{{{name}}}")
+
+
+@functools.cache
+def property_value(name: str, value: str) -> CodePointSet:
+    """The assigned code points whose property has a value, such as `Grapheme_Cluster_Break`, `Extend`. Do not change it."""
+    return _newest(rf"\p{{{name}={value}}}") & assigned()
+
+
+@functools.cache
 def word() -> CodePointSet:
     """What UTS #18 calls a word character: letters, marks, decimal digits, connectors and join controls."""
     members = alphabetic() | category("M") | category("Nd") | category("Pc")

@@ -9,6 +9,7 @@
 #include "kaoken/kk_weights.h"
 #include "tiny_bert_kernels.h"
 #include "kaoken/kk_pooling.h"
+#include "kaoken/kk_tokenizer.h"
 
 #include <string.h>
 
@@ -33,6 +34,9 @@ struct tiny_bert {
     kk_pool *pool;
     unsigned char *slot[5]; /* the arena: places that activations share */
     kk_cache cache[2];
+    kk_tokenizer tokenizer;
+    unsigned char *text_scratch;
+    size_t text_scratch_size;
     int64_t *embed_inputs;
     tiny_bert_sizes sizes;
     kk_weights file;
@@ -50,9 +54,13 @@ typedef struct tiny_bert_call {
     float *last_hidden_state;
 } tiny_bert_call;
 
+/* What the tokenizer's tables ask of the memory that a text is encoded in. */
+static const kk_text_demand text_demand = {3, 5, 0, 2};
+
 /* Memory: offsets of everything in one block, for given sizes. */
 typedef struct layout {
     size_t slot[5], arena_end;
+    size_t text_scratch;
     size_t embed_inputs;
     size_t pool, total;
 } layout;
@@ -94,6 +102,10 @@ static int complete_sizes(const tiny_bert_sizes *given, tiny_bert_sizes *sizes)
         sizes->sequence_length = 128;
     if (sizes->sequence_length < 1 || sizes->sequence_length > 128)
         return 0;
+    if (sizes->text_bytes == 0)
+        sizes->text_bytes = 65536;
+    if (sizes->text_bytes < 1 || sizes->text_bytes > 1073741824)
+        return 0;
     if (sizes->threads == 0)
         sizes->threads = 1;
     return sizes->threads >= 1 && sizes->threads <= KK_THREADS_MAX;
@@ -111,6 +123,7 @@ static layout plan_memory(const tiny_bert_sizes *sizes)
     l.slot[3] = cover(&end, behind(l.slot[2], sizes->batch_size*sizes->sequence_length*256), sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096); /* /encoder/layer.0/attention/self/MatMul_1_output_0.Add_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0.Add_output_0 */
     l.slot[4] = cover(&end, behind(l.slot[3], sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096), sizes->batch_size*sizes->sequence_length*256); /* /encoder/layer.0/attention/self/MatMul_1_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0 */
     l.arena_end = end;
+    l.text_scratch = place(&end, (int64_t)kk_text_scratch(&text_demand, (size_t)sizes->text_bytes));
     l.embed_inputs = place(&end, 16 * sizes->batch_size * sizes->sequence_length);
     l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 8960));
     l.total = end;
@@ -167,6 +180,12 @@ static tiny_bert_status lay_out(tiny_bert **handle, kk_weights *file, const tiny
     m->cache[1].values = (float *)(void *)m->slot[3];
     m->cache[1].capacity = (sizes->sequence_length + 15) / 16 * 16;
     status = size == 432640 ? KK_OK : KK_ERROR_WEIGHTS;
+    if (status == KK_OK) {
+        const void *tables = kk_weights_find(file, "tokenizer", &size);
+        status = tables ? kk_tokenizer_open(tables, size, &m->tokenizer) : KK_ERROR_WEIGHTS;
+    }
+    m->text_scratch = base + l.text_scratch;
+    m->text_scratch_size = kk_text_scratch(&text_demand, (size_t)sizes->text_bytes);
     m->embed_inputs = (int64_t *)(void *)(base + l.embed_inputs);
     if (status == KK_OK)
         status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 8960), (int)sizes->threads, 8960, &m->pool);
@@ -410,4 +429,20 @@ tiny_bert_status tiny_bert_embed(tiny_bert *m, int64_t batch, int64_t length, co
     c.hidden = a.last_hidden_state;
     status = tiny_bert_run(m, &a);
     return status == TINY_BERT_OK ? (tiny_bert_status)kk_pool_run(m->pool, pool, &c) : status;
+}
+
+tiny_bert_status tiny_bert_tokenize(tiny_bert *m, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count)
+{
+    if (!m || (!text && bytes) || (!ids && capacity) || !count)
+        return TINY_BERT_ERROR_ARGUMENT;
+    if (bytes > (size_t)m->sizes.text_bytes)
+        return TINY_BERT_ERROR_CAPACITY;
+    return (tiny_bert_status)kk_tokenizer_encode(&m->tokenizer, text, bytes, 1, m->text_scratch, m->text_scratch_size, ids, capacity, count);
+}
+
+tiny_bert_status tiny_bert_detokenize(const tiny_bert *m, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes)
+{
+    if (!m || (!ids && count) || (!text && capacity) || !bytes)
+        return TINY_BERT_ERROR_ARGUMENT;
+    return (tiny_bert_status)kk_tokenizer_decode(&m->tokenizer, ids, count, !keep_special, text, capacity, bytes);
 }

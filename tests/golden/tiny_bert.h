@@ -45,6 +45,7 @@ typedef struct tiny_bert tiny_bert;
 typedef struct tiny_bert_sizes {
     int64_t batch_size;              /* 1 to 8; default 1 */
     int64_t sequence_length;         /* 1 to 128; default 128 */
+    int64_t text_bytes;              /* 1 to 1073741824; default 65536: longest text that tokenize takes, in bytes */
     int64_t threads;                 /* threads that work on a call, 1 to 256; default 1 */
 } tiny_bert_sizes;
 
@@ -111,6 +112,14 @@ typedef struct tiny_bert_embed_options {
    A row's vector does not depend on the rows beside it. TINY_BERT_ERROR_RANGE: a size or an id. */
 tiny_bert_status tiny_bert_embed(tiny_bert *handle, int64_t batch, int64_t length, const int64_t *ids, const int64_t *mask,
     const tiny_bert_embed_options *options, float *embeddings);
+
+/* Text to ids and back, by the tables of tokenizer.json in the weights file. text: UTF-8, `bytes` long, no longer than
+   sizes.text_bytes. *count is the number of ids of the text, also when TINY_BERT_ERROR_CAPACITY says that ids is too small. */
+tiny_bert_status tiny_bert_tokenize(tiny_bert *handle, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count);
+
+/* Ids to UTF-8 text, not terminated; *bytes is its length, also when the buffer is too small. Invalid bytes become U+FFFD;
+   an id that no token has gives no text, a negative one TINY_BERT_ERROR_RANGE. */
+tiny_bert_status tiny_bert_detokenize(const tiny_bert *handle, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes);
 
 #ifdef __cplusplus
 }

@@ -72,6 +72,9 @@ typedef struct tiny_gpt2_call {
 /* Scratch of generate: the sampler's, logits, and text held back for stop strings. */
 #define GENERATE_BYTES ((int64_t)kk_sampler_scratch(TINY_GPT2_VOCABULARY) + 4 * (int64_t)TINY_GPT2_VOCABULARY + (1 << 16))
 
+/* What the tokenizer's tables ask of the memory that a text is encoded in. */
+static const kk_text_demand text_demand = {1, 1, 0, 0};
+
 /* Memory: offsets of everything in one block, for given sizes. */
 typedef struct layout {
     size_t slot[3], arena_end;
@@ -150,7 +153,7 @@ static layout plan_memory(const tiny_gpt2_sizes *sizes)
     l.past = place(&end, 8 * rows);
     l.positions = place(&end, 8 * sizes->batch * sizes->sequence);
     l.ids = place(&end, 8 * sizes->batch * sizes->sequence);
-    l.text_scratch = place(&end, (int64_t)kk_tokenizer_scratch((size_t)sizes->text_bytes));
+    l.text_scratch = place(&end, (int64_t)kk_text_scratch(&text_demand, (size_t)sizes->text_bytes));
     l.generate_scratch = place(&end, GENERATE_BYTES);
     l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 8960));
     l.total = end;
@@ -216,7 +219,7 @@ static tiny_gpt2_status lay_out(tiny_gpt2 **handle, kk_weights *file, const tiny
         status = tables ? kk_tokenizer_open(tables, size, &m->tokenizer) : KK_ERROR_WEIGHTS;
     }
     m->text_scratch = base + l.text_scratch;
-    m->text_scratch_size = kk_tokenizer_scratch((size_t)sizes->text_bytes);
+    m->text_scratch_size = kk_text_scratch(&text_demand, (size_t)sizes->text_bytes);
     m->generate_scratch = base + l.generate_scratch;
     if (status == KK_OK)
         status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 8960), (int)sizes->threads, 8960, &m->pool);

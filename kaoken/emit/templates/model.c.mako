@@ -103,6 +103,11 @@ typedef struct ${m.name}_call {
 #define GENERATE_BYTES ((int64_t)kk_sampler_scratch(${m.upper}_VOCABULARY) + 4 * (int64_t)${m.upper}_VOCABULARY + (1 << 16))
 
 % endif
+% if m.tokenizer:
+/* What the tokenizer's tables ask of the memory that a text is encoded in. */
+static const kk_text_demand text_demand = {${", ".join(map(str, m.tokenizer))}};
+
+% endif
 /* Memory: offsets of everything in one block, for given sizes. */
 typedef struct layout {
     size_t slot[${max(1, len(m.slots))}], arena_end;
@@ -208,7 +213,7 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
     l.offset[${n}] = place(&end, 8 * (${o.rows}));
 % endfor
 % if m.tokenizer:
-    l.text_scratch = place(&end, (int64_t)kk_tokenizer_scratch((size_t)sizes->text_bytes));
+    l.text_scratch = place(&end, (int64_t)kk_text_scratch(&text_demand, (size_t)sizes->text_bytes));
 % endif
 % if i.feed:
     l.generate_scratch = place(&end, GENERATE_BYTES);
@@ -317,7 +322,7 @@ static ${m.name}_status lay_out(${m.name} **handle, kk_weights *file, const ${m.
         status = tables ? kk_tokenizer_open(tables, size, &m->tokenizer) : KK_ERROR_WEIGHTS;
     }
     m->text_scratch = base + l.text_scratch;
-    m->text_scratch_size = kk_tokenizer_scratch((size_t)sizes->text_bytes);
+    m->text_scratch_size = kk_text_scratch(&text_demand, (size_t)sizes->text_bytes);
 % endif
 % if i.feed:
     m->generate_scratch = base + l.generate_scratch;
