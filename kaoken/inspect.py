@@ -16,7 +16,8 @@ from kaoken.emit.interface import Interface, build_interface
 from kaoken.emit.program import build_program
 from kaoken.errors import UnsupportedModelError, UsageError
 from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
-from kaoken.frontend.mapped_file import find_model_file, load_model
+from kaoken.frontend.encoder_decoder import read_model
+from kaoken.frontend.mapped_file import find_model_file, is_encoder_decoder
 from kaoken.ir.dims import evaluate
 from kaoken.ir.graph import Graph
 from kaoken.passes.explain import explanation
@@ -84,12 +85,12 @@ def inspect_model(path: Path, dims: Mapping[str, str] | None = None, progress: C
     """
     say = progress or (lambda _text: None)
     say("reading the model")
-    model = load_model(path)
+    model = read_model(path)
     graph = model.proto.graph
     table = DimensionTable(overrides=dict(dims or {}), context=context_length(read_config(path)))
     weights = {t.name for t in graph.initializer}
     found = Inspection(
-        file=str(find_model_file(path)),
+        file=str(path if is_encoder_decoder(path) else find_model_file(path)),
         model_bytes=model.bytes_on_disk,
         opset=next((o.version for o in model.proto.opset_import if o.domain in ("", "ai.onnx")), 0),
         producer=f"{model.proto.producer_name} {model.proto.producer_version}".strip(),

@@ -48,6 +48,18 @@ def test_bad_calls_of_a_model_without_state_get_status_codes() -> None:
     assert total >= 3000
 
 
+def test_calls_of_an_encoder_decoder_in_any_order_get_the_predicted_status() -> None:
+    driver = program(["tiny-t5"], [TESTS / "hostile_encoder_decoder.c"], "cc", FLAGS)
+    total = 0
+    for seed in range(3):
+        done = run([driver, weights("tiny-t5"), str(seed), "1500"], env=ENVIRONMENT)
+        found = re.fullmatch(r"(\d+) refused, (\d+) accepted\n", done.stdout)
+        assert found is not None, done.stdout + done.stderr
+        total += int(found[1])
+        assert int(found[2]) > 300
+    assert total >= 1000
+
+
 def test_random_pieces_rows_and_truncations_leave_what_a_fresh_row_holds() -> None:
     driver = program(["tiny-gpt2"], [TESTS / "feed_fuzz.c"], "cc", FLAGS)
     for seed in range(12):

@@ -90,6 +90,7 @@ class KitTensor:
     def __init__(self, tensor: Tensor, value: str | None = None):
         self.name, self.c_name, self.c_type = tensor.name, tensor.c_name, tensor.c_type
         self.shape_text, self.is_state, self.value = tensor.shape_text, tensor.is_state, value
+        self.is_mask = tensor.is_mask
         self.size = product(tensor.shape)
 
     @property
@@ -183,6 +184,10 @@ class Kit:
     @cached_property
     def outputs(self) -> list[KitTensor]:
         return [KitTensor(t) for t in self.m.interface.outputs]
+
+    @cached_property
+    def encoder_inputs(self) -> list[KitTensor]:
+        return [KitTensor(t) for t in self.m.interface.encoder_inputs]
 
     @property
     def output_types(self) -> list[str]:

@@ -21,12 +21,17 @@ import numpy as np
 import onnx
 
 from kaoken.errors import UnsupportedModelError
-from kaoken.frontend.mapped_file import ENCODER, FIRST_STEP, MERGED, OTHER_STEPS, MappedModel, load_model
+from kaoken.frontend.mapped_file import ENCODER, FIRST_STEP, MERGED, OTHER_STEPS, MappedModel, is_encoder_decoder, load_model
 
 _SWITCH = "use_cache_branch"
 _STATES = "encoder_hidden_states"
 _MASK = "encoder_attention_mask"
 _BLOCK = 1 << 20
+
+
+def read_model(path: Path) -> MappedModel:
+    """Map what `path` means: an ONNX file, the one in a folder, or an encoder-decoder's graphs joined. See `load_model` for errors."""
+    return load_encoder_decoder(path) if is_encoder_decoder(path) else load_model(path)
 
 
 @dataclass
@@ -294,4 +299,4 @@ def _read_names(node: onnx.NodeProto) -> Iterable[str]:
             yield from (o.name for o in attribute.g.output)
 
 
-__all__ = ["load_encoder_decoder", "write_joined"]
+__all__ = ["load_encoder_decoder", "read_model", "write_joined"]

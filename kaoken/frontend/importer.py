@@ -25,9 +25,9 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
 from kaoken.frontend.bodies import unbounded_symbols
 from kaoken.frontend.control_flow import CONTROL
 from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
-from kaoken.frontend.encoder_decoder import load_encoder_decoder
+from kaoken.frontend.encoder_decoder import read_model
 from kaoken.frontend.functions import function_body, inlined
-from kaoken.frontend.mapped_file import MappedModel, find_model_file, is_encoder_decoder, load_model, tensor_array, tensor_dtype
+from kaoken.frontend.mapped_file import MappedModel, find_model_file, tensor_array, tensor_dtype
 from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, reader_for
 from kaoken.ir.builder import Builder, check_shape
 from kaoken.ir.dims import Dim, dim
@@ -59,7 +59,7 @@ def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: s
     `overrides` are bounds for dimensions (see `dimensions.parse_overrides`). Raises UsageError for missing files and unknown or
     unbounded dimensions, UnsupportedModelError, which lists every offending node, for what cannot be compiled.
     """
-    model = load_encoder_decoder(path) if is_encoder_decoder(path) else load_model(path)
+    model = read_model(path)
     config = read_config(path)
     table = DimensionTable(overrides=dict(overrides or {}), context=context_length(config))
     if model.proto.functions:
