@@ -30,7 +30,7 @@ _BLOCK = 1 << 20
 
 
 def read_model(path: Path) -> MappedModel:
-    """Map what `path` means: an ONNX file, the one in a folder, or an encoder-decoder's graphs joined. See `load_model` for errors."""
+    """Map a file, the one in a folder, or an encoder-decoder's graphs, joined; errors are those of `load_model`."""
     return load_encoder_decoder(path) if is_encoder_decoder(path) else load_model(path)
 
 
