@@ -49,6 +49,25 @@ class CompiledEncoderDecoder:
         return step
 
 
+class _BoundGraph:
+    """One graph in onnxruntime, called with OrtValues."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self._session = open_session(path, threads)
+        self._inputs = [node.name for node in self._session.get_inputs()]
+        self._outputs = [node.name for node in self._session.get_outputs()]
+
+    def __call__(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """All outputs, in memory that onnxruntime takes from its own pool."""
+        binding = self._session.io_binding()
+        for name in self._inputs:
+            binding.bind_ortvalue_input(name, values[name])
+        for name in self._outputs:
+            binding.bind_output(name, "cpu")
+        self._session.run_with_iobinding(binding)
+        return dict(zip(self._outputs, binding.get_outputs(), strict=True))
+
+
 class OnnxRuntimeEncoderDecoder:
     """The three graphs in onnxruntime. Every tensor between them is an OrtValue that it made: nothing is copied outside."""
 
@@ -57,7 +76,7 @@ class OnnxRuntimeEncoderDecoder:
     def __init__(self, folder: Path, threads: int) -> None:
         self._value = load_onnxruntime().OrtValue
         files = (ENCODER, FIRST_STEP, OTHER_STEPS)
-        self._encoder, self._first, self._others = (open_session(folder / file, threads) for file in files)
+        self._encoder, self._first, self._others = (_BoundGraph(folder / file, threads) for file in files)
 
     def prepare(self, workload: Workload) -> Step:
         ids = workload.feed
@@ -66,27 +85,16 @@ class OnnxRuntimeEncoderDecoder:
         tokens = [self._value.ortvalue_from_numpy(np.array([[token]], np.int64)) for token in ids]
 
         def step() -> np.ndarray:
-            values = {"encoder_hidden_states": self._run(self._encoder, inputs)["last_hidden_state"]}
+            values = {"encoder_hidden_states": self._encoder(inputs)["last_hidden_state"]}
             values |= {f"encoder_{name}": value for name, value in inputs.items()}
             for position, token in enumerate(tokens):
-                results = self._run(self._others if position else self._first, {**values, "input_ids": token})
+                results = (self._others if position else self._first)({**values, "input_ids": token})
                 presents = {name: value for name, value in results.items() if name.startswith("present")}
                 values |= {name.replace("present", "past_key_values", 1): value for name, value in presents.items()}
             logits: np.ndarray = results["logits"].numpy()
             return logits[0, -1]
 
         return step
-
-    def _run(self, session: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-        """All outputs as OrtValues."""
-        binding = session.io_binding()
-        for node in session.get_inputs():
-            binding.bind_ortvalue_input(node.name, values[node.name])
-        names = [node.name for node in session.get_outputs()]
-        for name in names:
-            binding.bind_output(name, "cpu")
-        session.run_with_iobinding(binding)
-        return dict(zip(names, binding.get_outputs(), strict=True))
 
 
 def contestants(compiled: Path, exported: Path, threads: int) -> list[Contestant]:
