@@ -186,6 +186,11 @@ class Session:
         if handle is not None:
             self._library.destroy(handle)
 
+    @property
+    def bounds(self) -> dict[str, tuple[int, int]]:
+        """Least and largest size of each dimension that calls may choose."""
+        return dict(self._bounds)
+
     def get_inputs(self) -> list[Node]:
         return list(self._inputs)
 

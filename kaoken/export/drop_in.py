@@ -90,11 +90,7 @@ class KaokenModelForCausalLM(GenerationMixin):
         from kaoken.session import Session
 
         place = Path(folder) if config is None or isinstance(config, PretrainedConfig) else Path(config)
-        if not isinstance(config, PretrainedConfig):
-            if not (place / "config.json").is_file():
-                raise UsageError(f"{place} holds no config.json; pass config= the folder that was exported")
-            fields = json.loads((place / "config.json").read_text())
-            config = AutoConfig.for_model(**fields)
+        config = load_config(folder, config)
         has_own = (place / "generation_config.json").is_file()
         generation = GenerationConfig.from_pretrained(place, local_files_only=True) if has_own else None
         return cls(Session(folder, threads=threads), config, generation)
@@ -183,6 +179,16 @@ class KaokenModelForCausalLM(GenerationMixin):
     def _reorder_cache(past_key_values: Cache, beam_idx: torch.Tensor) -> Cache:
         """Rows in the order of the beams that go on."""
         return tuple((key.index_select(0, beam_idx), value.index_select(0, beam_idx)) for key, value in past_key_values)
+
+
+def load_config(folder: str | Path, config: str | Path | PretrainedConfig | None) -> PretrainedConfig:
+    """A model's configuration: as given, or of the folder given, or of the compiled folder. Raises UsageError for none."""
+    if isinstance(config, PretrainedConfig):
+        return config
+    place = Path(folder if config is None else config)
+    if not (place / "config.json").is_file():
+        raise UsageError(f"{place} holds no config.json; pass config= the folder that was exported")
+    return AutoConfig.for_model(**json.loads((place / "config.json").read_text()))
 
 
 def positions(attention_mask: torch.Tensor) -> torch.Tensor:
