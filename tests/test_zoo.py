@@ -242,7 +242,7 @@ def test_a_choice_that_leaves_nothing_is_refused(options: ZooOptions, message: s
 def test_a_row_that_fails_stops_no_other(manifest: Path, tmp_path: Path) -> None:
     seen: list[str] = []
     options = ZooOptions(manifest=manifest, prefill=[4], rounds=1, seconds=0.01, jobs=2, keep=tmp_path / "kept")
-    run = run_zoo(options, each=lambda row: seen.append(row.name))
+    run = run_zoo(options, each=lambda run: seen.append(run.rows[-1].name))
     rows = {row.name: row for row in run.rows}
     assert seen == ["damaged", "good", "free"] == list(rows)
     assert rows["damaged"].failed == "compile" and rows["damaged"].c_lines is None

@@ -33,6 +33,8 @@ def zoo_command(
     prefill: Annotated[str, typer.Option(metavar="N,N,...", help="Lengths to time.")] = "16,128",
     decode: Annotated[str, typer.Option(metavar="N,N,...", help="Contexts of one-token steps to time; none: -")] = "128",
     sizes: Annotated[str | None, typer.Option(metavar="N,N,...", help="Lengths to verify; by default some up to 63.")] = None,
+    steps: Annotated[int, typer.Option(min=0, help="Teacher-forced steps through a cache to verify.")] = 32,
+    new_tokens: Annotated[int, typer.Option("-n", "--new-tokens", min=1, help="Greedy tokens a prompt to compare.")] = 64,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds to time.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.01, help="Time for a contestant in a round.")] = 0.3,
     hub: Annotated[bool, typer.Option("--hub", help="Trained weights from the hub where a row names them.")] = False,
@@ -59,7 +61,7 @@ def zoo_command(
     from kaoken.cli.bench import _numbers
     from kaoken.errors import VerificationError
     from kaoken.zoo.compare import Rule, regressions
-    from kaoken.zoo.result import load_run
+    from kaoken.zoo.result import ZooRun, load_run
     from kaoken.zoo.run import ZooOptions, run_zoo
     from kaoken.zoo.table import markdown as as_markdown
     from kaoken.zoo.table import rich_table
@@ -76,6 +78,8 @@ def zoo_command(
         hub=hub,
         seed=seed,
         sizes=None if sizes is None else _numbers("sizes", sizes),
+        steps=steps,
+        new_tokens=new_tokens,
         speed=speed,
         threads=_numbers("threads", threads),
         prefill=_numbers("prefill", prefill),
@@ -85,14 +89,18 @@ def zoo_command(
         timeout=timeout,
         jobs=jobs,
     )
+
+    def write(run: ZooRun) -> None:
+        """After every row, so that a run that is interrupted leaves what it has."""
+        if save is not None:
+            run.save(save)
+        if markdown is not None:
+            markdown.parent.mkdir(parents=True, exist_ok=True)
+            markdown.write_text(as_markdown(run), encoding="utf-8")
+
     with Progress(quiet) as progress:
-        run = run_zoo(options, progress)
+        run = run_zoo(options, progress, write)
     found = regressions(run, before, Rule(growth, speed_loss))
-    if save is not None:
-        run.save(save)
-    if markdown is not None:
-        markdown.parent.mkdir(parents=True, exist_ok=True)
-        markdown.write_text(as_markdown(run), encoding="utf-8")
     if json:
         print_json({**run.as_json(), "regressions": found})
     else:

@@ -93,8 +93,8 @@ def select(rows: dict[str, ZooModel], options: ZooOptions) -> list[ZooModel]:
     return wanted
 
 
-def run_zoo(options: ZooOptions, progress: Progress | None = None, each: Callable[[RowResult], None] | None = None) -> ZooRun:
-    """Do all rows; `each` is called with every row as it ends. A row that fails says so in its result and stops no other.
+def run_zoo(options: ZooOptions, progress: Progress | None = None, each: Callable[[ZooRun], None] | None = None) -> ZooRun:
+    """Do all rows; `each` is called with the run so far as every row ends. A row that fails says so and stops no other.
 
     Raises UsageError for a wrong manifest or selection.
     """
@@ -109,7 +109,7 @@ def run_zoo(options: ZooOptions, progress: Progress | None = None, each: Callabl
             for result in pool.map(runner.row, rows):
                 run.rows.append(result)
                 if each is not None:
-                    each(result)
+                    each(run)
     return run
 
 

@@ -18,12 +18,14 @@ import io
 import itertools
 import json
 import math
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import T5Config, T5ForConditionalGeneration
 
 from models.story.grammar import stories
@@ -34,6 +36,9 @@ VOCABULARY = 960
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
 LONGEST = 256
 SEED = 2025
+FIRST_BIAS = 6.0
+BIAS_RATE = 10.0
+COPYING = 0.4  # every third batch of this share of the steps is random ids to be copied
 IGNORED = -100  # the label that cross-entropy leaves out
 
 Pair = tuple[list[int], list[int]]
@@ -84,6 +89,14 @@ def encoded(tokenizer: Tokenizer, seed: int) -> Iterator[Pair]:
         yield tokenizer.encode(source).ids, tokenizer.encode(target).ids
 
 
+def copies(seed: int) -> Iterator[Pair]:
+    """Endless random ids to be copied. Nothing but looking them up in the source helps there, so the decoder learns to align."""
+    rng = random.Random(seed)
+    while True:
+        ids = [*(rng.randrange(3, VOCABULARY) for _ in range(rng.randint(4, 48))), 1]
+        yield ids, ids
+
+
 def batches(source: Iterator[Pair], size: int) -> Iterator[dict[str, torch.Tensor]]:
     """Batches of pairs of like lengths: eight batches are drawn at once and sorted."""
     while True:
@@ -102,13 +115,18 @@ def collate(rows: list[Pair]) -> dict[str, torch.Tensor]:
 
 
 def optimizers_of(model: T5ForConditionalGeneration) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the layers, AdamW for embeddings, biases and norms; rates relative to the schedule."""
+    """Muon for the matrices inside the layers, AdamW for embeddings, biases and norms; rates relative to the schedule.
+
+    Position biases have to grow to several units before a head looks at one neighbour alone: they learn BIAS_RATE times faster.
+    """
     named = dict(model.named_parameters())
-    inner = [p for name, p in named.items() if p.dim() == 2 and "shared" not in name and "relative" not in name]
-    outer = [p for p in named.values() if all(p is not q for q in inner)]
+    biases = [p for name, p in named.items() if "relative" in name]
+    outer = [p for name, p in named.items() if "relative" not in name and (p.dim() < 2 or "shared" in name)]
+    inner = [p for p in named.values() if all(p is not q for q in [*biases, *outer])]
+    groups = [{"params": outer, "lr": 1.0}, {"params": biases, "lr": BIAS_RATE}]
     return [
         torch.optim.Muon(inner, lr=1.0, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(outer, lr=1.0, weight_decay=0.0, betas=(0.9, 0.98)),
+        torch.optim.AdamW(groups, weight_decay=0.0, betas=(0.9, 0.98)),
     ]
 
 
@@ -128,18 +146,32 @@ def configuration() -> T5Config:
     )  # fmt: skip
 
 
+@torch.no_grad()
+def look_at_neighbours(model: T5ForConditionalGeneration) -> None:
+    """Start some heads with a bias towards one near position. Cross-attention has no positions: it can follow the source in
+    order only where the encoder's states tell their neighbours, and finding that out from nothing takes long."""
+    bias = "block.0.layer.0.SelfAttention.relative_attention_bias"
+    encoder, decoder = (stack.get_submodule(bias).weight for stack in (model.encoder, model.decoder))
+    half = encoder.shape[0] // 2  # its second half is for positions that follow
+    for head, bucket in enumerate((1, half + 1, 2)):
+        encoder[bucket, head] = FIRST_BIAS
+    for head, bucket in enumerate((1, 2)):
+        decoder[bucket, head] = FIRST_BIAS
+
+
 def train(
     tokenizer: Tokenizer, steps: int, size: int, seed: int, peak: float
 ) -> tuple[T5ForConditionalGeneration, dict[str, object]]:
     """Run the recipe; returns the model (float16-rounded weights, as float32) and the record."""
     torch.manual_seed(seed)
     model = T5ForConditionalGeneration(configuration()).train()
+    look_at_neighbours(model)
     optimizers = optimizers_of(model)
-    source, curve, tokens, started = batches(encoded(tokenizer, seed + 1), size), [], 0, time.monotonic()
+    schedulers = [LambdaLR(optimizer, lambda step: learning_rate(step, steps, peak)) for optimizer in optimizers]
+    source, copied = batches(encoded(tokenizer, seed + 1), size), batches(copies(seed), size)
+    curve, tokens, started = [], 0, time.monotonic()
     for step in range(steps):
-        for optimizer in optimizers:
-            optimizer.param_groups[0]["lr"] = learning_rate(step, steps, peak)
-        batch = next(source)
+        batch = next(copied if step % 3 == 0 and step < COPYING * steps else source)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = model(**batch).loss
         loss.backward()
@@ -147,8 +179,10 @@ def train(
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        for scheduler in schedulers:
+            scheduler.step()
         tokens += int(batch["attention_mask"].sum()) + int((batch["labels"] != IGNORED).sum())
-        if step % 50 == 0 or step == steps - 1:
+        if step % 48 == 1 or step == steps - 1:
             curve.append([step, round(loss.item(), 4)])
             print(f"step {step:5d}  loss {loss.item():.4f}  {time.monotonic() - started:.0f} s", flush=True)
     seconds = time.monotonic() - started
@@ -200,7 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, default=Path(__file__).parent)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=16, help="pairs a step")
     parser.add_argument("--peak", type=float, default=3e-3, help="largest learning rate")
     parser.add_argument("--seed", type=int, default=SEED)
