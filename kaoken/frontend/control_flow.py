@@ -157,8 +157,10 @@ class Looping:
             index, formals, body, going = self._read()
             seen = [dict(axes) for axes in self.upper]
             first = 1 if going is not None else 0
-            for formal, axes, (_, value) in zip(formals, self.upper, body.outputs[first:], strict=False):
-                self._compare(formal, axes, value, self.initial[formals.index(formal)])
+            results = [value for _, value in body.outputs[first:]]
+            for formal, axes, value, initial in zip(formals, self.upper, results, self.initial, strict=False):
+                self._compare(formal, axes, value, initial)
+            self._bound_together(formals, results, seen)
             if seen == self.upper:
                 return self._node(index, formals, body, going)
             trial.undo()
@@ -203,12 +205,29 @@ class Looping:
     def _bound(self, initial: Dim, extent: Dim, after: Dim) -> Dim | None:
         """What bounds an extent that is `after` behind a trip that began with `extent`, itself not bounded so far."""
         most = upper_of([initial, after])
-        growth, first, trips = largest(raised(after) - extent), largest(initial), self._most_trips()
-        if most is not None or growth is None or first is None:
+        growth, trips = largest(raised(after) - extent), self._most_trips()
+        if most is not None or growth is None:
             return most
         if maximum(dim(0), growth) == 0:
-            return first
-        return None if trips is None else first + maximum(dim(0), growth) * trips
+            return initial
+        return None if trips is None else initial + maximum(dim(0), growth) * trips
+
+    def _bound_together(self, formals: list[Value], results: Results, seen: list[dict[int, Dim | None]]) -> None:
+        """Bound what nothing bounds alone, such as tensors that change places: after a trip each is no larger than the largest of
+        them was before, and so much."""
+        free = [(j, n) for j, axes in enumerate(self.upper) for n, upper in axes.items() if upper is None and n in seen[j]]
+        trips, growth, most = self._most_trips(), dim(0), dim(0)
+        if trips is None:
+            return
+        for j, n in free:
+            after = raised(results[j].shape[n])
+            grown = [largest(after - formals[k].shape[m]) for k, m in free]
+            least = next((g for g in grown if g is not None), None)
+            if least is None:
+                return
+            growth, most = maximum(growth, least), maximum(most, self.initial[j].shape[n])
+        for j, n in free:
+            self.upper[j][n] = most + growth * trips
 
     def _node(self, index: Symbol, formals: list[Value], body: Graph, going: Value | None) -> list[Value]:
         table = self.importer.table
