@@ -414,19 +414,29 @@ CASES = [*IF, *LOOP, *SCAN, *MIXED]
 
 def merged(cases: list[Control]) -> tuple[onnx.ModelProto, dict[str, str]]:
     """The cases side by side in one model, names of a case behind its name, and the bounds of its symbols."""
-    graph = onnx.GraphProto(name="cases")
+    parts = []
     dims: dict[str, str] = {}
     for case in cases:
         part = case.model().graph
-        _prefix(part, f"{case.name}_")
         for n, node in enumerate(part.node):
-            node.name = f"{case.name}_{node.op_type}_{n}"
+            node.name = f"{node.op_type}_{n}"
+        for value in part.input:
+            _rename_symbols(value, case)
+        parts.append((f"{case.name}_", part))
+        dims |= {f"{case.name}_{name}": bounds for name, bounds in case.dims.items()}
+    return side_by_side(parts), dims
+
+
+def side_by_side(parts: list[tuple[str, onnx.GraphProto]]) -> onnx.ModelProto:
+    """Graphs in one model, a prefix before all names of each."""
+    graph = onnx.GraphProto(name="cases")
+    for prefix, part in parts:
+        _prefix(part, prefix)
+        for node in part.node:
+            node.name = prefix + node.name
         for kind in ("node", "input", "output", "initializer"):
             getattr(graph, kind).extend(getattr(part, kind))
-        for value in graph.input:
-            _rename_symbols(value, case)
-        dims |= {f"{case.name}_{name}": bounds for name, bounds in case.dims.items()}
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10), dims
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
 
 
 def _prefix(graph: onnx.GraphProto, prefix: str) -> None:

@@ -30,9 +30,8 @@ class Nest:
     """One random graph. Arithmetic keeps values small, and is exact or rounded once, so that results compare."""
 
     def __init__(self, seed: int):
-        self.random = random.Random(seed)
-        self.count = 0
         self.seed = seed
+        self.random, self.count = random.Random(seed), 0
 
     def name(self, kind: str) -> str:
         self.count += 1
@@ -40,6 +39,7 @@ class Nest:
 
     def model(self) -> onnx.ModelProto:
         """float[3] a, b; int64 n; bool c in; a value of each type out, and what the last control-flow node collected."""
+        self.random, self.count = random.Random(self.seed), 0
         scope = Scope([], {"row": ["a", "b"], "whole": ["n"], "flag": ["c"], "list": []})
         self.node(scope, "Concat", ["a", "b"], "list", axis=0)
         for _ in range(3):

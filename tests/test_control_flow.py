@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from c_build import compiler
 from compiled import GRAPHS, compiled
-from control_cases import CASES, Control, merged
-from op_batches import build, compile_proto, sanitized_runs
+from control_cases import CASES, Control, X, merged, side_by_side
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+from onnx.backend.test.loader import load_model_tests
+from op_batches import build, compile_proto, run_compiler, sanitized_runs
+from random_nests import Nest
 
+from kaoken.errors import UnsupportedModelError, UsageError
 from kaoken.frontend import import_model
 from kaoken.ir.graph import graph_text
 from kaoken.ir.interpret import run_graph
 from kaoken.ir.verify import verify
-from kaoken.session import Session
+from kaoken.passes.pipeline import run_passes
+from kaoken.session import Session, SessionError
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -121,6 +132,181 @@ def test_a_merged_decoder_takes_its_branch_when_it_runs(past: int, count: int, c
     for node, ours, expected in zip(session.get_outputs(), session.run(None, feed), theirs, strict=True):
         assert ours.shape == expected.shape, node.name
         np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5, err_msg=node.name)
+
+
+@settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**32 - 1))
+def test_random_nests_mean_what_onnxruntime_does(seed: int, tmp_path: Path) -> None:
+    """As they are read, and after all passes."""
+    nest = Nest(seed)
+    onnx.save(nest.model(), tmp_path / "nest.onnx")
+    try:
+        graphs = [import_model(tmp_path / "nest.onnx"), run_passes(import_model(tmp_path / "nest.onnx"))]
+    except UsageError:
+        assume(False)  # lists that grow through several loops need bounds of the user's
+    session = onnxruntime.InferenceSession(nest.model().SerializeToString())
+    for call in range(3):
+        theirs = session.run(None, nest.feeds(call))
+        for graph in graphs:
+            for (name, ours), expected in zip(run_graph(graph, nest.feeds(call)).items(), theirs, strict=True):
+                assert_same(ours, expected, name)
+
+
+SEEDS = range(8)
+
+
+@cache
+def nests() -> Path:
+    """Random nests as one library."""
+    made = compile_proto(side_by_side([(f"s{seed}_", Nest(seed).model().graph) for seed in SEEDS]), {})
+    build(made)
+    return made
+
+
+@cache
+def nest_results(call: int, threads: int) -> Arrays:
+    session = Session(nests(), threads=threads)
+    feeds = {f"s{seed}_{name}": value for seed in SEEDS for name, value in Nest(seed).feeds(call).items()}
+    return dict(zip([node.name for node in session.get_outputs()], session.run(None, feeds), strict=True))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_nests_as_c_give_what_onnxruntime_does(seed: int) -> None:
+    session = onnxruntime.InferenceSession(Nest(seed).model().SerializeToString())
+    for call in range(6):
+        for node, theirs in zip(session.get_outputs(), session.run(None, Nest(seed).feeds(call)), strict=True):
+            name = f"s{seed}_{node.name}"
+            assert_same(nest_results(call, 2)[name], theirs, name)
+            assert nest_results(call, 1)[name].tobytes() == nest_results(call, 2)[name].tobytes()
+
+
+def test_sanitizers_find_nothing_in_random_nests(tmp_path: Path) -> None:
+    feeds = [{f"s{s}_{name}": value for s in SEEDS for name, value in Nest(s).feeds(call).items()} for call in range(4)]
+    for call, checked in enumerate(sanitized_runs([(nests(), feed) for feed in feeds], tmp_path)):
+        assert all(checked[name].tobytes() == array.tobytes() for name, array in nest_results(call, 2).items())
+
+
+@pytest.mark.parametrize(
+    ("name", "feed"), [("counted", {"m": 8, "x": X}), ("growing", {"m": 7, "x": np.ones((1, 2), np.float32)})]
+)
+def test_a_size_beyond_its_bound_is_a_status(name: str, feed: dict[str, Any]) -> None:
+    """And the next call works: what stops a call leaves nothing behind."""
+    session = Session(folder(), threads=3)
+    wrong = inputs(0) | {f"{name}_{key}": np.asarray(value) for key, value in feed.items()}
+    for _ in range(2):
+        with pytest.raises(SessionError, match="too small"):
+            session.run(None, wrong)
+    for node, ours in zip(session.get_outputs(), session.run(None, inputs(0)), strict=True):
+        assert ours.tobytes() == results(0, 3)[node.name].tobytes(), node.name
+
+
+NODE_CASES = [
+    case
+    for case in load_model_tests(kind="node")
+    if re.fullmatch(r"test_(if|loop\d+|scan\w*)", case.name) and not case.name.endswith("_expanded")
+]
+
+
+@pytest.mark.parametrize("case", NODE_CASES, ids=lambda case: case.name)
+def test_the_standards_own_cases(case: Any) -> None:
+    made = compile_proto(case.model, {"Loop_0_trips": "0..5"} if case.name == "test_loop11" else {})
+    build(made)
+    session = Session(made)
+    for values, expected in case.data_sets:
+        feed = {node.name: np.asarray(value) for node, value in zip(session.get_inputs(), values, strict=True)}
+        for node, ours, theirs in zip(session.get_outputs(), session.run(None, feed), expected, strict=True):
+            assert_same(ours, np.asarray(theirs), node.name)
+
+
+REFUSED = {
+    "a_sequence": (
+        "(bool c) => (s) { s = If (c) <then_branch = t () => (seq(float[2]) a) { a = SequenceEmpty () },"
+        " else_branch = e () => (seq(float[2]) b) { b = SequenceEmpty () }> }",
+        "a is a sequence",
+    ),
+    "ranks": (
+        "(bool c, float[2] x) => (y) { y = If (c) <then_branch = t () => (a) { a = Identity (x) },"
+        " else_branch = e () => (b) { n = Constant <value_ints = [0]> () b = Unsqueeze (x, n) }> }",
+        "y has 1 axes in one branch and 2",
+    ),
+    "endless": (
+        "(float[2] x) => (y) { y = Loop (, , x) <body = b (int64 i, bool g, float[2] v) => (bool o, float[2] w)"
+        " { o = Identity (g) w = Add (v, v) }> }",
+        "it would not end",
+    ),
+    "types": (
+        "(int64 m, float[2] x) => (y) { y = Loop (m, , x) <body = b (int64 i, bool g, float[2] v) => (bool o, w)"
+        " { o = Identity (g) w = Cast <to = 7> (v) }> }",
+        "begins as float32 of rank 1 and goes on as int64 of rank 1",
+    ),
+    "inside": (
+        "(bool c, float[2] x) => (y) { y = If (c) <then_branch = t () => (a) { a = Det (x) },"
+        " else_branch = e () => (b) { b = StringNormalizer (x) }> }",
+        "operator Det is not supported",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_supported_is_named(name: str, tmp_path: Path) -> None:
+    text, message = REFUSED[name]
+    onnx.save(Control(name, text, ()).model(), tmp_path / "model.onnx")
+    with pytest.raises(UnsupportedModelError, match=re.escape(message)):
+        import_model(tmp_path / "model.onnx")
+
+
+def test_a_size_without_a_bound_is_asked_for(tmp_path: Path) -> None:
+    case = next(c for c in CASES if c.name == "doubling")
+    onnx.save(case.model(), tmp_path / "model.onnx")
+    with pytest.raises(UsageError, match="no bounds are known for the dimension x_0; give them: --dim x_0"):
+        import_model(tmp_path / "model.onnx")
+
+
+def test_branches_share_memory_and_bodies_count_in_their_nodes_life() -> None:
+    memory = json.loads(
+        (compiled("tiny-t5/decoder_model_merged.onnx", name="merged", dims=MERGED_BOUNDS) / "report.json").read_text()
+    )
+    assert memory["memory"]["arena_bytes"] <= 1.1 * max(memory["memory"]["live_bytes"])
+
+
+def test_found_sizes_come_back_in_c_and_cpp(tmp_path: Path) -> None:
+    """The folder's own example, and the C++ wrapper."""
+    case = next(c for c in CASES if c.name == "growing")
+    made = compile_proto(case.model(), case.dims)
+    sources = [str(p) for p in (*made.glob("*.c"), *(made / "kaoken").glob("*.c"))]
+    libraries = ["-lm", "-lpthread"]
+    flags = ["-O1", "-DKK_BASELINE_ONLY", "-Wall", "-Wextra", "-pedantic", "-Werror"]
+    run_compiler([compiler(), *flags, str(made / "example" / "main.c"), *sources, "-o", str(tmp_path / "main"), *libraries])
+    done = subprocess.run([tmp_path / "main", made / "cases.weights"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0].startswith("y:")
+    (tmp_path / "driver.cpp").write_text(DRIVER)
+    objects = []
+    for source in sources:
+        objects.append(str(tmp_path / f"{Path(source).stem}.o"))
+        run_compiler([compiler(), *flags, "-c", source, "-o", objects[-1]])
+    cpp = ["g++", *flags, "-std=c++17", f"-I{made}", str(tmp_path / "driver.cpp"), *objects]
+    run_compiler([*cpp, "-o", str(tmp_path / "driver"), *libraries])
+    done = subprocess.run([tmp_path / "driver", made / "cases.weights"], capture_output=True, text=True, check=True)
+    assert done.stdout == "5 rows of 2: 10\n1 rows of 2: 2\n"
+
+
+DRIVER = """
+#include "cases.hpp"
+#include <cstdio>
+
+int main(int, char **arguments)
+{
+    kaoken::cases::Model model(arguments[1]);
+    for (std::int64_t trips : {4, 0}) {
+        kaoken::cases::Inputs in;
+        in.n = 1;
+        in.input_m = {trips};
+        in.input_x = {1.0f, 2.0f};
+        const kaoken::cases::Outputs out = model.run(in);
+        std::printf("%ld rows of 2: %lu\\n", static_cast<long>(out.x_0), static_cast<unsigned long>(out.output_y.size()));
+    }
+}
+"""
 
 
 def test_the_text_form_shows_bodies(tmp_path: Path) -> None:

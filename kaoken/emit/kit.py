@@ -91,7 +91,7 @@ class KitTensor:
         self.name, self.c_name, self.c_type = tensor.name, tensor.c_name, tensor.c_type
         self.shape_text, self.is_state, self.value = tensor.shape_text, tensor.is_state, value
         self.is_mask = tensor.is_mask
-        self.size = product(tensor.shape)
+        self.size, self.found = tensor.most, product(tensor.shape)
 
     @property
     def cpp_type(self) -> str:
@@ -105,6 +105,16 @@ class KitTensor:
         """Number of elements, as C and C++ over dimensions that are written `prefix` and their name."""
         names = {s.name: prefix + c_name(s.name) for s in self.size.symbols()}
         return self_contained_c(self.size, names)
+
+    @property
+    def is_found(self) -> bool:
+        """Whether the call finds how many elements there are."""
+        return self.size != self.found
+
+    def found_count(self, given: str, found: str) -> str:
+        """The number of elements after a call: `given` stands before dimensions of the caller's, `found` before those found."""
+        names = {s.name: (found if s.is_found else given) + c_name(s.name) for s in self.found.symbols()}
+        return self_contained_c(self.found, names)
 
 
 def self_contained_c(size: Dim, names: dict[str, str]) -> str:

@@ -230,6 +230,8 @@ class Looping:
             self.upper[j][n] = most + growth * trips
 
     def _node(self, index: Symbol, formals: list[Value], body: Graph, going: Value | None) -> list[Value]:
+        if self.limit is None and self.limit_value is None and going is None:
+            raise Unsupported("it has no trip limit, and its condition never changes: it would not end")
         table = self.importer.table
         captured = close([body])
         count = len(formals)

@@ -188,6 +188,10 @@ int main(int argc, char **argv)
 % for v in k.outputs:
     ${v.c_type} *const ${v.c_name} = tensor(${v.count}, sizeof *${v.c_name});
 % endfor
+% for f in m.interface.found:
+    int64_t ${f.name} = 0;
+    a->${f.name} = &${f.name};
+% endfor
     status = ${" && ".join(v.c_name for v in k.inputs + k.outputs)} ? ${m.upper}_OK : ${m.upper}_ERROR_MEMORY;
     if (status == ${m.upper}_OK) {
 % for v in k.inputs:
@@ -209,7 +213,7 @@ int main(int argc, char **argv)
         const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC / RUNS;
 % for v in k.outputs:
 % if not v.is_state:
-        print_${v.c_type}("${v.name.replace(chr(92), "").replace('"', "")}", ${v.c_name}, ${v.count});
+        print_${v.c_type}("${v.name.replace(chr(92), "").replace('"', "")}", ${v.c_name}, ${v.found_count("a->", "")});
 % endif
 % endfor
         fprintf(stderr, "%.3f ms of processor time a run (%s)\n", seconds * 1e3, ${m.name}_level(model));

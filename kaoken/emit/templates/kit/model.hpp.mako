@@ -60,6 +60,9 @@ struct Outputs {
 % for v in k.outputs:
     std::vector<${v.cpp_type}> ${v.c_name}; // ${v.shape_text}
 % endfor
+% for f in m.interface.found:
+    std::int64_t ${f.name} = 0; // found by the call, at most ${str(f.upper)}
+% endfor
 };
 % if m.interface.feed:
 
@@ -127,7 +130,15 @@ public:
         out.${v.c_name}.resize(static_cast<std::size_t>(${v.count_in("in.")}));
         arguments.${v.c_name} = out.${v.c_name}.data();
 % endfor
+% for f in m.interface.found:
+        arguments.${f.name} = &out.${f.name};
+% endfor
         run(arguments);
+% for v in k.outputs:
+% if v.is_found:
+        out.${v.c_name}.resize(static_cast<std::size_t>(${v.found_count("in.", "out.")}));
+% endif
+% endfor
         return out;
     }
 % if m.interface.encode:
