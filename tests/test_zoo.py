@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,6 +112,24 @@ def test_a_child_that_fails_says_why(code: str, message: str) -> None:
 def test_a_child_that_takes_too_long_is_ended() -> None:
     finished = run_child(["-c", "import time; time.sleep(60)"], timeout=0.3)
     assert finished.code == -9 and finished.cost.seconds < 20
+
+
+def test_children_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    inner = f"import os, pathlib, time; pathlib.Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    code = f"from kaoken.zoo.child import run_child; run_child(['-c', {inner!r}])"
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    wait_for(lambda: note.is_file() and note.read_text() != "")
+    parent.terminate()
+    parent.wait()
+    wait_for(lambda: not Path(f"/proc/{note.read_text()}").exists())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 # The rule

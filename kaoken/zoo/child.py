@@ -51,9 +51,13 @@ class Finished:
 
 
 # The system counts what a process was before it became another program as its own, so a child of a large process seems large.
-# A small one in between starts the child and writes "code peak" to a descriptor.
+# A small one in between starts the child and writes "code peak" to a descriptor. It ends the child's session when its own parent
+# is gone, however that ended.
 _STARTER = """
-import os, sys
+import os, signal, sys
+parent = os.getppid()
+signal.signal(signal.SIGALRM, lambda *_: os.getppid() == parent or os.killpg(0, signal.SIGKILL))
+signal.setitimer(signal.ITIMER_REAL, 1, 1)
 pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
 status, usage = os.wait4(pid, 0)[1:]
 os.write(int(sys.argv[1]), b"%d %d" % (os.waitstatus_to_exitcode(status), usage.ru_maxrss))

@@ -21,6 +21,7 @@ from kaoken.export.zoo import ZooModel, load_zoo
 from kaoken.zoo.child import run_child
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "optimum", "optimum-onnx", "onnx")
+_SOURCES = ("exporter.py", "optimum.py", "random_weights.py", "stand_in_tokenizer.py")  # what an export is made by
 _WATCHED = ("*.json", "*.safetensors", "*.bin", "*.txt", "*.model")
 KEY_FILE = "zoo-key.json"
 
@@ -51,7 +52,7 @@ class Job:
                 digest.update(f"{package} {importlib.metadata.version(package)}|".encode())
             except importlib.metadata.PackageNotFoundError:
                 digest.update(f"no {package}|".encode())
-        sources = sorted((Path(__file__).parent.parent / "export").glob("*.py"))
+        sources = [Path(__file__).parent.parent / "export" / name for name in _SOURCES]
         sources += [self.row.config] if self.row.config else []
         sources += sorted(p for pattern in _WATCHED for p in self.row.folder.glob(pattern)) if self.row.folder else []
         for path in sources:

@@ -102,6 +102,7 @@ def run_zoo(options: ZooOptions, progress: Progress | None = None, each: Callabl
     folder = _manifest_folder(options.manifest)
     rows = select(load_zoo(folder), options)
     run = ZooRun(datetime.date.today().isoformat(), kaoken.__version__, machine())
+    run.machine["rows at once"] = str(options.jobs)
     with _folder(options.cache) as cache, _folder(options.keep) as work:
         runner = _Runner(options, folder, cache.absolute(), work.absolute(), say)
         runner.export_tiny(rows)
@@ -271,6 +272,8 @@ def machine() -> dict[str, str]:
     except (OSError, StopIteration):
         pass
     found = {"cpu": name, "cores": str(os.cpu_count()), "system": f"{platform.system()} {platform.machine()}"}
+    if hasattr(os, "getloadavg"):
+        found["load when it began"] = f"{os.getloadavg()[0]:.1f}"  # what others do on the machine disturbs every time
     command = shlex.split(os.environ.get("CC") or "cc")
     try:
         version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()
