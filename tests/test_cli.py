@@ -446,9 +446,10 @@ def test_bench_reports_every_round_of_every_contestant(call: Any) -> None:
 
 
 def test_bench_of_an_encoder_runs_it_whole(call: Any) -> None:
-    words = ["--prefill", "8,16", "--threads", 1, "--rounds", 1, "--seconds", 0.01]
+    words = ["--prefill", "8,16", "--batches", "3x9,99x9", "--threads", 1, "--rounds", 1, "--seconds", 0.01]
     outcome = call("bench", GRAPHS / "tiny-bert", compiled("tiny-bert"), *words)
-    assert outcome.code == 0 and "sequence_length 16" in outcome.out, outcome.err
+    assert outcome.code == 0 and "sequence_length 16" in outcome.out and "size 3, sequence_length 9" in outcome.out, outcome.err
+    assert "batch_size 99" not in outcome.out and call("bench", GRAPHS / "tiny-bert", "--batches", "8*9").code == 2
 
 
 def test_cut_graph_gives_the_last_row_of_the_logits(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ SETTLE_SECONDS = 0.02  # onnxruntime's idle workers spin for a while after a run
 class BenchOptions:
     """prefill: prompt lengths (for other models: lengths). decode: contexts of one-token steps.
 
+    batches: (rows, length) of further workloads of models without a cache, where their bounds allow.
     seconds: time for a contestant in a round. as_is: also time the graph as it was exported.
     """
 
@@ -52,6 +53,7 @@ class BenchOptions:
     rounds: int = 5
     seconds: float = 0.5
     as_is: bool = True
+    batches: Sequence[tuple[int, int]] = ((8, 128),)
 
 
 @dataclass
@@ -178,13 +180,17 @@ class _Bench:
         return found
 
     def _whole_runs(self) -> list[Workload]:
-        """One row for each length, or for the model's fixed sizes."""
+        """One row for each length and each batch, or for the model's fixed sizes."""
         bounds = {s.name: (s.lower, s.upper) for s in self.graph.given_symbols()}
         lengths = [name for name in bounds if "batch" not in name]
-        sizes = [n for n in self.options.prefill if lengths and _fits(n, [bounds[name] for name in lengths])]
+        rows = [name for name in bounds if name not in lengths]
+        sizes = [(0, n) for n in self.options.prefill if lengths and _fits(n, [bounds[name] for name in lengths])]
+        if lengths and rows:
+            fitting = [(b, n) for b, n in self.options.batches if _fits(b, [bounds[name] for name in rows])]
+            sizes += [(b, n) for b, n in fitting if _fits(n, [bounds[name] for name in lengths])]
         found = []
-        for size in sizes or [1]:
-            chosen = {name: size if name in lengths else max(1, bounds[name][0]) for name in bounds}
+        for batch, size in sizes or [(0, 1)]:
+            chosen = {name: size if name in lengths else max(1, batch, bounds[name][0]) for name in bounds}
             dims = complete(self.graph, self.options.dims, chosen)
             name = ", ".join(f"{n} {v}" for n, v in chosen.items()) or "fixed sizes"
             found.append(Workload(name, dims, make_inputs(self.proto, dims)))

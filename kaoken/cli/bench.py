@@ -24,6 +24,7 @@ def bench_command(
     dim: Dims = [],  # noqa: B006
     prefill: Annotated[str, typer.Option(metavar="N,N,...", help="Prompt lengths (other models: lengths).")] = "16,128,512",
     decode: Annotated[str, typer.Option(metavar="N,N,...", help="Contexts of one-token steps; none: -")] = "128,512",
+    batches: Annotated[str, typer.Option(metavar="ROWSxN,...", help="Batches of models without a cache; none: -")] = "8x128",
     threads: Annotated[str, typer.Option("-t", "--threads", metavar="N,N,...", help="Thread counts.")] = "1,2",
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
     seconds: Annotated[float, typer.Option(min=0.01, help="Time for a contestant in a round.")] = 0.5,
@@ -39,7 +40,7 @@ def bench_command(
     Examples:
       kaoken bench gpt2-onnx/ gpt2-c/
       kaoken bench story-onnx/ --prefill 16,128 --decode 128 --threads 1 --rounds 3
-      kaoken bench bert-onnx/ --prefill 16,128 --json > bert.json
+      kaoken bench bert-onnx/ bert-c/ --prefill 16,128,512 --batches 8x128 --rounds 3
     """
     if not model.exists():
         raise UsageError(f"there is no file or folder {model}")
@@ -47,7 +48,7 @@ def bench_command(
     from kaoken.bench.run import BenchOptions, bench_model
 
     lengths, contexts, counts = (_numbers(n, t) for n, t in (("prefill", prefill), ("decode", decode), ("threads", threads)))
-    options = BenchOptions(dims_table(dim), lengths, contexts, counts, rounds, seconds)
+    options = BenchOptions(dims_table(dim), lengths, contexts, counts, rounds, seconds, batches=_batches(batches))
     with compiled_folder_errors(compiled or model), Progress(quiet) as progress:
         found = bench_model(model, compiled, options, progress)
     if json:
@@ -64,6 +65,14 @@ def _numbers(name: str, text: str) -> list[int]:
     if any(n < 1 for n in numbers):
         raise UsageError(f"--{name} {text} is no list of numbers such as 1,2")
     return numbers
+
+
+def _batches(text: str) -> list[tuple[int, int]]:
+    """`8x128,4x512` as rows and lengths."""
+    parts = [] if text == "-" else [word.split("x") for word in text.split(",")]
+    if any(len(part) != 2 or not all(n.isdecimal() and int(n) for n in part) for part in parts):
+        raise UsageError(f"--batches {text} is no list of rows and lengths such as 8x128")
+    return [(int(rows), int(length)) for rows, length in parts]
 
 
 def _show(found: Benchmark) -> None:

@@ -74,7 +74,7 @@ def _lines(file: Path | None) -> Iterator[str]:
     name = "stdin" if file is None or str(file) == "-" else str(file)
     if name == "stdin" and sys.stdin.isatty():
         typer.echo('(type JSON lines such as "a text", then Ctrl-D)', err=True)
-    if name != "stdin" and not Path(name).is_file():
+    if name != "stdin" and (not Path(name).exists() or Path(name).is_dir()):
         raise UsageError(f"there is no file {name}")
     content = sys.stdin.buffer.read() if name == "stdin" else Path(name).read_bytes()
     for number, line in enumerate(content.split(b"\n"), 1):
