@@ -25,7 +25,7 @@ from kaoken.session import Library, Session
 
 try:
     import torch
-    from transformers import AutoConfig, GenerationConfig, GenerationMixin, PretrainedConfig
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM, GenerationConfig, GenerationMixin, PretrainedConfig
     from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 except ImportError as error:
     raise UsageError(f'this needs torch and transformers ({error}); run: pip install "kaoken[export]"') from error
@@ -267,6 +267,10 @@ class KaokenModelForSeq2SeqLM(GenerationMixin):
         """Rows in the order of the beams that go on."""
         self._rows.reorder(_array(beam_idx))
         return past_key_values
+
+
+# Pipelines accept the classes that transformers' Auto classes know; no configuration leads to this one.
+AutoModelForSeq2SeqLM.register(AutoConfig, KaokenModelForSeq2SeqLM, exist_ok=True)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
