@@ -269,6 +269,7 @@ def test_a_row_that_fails_stops_no_other(manifest: Path, tmp_path: Path) -> None
     assert seen == ["damaged", "good", "free"] == list(rows)
     assert rows["damaged"].failed == "compile" and rows["damaged"].c_lines is None
     assert rows["free"].failed == "compile" and "count" in rows["free"].message
+    assert "damaged.onnx" in rows["damaged"].message and str(manifest) not in rows["damaged"].message
     good = rows["good"]
     assert not good.failed and (good.kernel_calls or 0) >= 1 and (good.c_lines or 0) > 100
     assert good.compile and good.compile.seconds > 0.1 and 20e6 < good.compile.peak_bytes < 2e9

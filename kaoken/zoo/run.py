@@ -139,11 +139,17 @@ class _Runner:
             if self.options.speed:
                 self._speed(row)
         except StepError as error:
-            result.failed, result.message = error.step, str(error)
+            result.failed, result.message = error.step, self._without_folders(str(error))
         finally:
             if self.options.keep is None:
                 shutil.rmtree(row.out, ignore_errors=True)
         return result
+
+    def _without_folders(self, text: str) -> str:
+        """A message without the places of this run, which say nothing elsewhere and would differ from run to run."""
+        for folder in (self.cache, self.work, self.manifest):
+            text = text.replace(f"{folder}{os.sep}", "")
+        return text
 
     def _weights(self, row: ZooModel) -> str:
         return "trained" if self._seed(row) is None else f"random, seed {self.options.seed}"
@@ -174,7 +180,7 @@ class _Runner:
         result.kernels, result.kernel_calls = len(report["kernels"]), report["kernel_calls"]
         result.c_lines, result.weights_bytes = report["c_lines"], report["weights_bytes"]
         result.arena_bytes = report["memory"]["arena_bytes"]
-        result.notes += report["notes"]
+        result.notes += [self._without_folders(note) for note in report["notes"]]
 
     def _build(self, row: _Row) -> None:
         self.say(f"{row.model.name}: building with the C compiler")
