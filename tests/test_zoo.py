@@ -19,7 +19,7 @@ from compiled import ROOT
 from onnx import TensorProto, helper, numpy_helper
 
 from kaoken.cli import main
-from kaoken.errors import UsageError
+from kaoken.errors import UsageError, VerificationError
 from kaoken.export.zoo import ZooModel, load_zoo
 from kaoken.zoo import exports, generate
 from kaoken.zoo.child import run_child
@@ -362,6 +362,9 @@ def test_greedy_tokens_are_onnxruntimes_and_a_wrong_one_is_found(
     whole = generate.reference_continuation
     monkeypatch.setattr(generate, "reference_continuation", lambda *words: [*whole(*words)[:5], -1, *whole(*words)[6:]])
     assert compare(story_onnx, story, prompts[:1], 12) == [{"prompt": prompts[0], "count": 12, "equal": 5}]
+    monkeypatch.setattr(generate.TextGenerator, "tokenize", lambda _self, _text: [1, 2])
+    with pytest.raises(VerificationError, match="other ids than the tokenizers package"):
+        compare(story_onnx, story, prompts[:1], 12)
 
 
 def test_the_child_for_tokens_reports_errors_as_commands_do(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kaoken.errors import KaokenError, UsageError
+from kaoken.errors import KaokenError, UsageError, VerificationError
 from kaoken.frontend.mapped_file import find_model_file
 from kaoken.session import BuildError, SessionError, TextGenerator
 from kaoken.verify.peer import open_session
@@ -133,13 +133,19 @@ def _ours(model: Path, compiled: Path, prompt: str, count: int) -> tuple[list[in
 
 
 def _prompt_ids(model: Path, generator: TextGenerator, prompt: str) -> list[int]:
-    """A prompt by the export's own tokenizer where the tokenizers package is there, else by the compiled one."""
+    """A prompt's ids, by the export's own tokenizer where the tokenizers package is there, else by the compiled one.
+
+    Raises VerificationError where both are there and do not agree.
+    """
     file = (model if model.is_dir() else model.parent) / "tokenizer.json"
     if importlib.util.find_spec("tokenizers") is None or not file.is_file():
         return generator.tokenize(prompt)
     from tokenizers import Tokenizer
 
-    return list(Tokenizer.from_file(str(file)).encode(prompt).ids)
+    ids = list(Tokenizer.from_file(str(file)).encode(prompt).ids)
+    if generator.has_tokenizer and generator.tokenize(prompt) != ids:
+        raise VerificationError(f"the compiled tokenizer reads {prompt!r} as other ids than the tokenizers package")
+    return ids
 
 
 def main() -> int:
