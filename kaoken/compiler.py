@@ -173,7 +173,9 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
     runtime = ["kk_cache.c", "kk_platform.c", "kk_threads.c", "kk_weights.c", "kk_simd.h", "kk_simd_end.h", "kk_math.h"]
     runtime += ["kk_activation.h", "kk_scalar.h", "kk_status.h"]
     if tables is not None or interface.feed:
-        runtime += ["kk_tokenizer.c", "kk_tokenizer_encode.c", "kk_tokenizer_decode.c", "kk_bpe.c"]
+        runtime += ["kk_tokenizer.c"]
+    if tables is not None:
+        runtime += ["kk_tokenizer_batch.c"]
     if interface.feed:
         runtime += ["kk_generate.c", "kk_sampler.c"]
     if interface.embedding:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kaoken.session import Library, TextCalls
+from kaoken.session import Library
+from kaoken.text_calls import TextCalls
 
 POOLINGS = {"mean": 1, "cls": 2, "last": 3}
 

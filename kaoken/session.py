@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from kaoken.text_calls import TextCalls
+
 LIBRARY_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 _ONNX_TYPES = {"float32": "float", "float64": "double", "bool": "bool"}
 
@@ -280,57 +282,6 @@ class Session:
         self.close()
         self._handle = self._library.create({**sizes, "threads": self._threads})
         self._sizes = sizes
-
-
-class TextCalls:
-    """What models with a tokenizer share: text to ids and back, by the tables compiled into the model."""
-
-    _library: Library
-    _handle: ctypes.c_void_p | None
-
-    @property
-    def has_tokenizer(self) -> bool:
-        """Whether the model was compiled with a tokenizer."""
-        return bool(self._library.report["tokenizer"])
-
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids of a text, by the tables compiled into the model."""
-        self._need_tokenizer()
-        data = text.encode("utf-8")
-        ids = (ctypes.c_int64 * (len(data) + 16))()
-        count = ctypes.c_size_t()
-        tokenize = self._library.function("tokenize")
-        tokenize.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
-        self._library.check(tokenize(self._handle, data, len(data), ids, len(ids), ctypes.byref(count)))
-        return list(ids[: count.value])
-
-    def detokenize(self, ids: Sequence[int], keep_special: bool = False) -> str:
-        """Text of token ids."""
-        self._need_tokenizer()
-        array = np.ascontiguousarray(ids, np.int64).reshape(-1)
-        detokenize = self._library.function("detokenize")
-        detokenize.argtypes = [
-            ctypes.c_void_p,
-            ctypes.c_void_p,
-            ctypes.c_size_t,
-            ctypes.c_int,
-            ctypes.c_char_p,
-            ctypes.c_size_t,
-            ctypes.c_void_p,
-        ]
-        size = ctypes.c_size_t()
-        buffer = ctypes.create_string_buffer(16 * array.size + 64)
-        given = (self._handle, array.ctypes.data, array.size, keep_special)
-        status = detokenize(*given, buffer, len(buffer), ctypes.byref(size))
-        if size.value > len(buffer):
-            buffer = ctypes.create_string_buffer(size.value)
-            status = detokenize(*given, buffer, len(buffer), ctypes.byref(size))
-        self._library.check(status)
-        return buffer.raw[: size.value].decode("utf-8")
-
-    def _need_tokenizer(self) -> None:
-        if not self.has_tokenizer:
-            raise ValueError("the model was compiled without tokenizer.json; compile a folder that has one")
 
 
 class TextGenerator(TextCalls):

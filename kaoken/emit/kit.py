@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from kaoken.emit.interface import DimField, Tensor
+from kaoken.emit.interface import DimField, Tensor, in_call
 from kaoken.emit.kernels import templates
 from kaoken.emit.model import ModelFiles
 from kaoken.emit.names import c_name
@@ -51,6 +51,9 @@ def python_module(name: str, version: str, encoder: bool) -> str:
     `encoder`: with that of `kaoken.encoder`.
     """
     source = (Path(__file__).parents[1] / "session.py").read_text(encoding="utf-8")
+    source = source.replace("\nfrom kaoken.text_calls import TextCalls\n", "", 1)
+    calls = _without_imports(Path(__file__).parents[1] / "text_calls.py")
+    source = source.replace("class TextGenerator(", f"{calls}\n\nclass TextGenerator(", 1)
     about = (
         f'"""Runs {name} from Python: `Session().run(None, inputs)`, and `TextGenerator()` for a language model with a cache.\n\n'
         f"Made by Kaoken {version}: its session module, with the folder of this file as the model. Needs NumPy, and a C\n"
@@ -133,12 +136,27 @@ def self_contained_c(size: Dim, names: dict[str, str]) -> str:
     return re.sub(pattern, lambda found: names[found[0]], text) if names else text
 
 
+def _encoder_dims(m: ModelFiles) -> tuple[str, str] | None:
+    """The names in C of the batch and the length of a model that takes texts' ids, masks and types, and nothing else."""
+    i = m.interface
+    shapes = {tensor.shape for tensor in i.inputs}
+    known = {tensor.name for tensor in i.inputs} <= {"input_ids", "attention_mask", "token_type_ids"}
+    if not m.tokenizer or i.feed or m.states or not known or len(shapes) != 1 or any(t.dtype != "int64" for t in i.inputs):
+        return None
+    fields = {d.name for d in i.dims}
+    names = [c_name(to_text(extent)) for extent in shapes.pop()]
+    if len(names) != 2 or names[0] == names[1] or set(names) != fields or "input_ids" not in {t.name for t in i.inputs}:
+        return None
+    return names[0], names[1]
+
+
 class Kit:
     """What the templates ask for under `k`."""
 
     def __init__(self, folder: Path, m: ModelFiles, report: dict[str, Any]):
         self.folder, self.m, self.report = folder, m, report
         self.text: bool = bool(m.interface.feed and m.tokenizer)
+        self.encoder: tuple[str, str] | None = None if self.text else _encoder_dims(m)
         self.end_ids: list[int] = [i for i in report["end_ids"] if 0 <= i < m.interface.vocabulary]
 
     @cached_property
@@ -182,6 +200,26 @@ class Kit:
             return [("context", dims[self.m.interface.seq]), ("sequence", dims[self.m.interface.seq])]
         sizes = {s.name for s in self.m.interface.sizes}
         return [(name, value) for name, value in dims.items() if name in sizes]
+
+    @property
+    def calls(self) -> str:
+        """The functions that a user calls first."""
+        chosen = {
+            "tokenize_batch": self.encoder,
+            "embed": self.m.embedding,
+            "generate": self.m.interface.feed,
+            "feed": self.m.interface.feed,
+        }
+        return ", ".join(f"{self.m.name}_{function}" for function in [*(f for f, offered in chosen.items() if offered), "run"])
+
+    def width(self, tensor: KitTensor) -> str:
+        """The last extent of a tensor as C in a call; 1 of a scalar."""
+        shape = next(t.shape for t in self.m.interface.outputs if t.c_name == tensor.c_name)
+        return in_call(shape[-1]) if shape else "1"
+
+    def upper(self, dim: str) -> int:
+        """The greatest value of a dimension."""
+        return next(d.upper for d in self.m.interface.dims if d.name == dim)
 
     @property
     def batch_upper(self) -> int:

@@ -10,6 +10,7 @@
 #include "tiny_bert_kernels.h"
 #include "kaoken/kk_pooling.h"
 #include "kaoken/kk_tokenizer.h"
+#include "kaoken/kk_tokenizer_batch.h"
 
 #include <string.h>
 
@@ -445,4 +446,60 @@ tiny_bert_status tiny_bert_detokenize(const tiny_bert *m, const int64_t *ids, si
     if (!m || (!ids && count) || (!text && capacity) || !bytes)
         return TINY_BERT_ERROR_ARGUMENT;
     return (tiny_bert_status)kk_tokenizer_decode(&m->tokenizer, ids, count, !keep_special, text, capacity, bytes);
+}
+
+static int is_text(const tiny_bert_text *text)
+{
+    return text && (text->text || !text->bytes) && (text->second || !text->second_bytes);
+}
+
+static int is_too_long(const tiny_bert *m, const tiny_bert_text *text)
+{
+    return text->bytes > (size_t)m->sizes.text_bytes || text->second_bytes > (size_t)m->sizes.text_bytes;
+}
+
+tiny_bert_status tiny_bert_tokenize_pair(tiny_bert *m, const tiny_bert_text *text, int64_t *ids, int64_t *types, size_t capacity, size_t *count)
+{
+    kk_text_pair pair;
+    if (!m || !is_text(text) || (!ids && capacity) || !count)
+        return TINY_BERT_ERROR_ARGUMENT;
+    if (is_too_long(m, text))
+        return TINY_BERT_ERROR_CAPACITY;
+    pair.text = text->text;
+    pair.bytes = text->bytes;
+    pair.second = text->second;
+    pair.second_bytes = text->second_bytes;
+    return (tiny_bert_status)kk_tokenizer_encode_pair(&m->tokenizer, &pair, KK_ENCODE_SPECIAL, m->text_scratch, m->text_scratch_size,
+        ids, types, capacity, count);
+}
+
+tiny_bert_status tiny_bert_tokenize_batch(tiny_bert *m, const tiny_bert_text *texts, int64_t rows, int64_t *input_ids,
+    int64_t *attention_mask, int64_t *token_type_ids, int64_t *length)
+{
+    size_t most;
+    if (!m || !texts || !input_ids || !length)
+        return TINY_BERT_ERROR_ARGUMENT;
+    if (rows < 1 || *length < 1 || (uint64_t)*length > SIZE_MAX / sizeof *input_ids / (uint64_t)rows)
+        return TINY_BERT_ERROR_RANGE;
+    most = (size_t)*length;
+    for (int64_t row = 0; row < rows; row++) {
+        const tiny_bert_text *text = texts + row;
+        kk_text_pair pair;
+        kk_status status;
+        if (!is_text(text))
+            return TINY_BERT_ERROR_ARGUMENT;
+        if (is_too_long(m, text))
+            return TINY_BERT_ERROR_CAPACITY;
+        pair.text = text->text;
+        pair.bytes = text->bytes;
+        pair.second = text->second;
+        pair.second_bytes = text->second_bytes;
+        status = kk_tokenizer_encode_row(&m->tokenizer, &pair, m->text_scratch, m->text_scratch_size, input_ids + (size_t)row * most,
+            token_type_ids ? token_type_ids + (size_t)row * most : 0, most);
+        if (status != KK_OK)
+            return (tiny_bert_status)status;
+    }
+    kk_tokenizer_pack_rows(&m->tokenizer, (size_t)rows, input_ids, attention_mask, token_type_ids, &most);
+    *length = (int64_t)most;
+    return TINY_BERT_OK;
 }

@@ -121,6 +121,25 @@ tiny_bert_status tiny_bert_tokenize(tiny_bert *handle, const char *text, size_t 
    an id that no token has gives no text, a negative one TINY_BERT_ERROR_RANGE. */
 tiny_bert_status tiny_bert_detokenize(const tiny_bert *handle, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes);
 
+/* A text, and a second one that goes with it, such as a question and its paragraph; second is null where there is none. */
+typedef struct tiny_bert_text {
+    const char *text;
+    size_t bytes;
+    const char *second;
+    size_t second_bytes;
+} tiny_bert_text;
+
+/* A text or a pair to ids, special ones as the tokenizer puts them around and between. types: which text each id belongs to
+   (token_type_ids), or null. Both texts as in tiny_bert_tokenize. */
+tiny_bert_status tiny_bert_tokenize_pair(tiny_bert *handle, const tiny_bert_text *text, int64_t *ids, int64_t *types, size_t capacity, size_t *count);
+
+/* Texts or pairs to padded rows, as tiny_bert_run takes them. input_ids, attention_mask, token_type_ids: room for
+   rows * *length numbers each; the last two may be null. *length: before, the most ids of a row, to which longer texts are
+   cut (of a pair the longer one first); after, the ids of the longest row. The rows then lie as [rows][*length].
+   TINY_BERT_ERROR_CAPACITY: *length is too small for the special ids, or a text longer than sizes.text_bytes. */
+tiny_bert_status tiny_bert_tokenize_batch(tiny_bert *handle, const tiny_bert_text *texts, int64_t rows, int64_t *input_ids,
+    int64_t *attention_mask, int64_t *token_type_ids, int64_t *length);
+
 #ifdef __cplusplus
 }
 #endif

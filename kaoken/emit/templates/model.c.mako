@@ -17,6 +17,9 @@
 % if m.tokenizer or i.feed:
 #include "kaoken/kk_tokenizer.h"
 % endif
+% if m.tokenizer:
+#include "kaoken/kk_tokenizer_batch.h"
+% endif
 
 #include <string.h>
 % for block in m.blocks:
@@ -586,20 +589,5 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
 <%include file="embed.c.mako"/>\
 % endif
 % if m.tokenizer:
-
-${m.name}_status ${m.name}_tokenize(${m.name} *m, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count)
-{
-    if (!m || (!text && bytes) || (!ids && capacity) || !count)
-        return ${m.upper}_ERROR_ARGUMENT;
-    if (bytes > (size_t)m->sizes.text_bytes)
-        return ${m.upper}_ERROR_CAPACITY;
-    return (${m.name}_status)kk_tokenizer_encode(&m->tokenizer, text, bytes, 1, m->text_scratch, m->text_scratch_size, ids, capacity, count);
-}
-
-${m.name}_status ${m.name}_detokenize(const ${m.name} *m, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes)
-{
-    if (!m || (!ids && count) || (!text && capacity) || !bytes)
-        return ${m.upper}_ERROR_ARGUMENT;
-    return (${m.name}_status)kk_tokenizer_decode(&m->tokenizer, ids, count, !keep_special, text, capacity, bytes);
-}
+<%include file="tokenize.c.mako"/>\
 % endif

@@ -156,14 +156,7 @@ ${m.name}_status ${m.name}_generate(${m.name} *handle, const int64_t *prompt, si
 <%include file="embed.h.mako"/>\
 % endif
 % if m.tokenizer:
-
-/* Text to ids and back, by the tables of tokenizer.json in the weights file. text: UTF-8, `bytes` long, no longer than
-   sizes.text_bytes. *count is the number of ids of the text, also when ${m.upper}_ERROR_CAPACITY says that ids is too small. */
-${m.name}_status ${m.name}_tokenize(${m.name} *handle, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count);
-
-/* Ids to UTF-8 text, not terminated; *bytes is its length, also when the buffer is too small. Invalid bytes become U+FFFD;
-   an id that no token has gives no text, a negative one ${m.upper}_ERROR_RANGE. */
-${m.name}_status ${m.name}_detokenize(const ${m.name} *handle, const int64_t *ids, size_t count, int keep_special, char *text, size_t capacity, size_t *bytes);
+<%include file="tokenize.h.mako"/>\
 % endif
 
 #ifdef __cplusplus

@@ -5,6 +5,8 @@ ${m.title[0].upper() + m.title[1:]}, made by Kaoken ${m.version} from `${m.sourc
     cc -O2 example/main.c *.c kaoken/*.c ${m.name + "_weights.o " if m.embedded else ""}-lm -lpthread -o main
 % if k.text:
     ./main ${"" if m.embedded else m.name + ".weights "}"Once upon a time"
+% elif k.encoder:
+    ./main ${"" if m.embedded else m.name + ".weights "}"A cat sat down."
 % else:
     ./main${"" if m.embedded else " " + m.name + ".weights"}
 % endif
@@ -20,7 +22,7 @@ Use it from C through `${m.name}.h`, from C++17 through `${m.name}.hpp`, from Py
 ```c
 ${m.name} *model;
 if (${m.name}_create(&model, ${"0" if m.embedded else f'"{m.name}.weights"'}, 0) == ${m.upper}_OK) {
-    ... /* ${f"{m.name}_generate, {m.name}_feed, {m.name}_run" if m.interface.feed else f"{m.name}_run"} */
+    ... /* ${k.calls} */
     ${m.name}_destroy(model);
 }
 ```

@@ -130,6 +130,8 @@ int main(int argc, char **argv)
     ${m.name}_destroy(model);
     return result;
 }
+% elif k.encoder:
+<%include file="encoder_main.c.mako"/>\
 % else:
 // example/main.c: runs ${m.name} once on made-up inputs and prints how its outputs begin.
 //

@@ -239,7 +239,7 @@ public:
     // Text, UTF-8, to ids.
     std::vector<std::int64_t> tokenize(std::string_view text)
     {
-        // A byte gives one id at most; what the tokenizer puts around a text is asked for again.
+        // Mostly a byte gives one id at most; where there are more, they are asked for again.
         std::vector<std::int64_t> ids(text.size() + 16);
         std::size_t count = 0;
         Status status = ${c}_tokenize(get(), text.data(), text.size(), ids.data(), ids.size(), &count);
@@ -250,6 +250,29 @@ public:
         check(status);
         ids.resize(count);
         return ids;
+    }
+
+    // Texts, UTF-8, to rows of ids of one length, padded and with a mask, as run and embed take them.
+    struct Rows {
+        std::int64_t length;
+        std::vector<std::int64_t> input_ids, attention_mask, token_type_ids; // [texts][length]
+    };
+
+    // seconds: none, or one for each text, to make pairs. Texts of more than `length` ids are cut.
+    Rows tokenize_batch(const std::vector<std::string> &texts, std::int64_t length, const std::vector<std::string> &seconds = {})
+    {
+        if (texts.empty() || length < 1 || (!seconds.empty() && seconds.size() != texts.size()))
+            throw std::invalid_argument("one text or more, a length of 1 or more, and a second for each text or for none");
+        std::vector<${c}_text> given(texts.size());
+        for (std::size_t i = 0; i < texts.size(); ++i)
+            given[i] = {texts[i].data(), texts[i].size(), seconds.empty() ? nullptr : seconds[i].data(), seconds.empty() ? 0 : seconds[i].size()};
+        const std::size_t room = texts.size() * static_cast<std::size_t>(length);
+        Rows rows{length, std::vector<std::int64_t>(room), std::vector<std::int64_t>(room), std::vector<std::int64_t>(room)};
+        check(${c}_tokenize_batch(get(), given.data(), static_cast<std::int64_t>(texts.size()), rows.input_ids.data(), rows.attention_mask.data(),
+                                  rows.token_type_ids.data(), &rows.length));
+        for (std::vector<std::int64_t> *row : {&rows.input_ids, &rows.attention_mask, &rows.token_type_ids})
+            row->resize(texts.size() * static_cast<std::size_t>(rows.length));
+        return rows;
     }
 
     // Ids to UTF-8 text.
