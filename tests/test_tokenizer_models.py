@@ -11,8 +11,16 @@ import pytest
 pytest.importorskip("tokenizers")
 
 from c_tokenizer import CAPACITY, CUT, SPECIAL, CTokenizer, StatusError
-from text_samples import FUZZ_STRINGS, bert_like, compile_tables, fuzz_string
-from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers, processors
+from text_samples import (
+    FUZZ_STRINGS,
+    bert_like,
+    compile_tables,
+    fuzz_string,
+    llama_like,
+    sentencepiece_charsmap,
+    t5_like,
+)
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 
 
 def both(reference: Tokenizer, folder: Path) -> CTokenizer:
@@ -159,3 +167,139 @@ def test_each_pre_tokenizer_splits_as_the_tokenizers_package_does(name: str, tmp
     reference = Tokenizer.from_str(bert_like())
     reference.pre_tokenizer = PRE_TOKENIZERS[name]()
     assert_equal(reference, both(reference, tmp_path), max(150, FUZZ_STRINGS // 50))
+
+
+# --- Unigram
+
+
+@pytest.mark.parametrize("rule", ["nmt_nfkc", "nmt_nfkc_cf"])
+def test_unigram_with_the_map_of_sentencepiece_equals_the_tokenizers_package(rule: str, tmp_path: Path) -> None:
+    pytest.importorskip("sentencepiece")
+    reference = Tokenizer.from_str(t5_like(8000, 2_000_000) if FUZZ_STRINGS else t5_like())
+    reference.normalizer = normalizers.Precompiled(sentencepiece_charsmap(rule))
+    assert_equal(reference, both(reference, tmp_path), FUZZ_STRINGS or 2000)
+
+
+def _precompiled() -> normalizers.Normalizer:
+    pytest.importorskip("sentencepiece")
+    return normalizers.Precompiled(sentencepiece_charsmap())
+
+
+NORMALIZERS = {
+    "NFC": normalizers.NFC,
+    "NFD": normalizers.NFD,
+    "NFKC": normalizers.NFKC,
+    "NFKD": normalizers.NFKD,
+    "Lowercase": normalizers.Lowercase,
+    "Strip": normalizers.Strip,
+    "Strip left": lambda: normalizers.Strip(right=False),
+    "StripAccents": normalizers.StripAccents,
+    "Prepend": lambda: normalizers.Prepend("▁"),
+    "Replace": lambda: normalizers.Replace("the", "THE"),
+    "Replace by a pattern": lambda: normalizers.Replace(Regex(" {2,}"), " "),
+    "Nmt": normalizers.Nmt,
+    "ALBERT": lambda: normalizers.Sequence(
+        [
+            normalizers.Replace("``", '"'),
+            normalizers.Replace("''", '"'),
+            normalizers.NFKD(),
+            normalizers.StripAccents(),
+            normalizers.Lowercase(),
+            _precompiled(),
+            normalizers.Replace(Regex(" {2,}"), " "),
+        ]
+    ),
+    "many": lambda: normalizers.Sequence(
+        [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip(), normalizers.NFC()]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_each_normalizer_does_what_the_tokenizers_package_does(name: str, tmp_path: Path) -> None:
+    reference = Tokenizer.from_str(t5_like())
+    reference.normalizer = NORMALIZERS[name]()
+    # What is normalized is seen as it is in added tokens, and by a Metaspace that looks for the first character.
+    reference.add_tokens([AddedToken("\u00e5\u0323", normalized=True), AddedToken("the \ufb01", normalized=True)])
+    reference.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    assert_equal(reference, both(reference, tmp_path), max(150, FUZZ_STRINGS // 50))
+
+
+METASPACES = {
+    f"{scheme}, split={split}, {before}": (scheme, split, before)
+    for scheme in ("always", "never", "first")
+    for split in (True, False)
+    for before in ("alone", "WhitespaceSplit", "Punctuation")
+}
+
+
+@pytest.mark.parametrize("name", METASPACES)
+def test_each_way_to_mark_spaces_is_followed(name: str, tmp_path: Path) -> None:
+    scheme, split, before = METASPACES[name]
+    reference = Tokenizer.from_str(t5_like())
+    metaspace = pre_tokenizers.Metaspace("▁", scheme, split)
+    steps = {"alone": [], "WhitespaceSplit": [pre_tokenizers.WhitespaceSplit()], "Punctuation": [pre_tokenizers.Punctuation()]}
+    after = [pre_tokenizers.Digits()] if before == "Punctuation" else []
+    reference.pre_tokenizer = pre_tokenizers.Sequence([*steps[before], metaspace, *after])
+    reference.normalizer = normalizers.Sequence([normalizers.Strip(), normalizers.NFKD()])
+    reference.decoder = decoders.Metaspace("▁", scheme, split)
+    assert_equal(reference, both(reference, tmp_path), max(100, FUZZ_STRINGS // 50))
+
+
+def test_unigram_falls_back_to_bytes(tmp_path: Path) -> None:
+    document = json.loads(t5_like())
+    names = [f"<0x{byte:02X}>" for byte in range(256)]
+    document["model"]["vocab"] += [[name, -9.0] for name in names]
+    document["model"]["byte_fallback"] = True
+    reference = Tokenizer.from_str(json.dumps(document))
+    assert_equal(reference, both(reference, tmp_path), max(200, FUZZ_STRINGS // 50))
+    document["model"]["vocab"] = [entry for entry in document["model"]["vocab"] if entry[0] != "<0xE2>"]
+    reference = Tokenizer.from_str(json.dumps(document))
+    assert_equal(reference, both(reference, tmp_path), max(200, FUZZ_STRINGS // 50))
+
+
+def test_long_texts_without_a_break_are_pieces_in_linear_time(tmp_path: Path) -> None:
+    reference = Tokenizer.from_str(t5_like())
+    tokenizer = both(reference, tmp_path)
+    for text in ("the" * 7000, "日" * 20_000, "a" * 20_000, "\u0301" * 9000):
+        assert tokenizer.encode(text) == reference.encode(text).ids
+    assert len(tokenizer.encode("the" * 1_000_000)) > 1000
+
+
+# --- BPE of characters
+
+
+def test_bpe_of_characters_with_bytes_equals_the_tokenizers_package(tmp_path: Path) -> None:
+    """Ids as Llama 2 has them; texts too, but streamed runs of bytes that are no UTF-8 keep their whole characters."""
+    reference = Tokenizer.from_str(llama_like())
+    tokenizer = both(reference, tmp_path)
+    chooser = random.Random(3)
+    for number in range(FUZZ_STRINGS or 1000):
+        text = fuzz_string(chooser)
+        assert tokenizer.encode(text) == reference.encode(text).ids, repr(text)
+        ids = reference.encode(text).ids
+        if number % 3 == 0:
+            ids = [
+                chooser.choice([chooser.randrange(len(tokenizer)), 3 + chooser.choice(b"\xf0\x9f\x98\x80 a")]) for _ in range(9)
+            ]
+        for skip in (True, False):
+            decoded = reference.decode(ids, skip_special_tokens=skip)
+            assert tokenizer.decode(ids, skip_special=skip) == decoded, ids
+            if "\ufffd" not in decoded:
+                assert "".join(tokenizer.stream(ids, skip_special=skip)) == decoded, ids
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize(
+    "missing", [(), ("<0xE2>",), tuple(f"<0x{byte:02X}>" for byte in range(256))], ids=["all", "some", "none"]
+)
+def test_characters_without_a_token_become_bytes_or_unknown(missing: tuple[str, ...], fuse: bool, tmp_path: Path) -> None:
+    document = json.loads(llama_like())
+    kept = [token for token in document["model"]["vocab"] if token not in missing]
+    document["model"] |= {"vocab": {token: number for number, token in enumerate(kept)}, "fuse_unk": fuse}
+    reference = Tokenizer.from_str(json.dumps(document))
+    tokenizer = both(reference, tmp_path)
+    chooser = random.Random(4)
+    for _ in range(max(150, FUZZ_STRINGS // 50)):
+        text = fuzz_string(chooser)
+        assert tokenizer.encode(text) == reference.encode(text).ids, repr(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import random
 import sysconfig
@@ -69,6 +71,63 @@ def bert_like(lowercase: bool = True, vocabulary: int = 2000, characters: int = 
     trainer = trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=names, show_progress=False)
     tokenizer.train_from_iterator(_corpus(characters), trainer)
     return str(tokenizer.to_str())
+
+
+@cache
+def sentencepiece_charsmap(rule: str = "nmt_nfkc") -> bytes:
+    """The precompiled map of one of SentencePiece's normalization rules, as a model that it trains holds it."""
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2
+
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["the quick brown fox jumps over the lazy dog"] * 20),
+        model_writer=written,
+        vocab_size=40,
+        normalization_rule_name=rule,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString(written.getvalue())
+    return bytes(model.normalizer_spec.precompiled_charsmap)
+
+
+@cache
+def t5_like(vocabulary: int = 1200, characters: int = 150_000) -> str:
+    """A trained tokenizer as T5's is set up, but for the map of its normalizer, as the text of its tokenizer.json."""
+    names = ["<pad>", "</s>", "<unk>"]
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(vocab_size=vocabulary, special_tokens=names, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(_corpus(characters), trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)]
+    )
+    return str(tokenizer.to_str())
+
+
+@cache
+def llama_like(vocabulary: int = 1500, characters: int = 300_000) -> str:
+    """A trained tokenizer as Llama 2's is set up, as the text of its tokenizer.json."""
+    names = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(split=True)
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=names, limit_alphabet=300, show_progress=False)
+    tokenizer.train_from_iterator(_corpus(characters), trainer)
+    document = json.loads(tokenizer.to_str())
+    document["pre_tokenizer"] = None
+    document["added_tokens"] = document["added_tokens"][:3]
+    document = Tokenizer.from_str(json.dumps(document))
+    document.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    document.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    document.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s>:1 $B:1", special_tokens=[("<s>", 1)]
+    )
+    return str(document.to_str())
 
 
 def compile_tables(document: str, folder: Path) -> bytes:
