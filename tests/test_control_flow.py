@@ -27,6 +27,8 @@ from kaoken.ir.graph import graph_text
 from kaoken.ir.interpret import run_graph
 from kaoken.ir.verify import verify
 from kaoken.passes.pipeline import run_passes
+from kaoken.passes.simplify import simplify
+from kaoken.passes.tidy_control import tidy_control
 from kaoken.session import Session, SessionError
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -321,3 +323,32 @@ def test_the_text_form_shows_bodies(tmp_path: Path) -> None:
         " = if(",
     ):
         assert line in text, text
+
+
+BORDERS = """(int64 m, float[2, 2] p, float[2, 2] q, float[2] x, float[2] k) => (float[2] y, float[2] same) {
+    y, same, unread = Loop (m, , x, k) <
+        body = b (int64 i, bool go, float[2] v, float[2] c) => (bool on, float[2] w, float[2] d, float[2] e) {
+        on = Identity (go)
+        d = Identity (c)
+        pq = MatMul (p, q)
+        moved = MatMul (pq, v)
+        w = Add (moved, c)
+        e = Tanh (w)
+    }>
+}"""
+
+
+def test_what_a_loop_need_not_do_on_every_trip_leaves_it(tmp_path: Path) -> None:
+    """A product of captured matrices is computed once, a carried value that stays is captured, what nobody reads is not made."""
+    onnx.save(Control("borders", BORDERS, ()).model(), tmp_path / "model.onnx")
+    graph = import_model(tmp_path / "model.onnx", {"Loop_0_trips": "0..9"})
+    for run in (simplify, tidy_control):
+        for body in list(graph.walk()):
+            run(body)
+    verify(graph, "tidy-control")
+    text = graph_text(graph)
+    assert [node.op for node in graph.nodes] == ["matmul", "loop"], text
+    (loop,) = (node for node in graph.nodes if node.bodies)
+    assert loop.attrs["carried"] == 1 and len(loop.outputs) == 1, text
+    assert [node.op for node in loop.bodies[0].nodes] == ["matmul", "add"], text
+    assert "output same = k" in text

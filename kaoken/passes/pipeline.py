@@ -21,6 +21,7 @@ from kaoken.passes.pack_weights import plan_weights
 from kaoken.passes.plan_memory import plan_memory
 from kaoken.passes.simplify import fold_known, simplify
 from kaoken.passes.split_stages import split_stages
+from kaoken.passes.tidy_control import tidy_control
 
 Pass = Callable[[Graph], None]
 
@@ -28,6 +29,7 @@ PASSES: list[tuple[str, Pass]] = [
     ("fold-known", fold_known),  # shape arithmetic leaves before anything is matched
     ("simplify", simplify),  # so that patterns meet no idle casts and reshapes
     ("share-common-subexpressions", share_common_subexpressions),  # twelve equal masks become one
+    ("tidy-control", tidy_control),  # before fusion: what leaves a body meets others outside
     ("fuse-linear", fuse_linear),  # before activations, whose operand is then a tensor of their own shape
     ("lift-reshapes", lift_reshapes),  # Gemm takes matrices only: the reshapes around it meet and
     ("simplify-linear", simplify),  # go
@@ -48,7 +50,7 @@ PASSES: list[tuple[str, Pass]] = [
     ("plan-memory", plan_memory),  # last: it needs the final order
 ]
 
-WHOLE: tuple[Pass, ...] = (find_state, keep_last_positions, assign_schedules, plan_weights, plan_memory)
+WHOLE: tuple[Pass, ...] = (tidy_control, find_state, keep_last_positions, assign_schedules, plan_weights, plan_memory)
 """Passes that are of the model as a whole; all others run on each body of control flow as on a graph of its own."""
 
 
