@@ -409,7 +409,71 @@ MIXED = [
     ),
 ]
 
-CASES = [*IF, *LOOP, *SCAN, *MIXED]
+FOUND = [
+    Control(
+        "non_zero",
+        """(float[n, 3] x) => (int64[2, k] y, float[k] values, int64 count, float[k] steps) {
+            y = NonZero (x)
+            pairs = Transpose <perm = [1, 0]> (y)
+            values = GatherND (x, pairs)
+            shape = Shape (y)
+            one = Constant <value_int = 1> ()
+            count = Gather (shape, one)
+            zero = Constant <value_int = 0> ()
+            places = Range (zero, count, one)
+            p = Cast <to = 1> (places)
+            steps = Mul (p, values)
+        }""",
+        calls(
+            x=(
+                np.array([[0, 1, -2], [np.nan, 0, 0]], np.float32),
+                np.zeros((4, 3), np.float32),
+                np.round(table(40, 3)),
+                table(1, 3),
+            )
+        ),
+        {"n": "1..64"},
+    ),
+    Control(
+        "non_zero_of_types",
+        """(bool[2, 2, 3] b, int64[7] i) => (int64[3, k] y, int64[1, l] z) { y = NonZero (b)  z = NonZero (i) }""",
+        calls(b=(np.arange(12).reshape(2, 2, 3) % 3 == 1, np.zeros((2, 2, 3), bool)), i=(np.array([0, 3, 0, -1, 0, 0, 9]),)),
+    ),
+    Control(
+        "compress",
+        """(float[4, n] x, bool[3] rows, bool[n] columns) => (float[r, n] y, float[4, k] z, float[m] flat, float[k] sums) {
+            y = Compress <axis = 0> (x, rows)
+            z = Compress <axis = -1> (x, columns)
+            flat = Compress (x, rows)
+            axes = Constant <value_ints = [0]> ()
+            sums = ReduceSum <keepdims = 0> (z, axes)
+        }""",
+        calls(
+            x=(table(4, 5), table(4, 1), table(4, 9)),
+            rows=(np.array([True, False, True]), np.zeros(3, bool), np.ones(3, bool)),
+            columns=(np.arange(5) % 2 == 0, np.array([False]), np.arange(9) > 3),
+        ),
+        {"n": "1..16"},
+    ),
+    Control(
+        "found_in_a_loop",
+        """(int64 m, float[4] x) => (float[r] y, int64[t] counts) {
+            start = Constant <value = float[1] {0}> ()
+            y, counts = Loop (m, , start) <body = b (int64 i, bool go, float[k] v) => (bool on, float[l] w, int64 c) {
+                on = Identity (go)
+                f = Cast <to = 1> (i)
+                larger = Greater (x, f)
+                kept = Compress (x, larger)
+                w = Concat <axis = 0> (v, kept)
+                c = Size (kept)
+            }>
+        }""",
+        calls(m=(np.array(3), np.array(0), np.array(1)), x=(row(0.5, 1.5, 2.5, -1),)),
+        {"Loop_1_trips": "0..4"},
+    ),
+]
+
+CASES = [*IF, *LOOP, *SCAN, *MIXED, *FOUND]
 
 
 def merged(cases: list[Control]) -> tuple[onnx.ModelProto, dict[str, str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from kaoken.emit.names import Names, c_name, common_module, without_numbers
 from kaoken.emit.program import Argument, Call, Program
-from kaoken.emit.steps import Branch, Copy, FindSize, Repeat
+from kaoken.emit.steps import Branch, Copy, FindSize, FindTrue, Repeat
 from kaoken.passes.plan_memory import CachePlan
 
 
@@ -45,7 +45,7 @@ def _cache_pattern(calls: list[Call]) -> list[int]:
     return [order.index(cache) for cache in used]
 
 
-Step = Call | tuple[Block, int] | Branch | Repeat | Copy | FindSize
+Step = Call | tuple[Block, int] | Branch | Repeat | Copy | FindSize | FindTrue
 
 
 def find_blocks(program: Program) -> tuple[list[Block], list[Step]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kaoken.emit.blocks import Step
 from kaoken.emit.program import Argument, Call
-from kaoken.emit.steps import Branch, Copy, FindSize, Repeat
+from kaoken.emit.steps import Branch, Copy, FindSize, FindTrue, Repeat
 from kaoken.ir.dims import Dim, Symbol, dim, is_nonnegative, to_c
 from kaoken.ir.found_sizes import smallest
 from kaoken.ir.graph import Node
@@ -57,6 +57,8 @@ class StepWriter:
             return self._repeat(step)
         if isinstance(step, FindSize):
             return self._find(step)
+        if isinstance(step, FindTrue):
+            return self._find_true(step)
         if isinstance(step, Copy):
             return [f"kk_copy(t, {self.pointer(step.target)}, {self.pointer(step.source)}, {step.bytes});"]
         return self.plain(step)
@@ -132,6 +134,11 @@ class StepWriter:
         if trips is not None:
             lines.append(Assignment.of(trips.name, f"{index.name} + 1"))
         return lines
+
+    def _find_true(self, step: FindTrue) -> list[str]:
+        arguments = [self.pointer(step.mask), step.size, self.pointer(step.positions), self.pointer(step.count)]
+        lines = [f"/* {_title(step.node)} */", f"kk_true_positions(t, {', '.join(arguments)});", BARRIER]
+        return [*lines, Assignment.of(step.node.finds[0].name, self._read(step.count)), BARRIER]
 
     def _find(self, step: FindSize) -> list[str]:
         symbol = step.symbol

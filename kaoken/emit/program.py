@@ -20,7 +20,7 @@ from kaoken.emit.kernels import (
 from kaoken.emit.loop_kernels import extents_text, loop_kernel
 from kaoken.emit.names import Names, c_name, module_of, tensor_names
 from kaoken.emit.nests import IndexUse, index_uses
-from kaoken.emit.steps import Branch, Copy, FindSize, Repeat
+from kaoken.emit.steps import Branch, Copy, FindSize, FindTrue, Repeat
 from kaoken.ir.dims import Dim, dim, product, to_c
 from kaoken.ir.dtypes import C_TYPES, item_size
 from kaoken.ir.expr import Formula, Int, Read, reads
@@ -134,6 +134,7 @@ class _Builder:
             "append": self._append,
             "if": self._if,
             "loop": self._repeat,
+            "positions": self._positions,
             "size": self._size,
         }
         outer, self.steps = self.steps, []
@@ -356,6 +357,12 @@ class _Builder:
         places = [self.memory.flow.place(v) for v in (target, source)]
         size = to_c(product(source.shape) * item_size(source.dtype))
         return [] if places[0] == places[1] else [Copy(self.pointer(target), self.pointer(source), size)]
+
+    def _positions(self, node: Node) -> None:
+        mask = node.inputs[0]
+        assert mask is not None
+        positions, count = (self.pointer(v) for v in node.outputs)
+        self.steps.append(FindTrue(node, self.pointer(mask), to_c(mask.shape[0]), positions, count))
 
     def _size(self, node: Node) -> None:
         source = node.inputs[0]

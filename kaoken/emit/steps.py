@@ -45,6 +45,17 @@ class Repeat:
 
 
 @dataclass(eq=False)
+class FindTrue:
+    """The positions of a vector's true elements, whose number becomes a symbol. `size` is the vector's, as C."""
+
+    node: Node
+    mask: Argument
+    size: str
+    positions: Argument
+    count: Argument
+
+
+@dataclass(eq=False)
 class FindSize:
     """An int64 in memory becomes a symbol."""
 

@@ -20,6 +20,7 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     reduction,
     resize,
     scatter,
+    selection,
     shape,
 )
 from kaoken.frontend.bodies import unbounded_symbols
@@ -83,7 +84,7 @@ class Importer:
         self.proto = model.proto
         self.table = table
         self.graph = Graph(self.proto.graph.name or "model")
-        self.builder = Builder(self.graph)
+        self.builder = Builder(self.graph, table.found)
         self.values: dict[str, Value] = {}
         self.broken: set[str] = set()
         self.problems: list[str] = []

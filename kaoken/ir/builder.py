@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from kaoken.ir.dims import bounds, dim
+from kaoken.ir.dims import Dim, Symbol, bounds, dim
 from kaoken.ir.dtypes import DType
 from kaoken.ir.expr import Const, Expr, Int, const, integer, literal
 from kaoken.ir.graph import Graph, Node, Shape, Value, constant, new_node
@@ -25,14 +25,21 @@ KNOWN_MATRIX_LIMIT = 32
 """Higher ranks hold masks rather than shapes, whose formula says more than their elements: only tiny ones are followed."""
 
 
+def found_symbol(name: str, lower: int, upper: Dim | None) -> Symbol:
+    number = None if upper is None else upper.constant
+    return Symbol(name, lower, upper if number is None else number, is_found=True)
+
+
 class Builder:
     """Adds nodes to a graph. `origin` names what the next nodes stand for.
 
     Scalars and vectors whose elements are known when compiling (sizes, axes, scales) become values without a node.
     """
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, found: Callable[[str, int, Dim | None], Symbol] = found_symbol):
+        """`found(name, lower, upper)` makes a symbol whose value a call finds while it runs."""
         self.graph = graph
+        self.found = found
         self.origin: tuple[str, ...] = ()
         self._fresh = itertools.count()
 

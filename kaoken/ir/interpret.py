@@ -41,7 +41,7 @@ def interpret(graph: Graph, inputs: Mapping[str, np.ndarray], dims: dict[str, in
 def _run_nodes(graph: Graph, arrays: dict[Value, np.ndarray], dims: dict[str, int]) -> None:
     from kaoken.ops import formula_of
 
-    control = {"if": _run_if, "loop": _run_loop, "size": _run_size}
+    control = {"if": _run_if, "loop": _run_loop, "positions": _run_positions, "size": _run_size}
     for node in graph.nodes:
         if node.op in control:
             results = control[node.op](node, arrays, dims)
@@ -75,6 +75,13 @@ def _run_size(node: Node, arrays: dict[Value, np.ndarray], dims: dict[str, int])
     (number,) = (_array(v, arrays, dims) for v in node.inputs if v is not None)
     _set(node.finds[0], int(number.reshape(())), dims)
     return [number.reshape(())]
+
+
+def _run_positions(node: Node, arrays: dict[Value, np.ndarray], dims: dict[str, int]) -> list[np.ndarray]:
+    (mask,) = (_array(v, arrays, dims) for v in node.inputs if v is not None)
+    found = np.flatnonzero(mask).astype(np.int64)
+    _set(node.finds[0], found.size, dims)
+    return [found, np.array(found.size)]
 
 
 def _run_if(node: Node, arrays: dict[Value, np.ndarray], dims: dict[str, int]) -> list[np.ndarray]:
