@@ -34,5 +34,5 @@ export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 if [ $# = 0 ]; then
     say "the zoo's tiny models"
-    "$python" -m kaoken zoo --tiny --no-speed --jobs 2 --cache .cache/zoo --save .cache/zoo.json
+    "$python" -m kaoken zoo --tiny --no-speed --jobs 2 --cache .cache/zoo --save .cache/zoo.json --markdown .cache/zoo.md
 fi

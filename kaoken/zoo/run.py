@@ -96,8 +96,10 @@ def select(rows: dict[str, ZooModel], options: ZooOptions) -> list[ZooModel]:
 def run_zoo(options: ZooOptions, progress: Progress | None = None, each: Callable[[ZooRun], None] | None = None) -> ZooRun:
     """Do all rows; `each` is called with the run so far as every row ends. A row that fails says so and stops no other.
 
-    Raises UsageError for a wrong manifest or selection.
+    Raises UsageError for a wrong manifest or selection, or where the system is not POSIX.
     """
+    if not hasattr(os, "posix_spawn"):
+        raise UsageError("kaoken zoo measures its child processes as POSIX systems do; run it on Linux or macOS")
     say = progress or (lambda _text: None)
     folder = _manifest_folder(options.manifest)
     rows = select(load_zoo(folder), options)
