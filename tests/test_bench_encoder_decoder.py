@@ -1,4 +1,4 @@
-"""Timing an encoder-decoder beside onnxruntime's three graphs: both do the same work, and its cost is counted by stages."""
+"""Timing an encoder-decoder beside onnxruntime's three graphs: both do the same work, and costs are counted as they arise."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from compiled import compiled
 from models_fixture import GRAPHS
 
+from kaoken.bench.cost import graph_costs
 from kaoken.bench.encoder_decoder import contestants, costs, workloads
 from kaoken.bench.run import BenchOptions, bench_model
 from kaoken.compiler import CompileOptions, lower
@@ -51,3 +52,11 @@ def test_lengths_beyond_the_encoder_and_missing_graphs_are_refused(tiny_t5: Path
         workloads(tiny_t5, MODEL, [10**6])
     with pytest.raises(UsageError, match=r"has no encoder_model\.onnx, decoder_model\.onnx"):
         contestants(tiny_t5, tmp_path, 1)
+
+
+def test_sums_so_far_are_counted_over_half_their_axis() -> None:
+    """RoBERTa's positions are a running sum over the mask, whose extent is an axis of the loop."""
+    graph = lower(GRAPHS / "tiny-roberta", CompileOptions(), "tiny_roberta")
+    small, large = (dict.fromkeys(graph.symbols, 1) | {"sequence_length": size} for size in (8, 64))
+    flops = [sum(cost.flop for cost in graph_costs(graph, dims)) for dims in (small, large)]
+    assert 0 < 7 * flops[0] < flops[1]

@@ -6,12 +6,12 @@ Bytes are weights and attention's past: activations may stay in the processor's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kaoken.bench.probes import Limits
 from kaoken.emit.names import module_of
-from kaoken.ir.dims import dim, evaluate, product
+from kaoken.ir.dims import Symbol, dim, evaluate, product
 from kaoken.ir.expr import Apply, Expr, Formula, Read, Reduce, children, extent_of, reads
 from kaoken.ir.found_sizes import largest
 from kaoken.ir.graph import Graph, Node, Value
@@ -97,7 +97,7 @@ def _loop(node: Node, dims: Mapping[str, int], _weights: WeightPlan) -> tuple[fl
     if not isinstance(formula, Formula):
         return elements, 0
     constants = {r.value for r in reads(formula.body) if r.value.producer is None and r.value.data is not None}
-    inner = _operations(formula.body, dims)
+    inner = _operations(formula.body, _midway(formula.axes, dims))
     touched = sum(min(_bytes(v, dims), elements * 4 * max(1.0, inner)) for v in constants)
     return elements * inner, touched
 
@@ -106,18 +106,25 @@ def _bytes(value: Value, dims: Mapping[str, int]) -> int:
     return evaluate(product((*value.shape, dim(4))), dims)
 
 
+def _midway(axes: Iterable[Symbol], dims: Mapping[str, int]) -> dict[str, int]:
+    """`dims` with axes at the middle of their way: a sum so far runs over half of them on average."""
+    found = dict(dims)
+    for symbol in axes:
+        found[symbol.name] = evaluate(extent_of(symbol), found) // 2
+    return found
+
+
 def _operations(expression: Expr, dims: Mapping[str, int]) -> float:
     """Arithmetic operations an element; those inside a reduction as often as it runs."""
     if isinstance(expression, Read):
         return 0
     own = 1 if isinstance(expression, Apply) and expression.dtype.startswith("float") else 0
-    inner = sum(_operations(child, dims) for child in children(expression))
     if isinstance(expression, Reduce):
         times = 1
         for symbol in expression.axes:
             times *= evaluate(extent_of(symbol), dims)
-        return times * (inner + 1)
-    return own + inner
+        return times * (sum(_operations(child, _midway(expression.axes, dims)) for child in children(expression)) + 1)
+    return own + sum(_operations(child, dims) for child in children(expression))
 
 
 _COSTS = {"linear": _linear, "attention": _attention, "norm": _norm, "append": _append}
