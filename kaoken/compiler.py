@@ -17,7 +17,8 @@ import kaoken
 from kaoken.emit.constants import write_weights
 from kaoken.emit.embed import write_elf_object
 from kaoken.emit.embedding import find_embedding
-from kaoken.emit.interface import Interface, as_json, build_interface
+from kaoken.emit.generation import GenerationDefaults, generation_defaults
+from kaoken.emit.interface import Interface, as_json, build_interface, serve_rows
 from kaoken.emit.kit import write_kit
 from kaoken.emit.model import build_model_files, render_files
 from kaoken.emit.names import c_name
@@ -160,13 +161,17 @@ def _tables(model: Path, notes: list[str]) -> bytes | None:
 def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options: CompileOptions, say: Progress) -> dict[str, Any]:
     program = build_program(graph)
     interface = build_interface(program, tables is not None)
-    interface.embedding = find_embedding(program, interface, read_pooling(graph.metadata["source"].parent))
+    config, beside = graph.metadata.get("config", {}), graph.metadata["source"].parent
+    generation = generation_defaults(beside, config, interface.vocabulary)
+    interface.embedding = find_embedding(program, interface, read_pooling(beside))
+    serve_rows(interface, generation.num_beams)
     model_hash = write_weights(folder / f"{name}.weights", graph.metadata["weights"], tables)
     say("writing C")
     source = graph.metadata["source"].name
     title = _title(graph, name)
     demand = text_demand(tables) if tables is not None else None
     files = build_model_files(name, title, source, program, interface, model_hash, demand, options.embed is not None)
+    files.generation = generation
     rendered = render_files(files)
     for file_name, text in rendered.items():
         (folder / file_name).write_text(text, encoding="utf-8", newline="\n")
@@ -177,17 +182,19 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
     if tables is not None:
         runtime += ["kk_tokenizer_batch.c"]
     if interface.feed:
-        runtime += ["kk_generate.c", "kk_sampler.c"]
+        runtime.append("kk_generate.c")
+    if graph.states:
+        runtime.append("kk_rows.c")
     if interface.embedding:
         runtime += ["kk_pooling.c"]
     copied = copy_runtime(folder, name, runtime)
-    for config in ("config.json", "generation_config.json"):
-        if (graph.metadata["source"].parent / config).is_file():
-            shutil.copyfile(graph.metadata["source"].parent / config, folder / config)
+    for name_of_file in ("config.json", "generation_config.json"):
+        if (beside / name_of_file).is_file():
+            shutil.copyfile(beside / name_of_file, folder / name_of_file)
     if options.embed is not None:
         weights = folder / f"{name}.weights"
         write_elf_object(weights, folder / f"{name}_weights.o", f"{name}_embedded_weights", options.embed)
-    report = _report(name, graph, program, interface, tables is not None, rendered, copied)
+    report = _report(name, graph, program, interface, tables is not None, rendered, copied, generation)
     write_kit(folder, files, report)
     return report
 
@@ -206,6 +213,7 @@ def _report(
     tokenizer: bool,
     rendered: dict[str, str],
     copied: list[Path],
+    generation: GenerationDefaults,
 ) -> dict[str, Any]:
     parameters = sum(v.data.size for v in graph.constants() if v.data is not None)
     return {
@@ -227,14 +235,9 @@ def _report(
         "fusions": explanation(graph).fired,
         "misses": [list(m) for m in explanation(graph).misses],
         "memory": memory_report(graph, interface),
-        "end_ids": _end_ids(graph),
+        "end_ids": list(generation.stop_ids),
+        "generation": generation.as_json() if interface.feed else None,
     }
-
-
-def _end_ids(graph: Graph) -> list[int]:
-    """The tokens that end a text, as config.json says them: one, several or none."""
-    ids = graph.metadata.get("config", {}).get("eos_token_id")
-    return [i for i in (ids if isinstance(ids, list) else [ids]) if isinstance(i, int)]
 
 
 def _schedule(kernel: Any) -> str:

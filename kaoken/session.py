@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from kaoken.generate_call import TOKEN_CALLBACK, Generated, continue_texts, make_options
 from kaoken.text_calls import TextCalls
 
 LIBRARY_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
@@ -285,17 +286,18 @@ class Session:
 
 
 class TextGenerator(TextCalls):
-    """A language model that keeps its cache: `feed(ids)` gives the logits of the last position, `generate` continues a prompt."""
+    """A language model that keeps its cache, of `batch` rows (0: as it says): `feed(ids)` gives logits, `generate` continues."""
 
-    def __init__(self, folder: str | Path, threads: int = 1, context: int = 0, sequence: int = 0):
+    def __init__(self, folder: str | Path, threads: int = 1, context: int = 0, sequence: int = 0, batch: int = 0):
         self._library = Library(folder)
         if not self._library.interface["feed"]:
             raise ValueError(f"{folder} is no language model with a cache; use Session")
-        self._folder, self._settings = Path(folder).resolve(), (threads, context, sequence)
-        sizes = {"context": context, "sequence": sequence, "threads": threads}
-        self._handle: ctypes.c_void_p | None = self._library.create(sizes)
+        self._folder, self._settings = Path(folder).resolve(), (threads, context, sequence, batch)
+        self._sizes = {"context": context, "sequence": sequence, "threads": threads, "batch": batch}
+        self._handle: ctypes.c_void_p | None = self._library.create(self._sizes)
         self.vocabulary: int = self._library.interface["vocabulary"]
         self.end_ids: list[int] = self._library.report.get("end_ids", [])
+        self._encodes: bool = self._library.interface.get("encode", False)
         self._logits = np.empty(self.vocabulary, np.float32)
         feed = self._library.function("feed")
         feed.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]
@@ -371,47 +373,71 @@ class TextGenerator(TextCalls):
         truncate = self._library.function("truncate")
         self._library.check(truncate(self._handle, ctypes.c_int64(0), ctypes.c_int64(length)))
 
-    def generate(self, ids: Sequence[int], max_new_tokens: int = 128, **options: Any) -> list[int]:
-        """Continue a prompt; returns the new ids. Options as in `stream`."""
+    def generate(self, ids: Sequence[int] = (), max_new_tokens: int | None = None, **options: Any) -> list[int]:
+        """Continue a prompt (a decoder: from its start token if empty); the new ids. Options as in `generate_batch`."""
         return [token for token, _ in self.stream(ids, max_new_tokens, **options) if token >= 0]
 
     def stream(
-        self,
-        ids: Sequence[int],
-        max_new_tokens: int = 128,
-        *,
-        temperature: float = 0.0,
-        top_k: int = 0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        seed: int = 0,
-        stop_ids: Sequence[int] = (),
-        stop_strings: Sequence[str] = (),
-        on_token: Any = None,
+        self, ids: Sequence[int] = (), max_new_tokens: int | None = None, *, on_token: Any = None, **options: Any
     ) -> Iterator[tuple[int, str]]:
         """Continue a prompt in C; yields (id, new text) for each token, id -1 where only held-back text is left.
 
-        temperature 0 is greedy. `on_token(id, text)` is called as tokens come; a true result stops. Raises SessionError.
+        Options as in `generate_batch`, and `stop_strings`: texts that end the text before them. `on_token(id, text)` is called
+        as tokens come (by a search with -1 and no text each step, then with what it found); a true result stops.
         """
-        prompt = np.ascontiguousarray(ids, np.int64).reshape(-1)
         made: list[tuple[int, str]] = []
 
-        def receive(token: int, text: bytes, size: int, _user: Any) -> int:
+        def receive(_row: int, token: int, text: bytes, size: int, _user: Any) -> int:
             piece = (int(token), ctypes.string_at(text, size).decode("utf-8") if size else "")
-            made.append(piece)
+            if piece != (-1, ""):
+                made.append(piece)
             return int(bool(on_token(*piece))) if on_token is not None else 0
 
-        choices = _GenerateOptions(max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, seed & (2**64 - 1))
-        stops = np.ascontiguousarray(list(stop_ids), np.int64)
-        texts = (ctypes.c_char_p * max(1, len(stop_strings)))(*(s.encode() for s in stop_strings))
-        choices.stop_ids, choices.stop_id_count = stops.ctypes.data, stops.size
-        choices.stop_strings, choices.stop_string_count = ctypes.cast(texts, ctypes.c_void_p), len(stop_strings)
-        choices.callback = _CALLBACK(receive)
-        generate = self._library.function("generate")
-        generate.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p]
-        self._library.check(generate(self._handle, prompt.ctypes.data, prompt.size, ctypes.byref(choices), None))
+        choices = {**options, "max_new_tokens": max_new_tokens, "num_return_sequences": 1}
+        self._continue([ids] if len(ids) or not self._encodes else 1, choices, TOKEN_CALLBACK(receive))
         yield from made
+
+    def generate_batch(
+        self, prompts: Sequence[Sequence[int]] | int, max_new_tokens: int | None = None, **options: Any
+    ) -> list[list[Generated]]:
+        """Continue several prompts side by side, each as if it were alone; for each of them its texts, the best first.
+
+        Options are those of transformers' `generate` where they have the same name: num_beams, num_return_sequences,
+        length_penalty, early_stopping, temperature (0: always the most likely token), top_k, top_p, min_p, seed,
+        repetition_penalty, no_repeat_ngram_size, min_length, min_new_tokens, max_length (with max_new_tokens=-1), forced_bos_id,
+        forced_eos_id, stop_ids, suppress_ids, begin_suppress_ids, bad_words. What is left out, or None, is as
+        generation_config.json says. What was fed before is forgotten. A decoder continues row by row behind what `encode` was
+        given; `prompts` may be the number of rows, each from the start token, and its batch has to be rows times num_beams.
+        Raises SessionError for what the model refuses, TypeError for an unknown option.
+        """
+        if not self._encodes:
+            self.reset()
+        return self._continue(prompts, {**options, "max_new_tokens": max_new_tokens}, TOKEN_CALLBACK())
+
+    def _continue(
+        self, prompts: Sequence[Sequence[int]] | int, options: Mapping[str, Any], callback: Any
+    ) -> list[list[Generated]]:
+        choices, kept = make_options(self._library, options)
+        choices.callback = callback
+        batch = prompts if isinstance(prompts, int) else len(prompts)
+        self._make_rows(batch * max(choices.num_beams, choices.num_return_sequences))
+        return continue_texts(self._library, self._handle, prompts, choices, kept, self.capacity)
+
+    def _make_rows(self, rows: int) -> None:
+        """A handle with so many rows of text; a larger one takes the place of one that holds nothing."""
+        size = next(s for s in self._library.interface["sizes"] if s["name"] == "batch")
+        if rows <= (self._sizes["batch"] or size["default"]):
+            return
+        if rows > size["upper"]:
+            reason = f"prompts and beams need {rows} rows, the model was compiled for {size['upper']}"
+            raise ValueError(f"{reason}; compile it with --dim {self._library.interface['batch']}=1..{rows}")
+        if self.position > 0:
+            raise ValueError(
+                f"{rows} rows need a larger cache, and what was fed would be lost: make it with batch={rows}, or reset"
+            )
+        self._sizes["batch"] = rows
+        self.__del__()
+        self._handle = self._library.create(self._sizes)
 
 
 def _front(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -419,30 +445,6 @@ def _front(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     if array.shape == tuple(shape):
         return array
     return array.reshape(-1)[: int(np.prod(shape, dtype=np.int64))].reshape(shape).copy()
-
-
-_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int64, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
-
-
-class _GenerateOptions(ctypes.Structure):
-    """The generated header's options struct, field for field."""
-
-    _fields_ = (
-        ("max_new_tokens", ctypes.c_int64),
-        ("temperature", ctypes.c_double),
-        ("top_k", ctypes.c_int64),
-        ("top_p", ctypes.c_double),
-        ("min_p", ctypes.c_double),
-        ("repetition_penalty", ctypes.c_double),
-        ("seed", ctypes.c_uint64),
-        ("stop_ids", ctypes.c_void_p),
-        ("stop_id_count", ctypes.c_size_t),
-        ("stop_strings", ctypes.c_void_p),
-        ("stop_string_count", ctypes.c_size_t),
-        ("keep_special", ctypes.c_int),
-        ("callback", _CALLBACK),
-        ("user", ctypes.c_void_p),
-    )
 
 
 def _evaluate(expression: str, dims: Mapping[str, int]) -> int:

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-int64_t kk_cache_floats(int64_t batch, int64_t heads, int64_t capacity, int64_t dim)
+int64_t kk_cache_floats(int64_t rows, int64_t heads, int64_t capacity, int64_t dim)
 {
-    return batch * heads * capacity * dim;
+    return rows * heads * capacity * dim;
 }
 
 void kk_cache_import(const kk_thread *t, const kk_cache *cache, kk_cache_shape shape, int64_t batch, int64_t count, const float *keys,
@@ -39,12 +39,15 @@ void kk_cache_export(const kk_thread *t, const kk_cache *cache, kk_cache_shape s
     }
 }
 
-void kk_cache_copy_row(const kk_cache *cache, kk_cache_shape shape, int64_t from, int64_t to, int64_t count)
+void kk_cache_copy(const kk_cache *cache, kk_cache_shape shape, int64_t from, int64_t to, int64_t first, int64_t end)
 {
-    const int64_t whole = (count + 15) / 16 * 16;
-    for (int64_t h = 0; h < shape.heads && count > 0; h++) {
+    /* Keys lie in panels of 16 positions; those of a panel before `first` are equal already. */
+    const int64_t begin = first / 16 * 16, panels = (end + 15) / 16 * 16 - begin;
+    for (int64_t h = 0; h < shape.heads && first < end; h++) {
         const int64_t a = (from * shape.heads + h) * cache->capacity, b = (to * shape.heads + h) * cache->capacity;
-        memcpy(cache->keys + b * shape.key_dim, cache->keys + a * shape.key_dim, (size_t)(whole * shape.key_dim) * sizeof(float));
-        memcpy(cache->values + b * shape.value_dim, cache->values + a * shape.value_dim, (size_t)(count * shape.value_dim) * sizeof(float));
+        memcpy(cache->keys + (b + begin) * shape.key_dim, cache->keys + (a + begin) * shape.key_dim,
+               (size_t)(panels * shape.key_dim) * sizeof(float));
+        memcpy(cache->values + (b + first) * shape.value_dim, cache->values + (a + first) * shape.value_dim,
+               (size_t)((end - first) * shape.value_dim) * sizeof(float));
     }
 }

@@ -64,13 +64,8 @@ static uint64_t kk_random_next(uint64_t *state)
 
 kk_sampler_options kk_sampler_defaults(void)
 {
-    kk_sampler_options options = {0.0, 0, 1.0, 0.0, 1.0, 0};
+    kk_sampler_options options = {0.0, 0, 1.0, 0.0, 0};
     return options;
-}
-
-static size_t kk_seen_words(int64_t vocabulary)
-{
-    return ((size_t)vocabulary + 31) / 32;
 }
 
 size_t kk_sampler_scratch(int64_t vocabulary)
@@ -78,17 +73,15 @@ size_t kk_sampler_scratch(int64_t vocabulary)
     if (vocabulary < 1 || vocabulary > INT32_MAX || (uint64_t)vocabulary > SIZE_MAX / 32)
         return 0;
     size_t count = (size_t)vocabulary;
-    size_t bytes = count * (sizeof(double) + sizeof(float) + sizeof(uint32_t));
-    return (bytes + kk_seen_words(vocabulary) * sizeof(uint32_t) + 7) / 8 * 8;
+    return count * (sizeof(double) + sizeof(float) + sizeof(uint32_t));
 }
 
-/* Temperature and penalty are used as float32, where they must not become 0 or infinite. NaN fails each test. */
+/* The temperature is used as float32, where it must not become 0 or infinite. NaN fails each test. */
 static int kk_options_valid(const kk_sampler_options *o)
 {
     const double least = 1.0e-37, greatest = 1.0e37;
     return (o->temperature == 0.0 || (o->temperature >= least && o->temperature <= greatest)) && o->top_k >= 0 &&
-           o->top_p >= 0.0 && o->top_p <= 1.0 && o->min_p >= 0.0 && o->min_p <= 1.0 &&
-           o->repetition_penalty >= least && o->repetition_penalty <= greatest;
+           o->top_p >= 0.0 && o->top_p <= 1.0 && o->min_p >= 0.0 && o->min_p <= 1.0;
 }
 
 kk_status kk_sampler_open(kk_sampler *sampler, const kk_sampler_options *options, int64_t vocabulary, void *scratch,
@@ -107,24 +100,10 @@ kk_status kk_sampler_open(kk_sampler *sampler, const kk_sampler_options *options
     sampler->weights = scratch;
     sampler->scores = (float *)(void *)(sampler->weights + vocabulary);
     sampler->order = (uint32_t *)(void *)(sampler->scores + vocabulary);
-    sampler->seen = sampler->order + vocabulary;
-    memset(sampler->seen, 0, kk_seen_words(vocabulary) * sizeof(uint32_t));
     return KK_OK;
 }
 
-kk_status kk_sampler_accept(kk_sampler *sampler, const int64_t *ids, size_t count)
-{
-    if (sampler == NULL || sampler->seen == NULL || (ids == NULL && count > 0))
-        return KK_ERROR_ARGUMENT;
-    for (size_t i = 0; i < count; i++) {
-        if (ids[i] < 0 || ids[i] >= sampler->vocabulary)
-            return KK_ERROR_RANGE;
-        sampler->seen[ids[i] / 32] |= 1u << ids[i] % 32;
-    }
-    return KK_OK;
-}
-
-/* Logits into scores, those of accepted tokens with the penalty (N. S. Keskar et al., CTRL, 2019). */
+/* Logits into scores. */
 static kk_status kk_take_scores(kk_sampler *s, const float *logits)
 {
     int bad = 0;
@@ -133,15 +112,6 @@ static kk_status kk_take_scores(kk_sampler *s, const float *logits)
     if (bad)
         return KK_ERROR_NUMBER;
     memcpy(s->scores, logits, (size_t)s->vocabulary * sizeof(float));
-    float penalty = (float)s->options.repetition_penalty;
-    if (penalty == 1.0f)
-        return KK_OK;
-    for (size_t word = 0; word < kk_seen_words(s->vocabulary); word++)
-        for (uint32_t bits = s->seen[word], i = 0; bits != 0; bits >>= 1, i++)
-            if (bits & 1) {
-                float *score = &s->scores[32 * word + i];
-                *score = *score < 0.0f ? *score * penalty : *score / penalty;
-            }
     return KK_OK;
 }
 
@@ -328,7 +298,7 @@ static kk_status kk_prepare(kk_sampler *s, const float *logits, int64_t *id, dou
 kk_status kk_sampler_sample(kk_sampler *sampler, const float *logits, int64_t *id)
 {
     double total = 0.0;
-    if (sampler == NULL || sampler->seen == NULL || logits == NULL || id == NULL)
+    if (sampler == NULL || sampler->scores == NULL || logits == NULL || id == NULL)
         return KK_ERROR_ARGUMENT;
     kk_status status = kk_prepare(sampler, logits, id, &total);
     if (status != KK_OK || *id >= 0)
@@ -351,7 +321,7 @@ kk_status kk_sampler_distribution(kk_sampler *sampler, const float *logits, doub
 {
     double total = 0.0;
     int64_t id;
-    if (sampler == NULL || sampler->seen == NULL || logits == NULL || probabilities == NULL)
+    if (sampler == NULL || sampler->scores == NULL || logits == NULL || probabilities == NULL)
         return KK_ERROR_ARGUMENT;
     kk_status status = kk_prepare(sampler, logits, &id, &total);
     for (int64_t i = 0; status == KK_OK && i < sampler->vocabulary; i++)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
 from ctypes import byref, c_double, c_int64, c_size_t, c_uint64, c_void_p
 from functools import cache
 
@@ -25,7 +24,6 @@ class Options(ctypes.Structure):
         ("top_k", c_int64),
         ("top_p", c_double),
         ("min_p", c_double),
-        ("repetition_penalty", c_double),
         ("seed", c_uint64),
     )
 
@@ -40,7 +38,6 @@ class SamplerStruct(ctypes.Structure):
         ("scores", c_void_p),
         ("weights", c_void_p),
         ("order", c_void_p),
-        ("seen", c_void_p),
     )
 
 
@@ -64,7 +61,7 @@ def options(**values: float) -> Options:
 class CSampler:
     """An open sampler; its methods raise StatusError."""
 
-    def __init__(self, vocabulary: int, accepted: Iterable[int] = (), **values: float) -> None:
+    def __init__(self, vocabulary: int, **values: float) -> None:
         self.vocabulary = vocabulary
         self.sampler = SamplerStruct()
         needed = library().kk_sampler_scratch(c_int64(vocabulary))
@@ -74,11 +71,6 @@ class CSampler:
                 byref(self.sampler), byref(options(**values)), c_int64(vocabulary), self.scratch, c_size_t(needed)
             )
         )
-        self.accept(accepted)
-
-    def accept(self, ids: Iterable[int]) -> None:
-        listed = list(ids)
-        check(library().kk_sampler_accept(byref(self.sampler), (c_int64 * len(listed))(*listed), c_size_t(len(listed))))
 
     def sample(self, logits: npt.NDArray[np.float32]) -> int:
         chosen = c_int64()

@@ -36,9 +36,9 @@ WRAP(sbrk)
 WRAP(brk)
 WRAP(pthread_create)
 
-static int receive(int64_t id, const char *text, size_t bytes, void *user)
+static int receive(int64_t row, int64_t id, const char *text, size_t bytes, void *user)
 {
-    (void)id, (void)text, (void)bytes;
+    (void)row, (void)id, (void)text, (void)bytes;
     ++*(int *)user;
     return 0;
 }
@@ -58,6 +58,10 @@ int main(int argc, char **argv)
     static float logits[3 * 8 * TINY_GPT2_VOCABULARY], cache[4][3 * 4 * 8 * 16], longer[4][3 * 4 * 16 * 16];
     static char text[4096];
     static const int64_t rows[3] = {2, 0, 1};
+    static const size_t counts[3] = {7, 2, 5};
+    static int64_t texts[3 * 40];
+    const int64_t *prompts[3];
+    tiny_gpt2_generate_result results[3];
     const char *const stop[2] = {"never to be seen", "xyz"};
     tiny_gpt2_arguments a;
     tiny_gpt2_generate_options options = tiny_gpt2_generate_defaults();
@@ -103,6 +107,16 @@ int main(int argc, char **argv)
     options.callback = receive;
     options.user = &received;
     CHECK(tiny_gpt2_generate(model, ids, 20, &options, &result));
+    for (int i = 0; i < 3; i++)
+        prompts[i] = ids + i;
+    CHECK(tiny_gpt2_reset(model));
+    CHECK(tiny_gpt2_generate_batch(model, prompts, counts, 3, &options, texts, 40, results));
+    CHECK(tiny_gpt2_reset(model));
+    options.temperature = 0;
+    options.stop_string_count = 0;
+    options.num_beams = options.num_return_sequences = 3;
+    options.no_repeat_ngram_size = 2;
+    CHECK(tiny_gpt2_generate_batch(model, prompts, counts, 1, &options, texts, 40, results));
     memset(&a, 0, sizeof a);
     a.batch_size = 3;
     a.sequence_length = a.past_sequence_length = 8;

@@ -23,6 +23,7 @@ from c_generate import (
     STOP_ID,
     STOP_STRING,
     Model,
+    Request,
     Result,
     generate,
     library,
@@ -89,11 +90,13 @@ def test_sampling_equals_the_sampler_on_the_models_logits() -> None:
 
     values: dict[str, Any] = {"temperature": 0.9, "top_k": 20, "top_p": 0.9, "repetition_penalty": 1.5, "seed": 11}
     got = generate(Model(50, logits), [1, 2, 3], max_new_tokens=40, **values)
-    sampler = CSampler(50, [1, 2, 3], **values)
+    sampler = CSampler(50, **{name: value for name, value in values.items() if name != "repetition_penalty"})
     cache = [1, 2, 3]
     for token in got.ids:
-        assert token == sampler.sample(logits(cache))
-        sampler.accept([token])
+        scores, penalty = logits(cache), np.float32(1.5)
+        seen = list(set(cache))
+        scores[seen] = np.where(scores[seen] < 0, scores[seen] * penalty, scores[seen] / penalty)
+        assert token == sampler.sample(scores)
         cache.append(token)
     assert generate(Model(50, logits), [1, 2, 3], max_new_tokens=40, **values).ids == got.ids
     assert generate(Model(50, logits), [1, 2, 3], max_new_tokens=40, **values | {"seed": 12}).ids != got.ids
@@ -215,26 +218,39 @@ def test_what_the_model_reports_is_passed_on() -> None:
 
 
 def test_null_pointers_and_small_scratch_give_a_status(tokenizer: CTokenizer) -> None:
-    call, struct, good, result = library(), scripted(5, 1, []).struct(), make_options(), Result()
-    prompt, one = (c_int64 * 1)(0), c_size_t(1)
-    needed = call.kk_generate_scratch(byref(struct), tokenizer.handle, byref(good))
+    call, struct, good = library(), scripted(5, 1, []).struct(), make_options()
+    results, ids = (Result * 1)(), (c_int64 * 200)()
+    fields: dict[str, Any] = {"batch": 1, "options": ctypes.pointer(good), "results": results, "ids": ids, "ids_capacity": 200}
+    fields["prompts"] = (ctypes.POINTER(c_int64) * 1)((c_int64 * 1)(0))
+    fields["prompt_counts"] = (c_size_t * 1)(1)
+    whole = Request(**fields)
+    needed = call.kk_generate_scratch(byref(struct), tokenizer.handle, byref(whole))
     scratch, size = (c_int64 * (needed // 8 + 2))(), c_size_t(needed)
     misaligned = ctypes.c_void_p(ctypes.addressof(scratch) + 4)
-    handle, model, options, filled = tokenizer.handle, byref(struct), byref(good), byref(result)
-    assert call.kk_generate(None, handle, prompt, one, options, scratch, size, filled) == ARGUMENT
-    assert call.kk_generate(model, handle, None, one, options, scratch, size, filled) == ARGUMENT
-    assert call.kk_generate(model, handle, prompt, one, None, scratch, size, filled) == ARGUMENT
-    assert call.kk_generate(model, handle, prompt, one, options, None, size, filled) == ARGUMENT
-    assert call.kk_generate(model, handle, prompt, one, options, misaligned, size, filled) == ARGUMENT
-    assert call.kk_generate(model, handle, prompt, one, options, scratch, size, None) == ARGUMENT
-    assert call.kk_generate(model, handle, prompt, one, options, scratch, c_size_t(needed - 1), filled) == CAPACITY
-    assert call.kk_generate(model, handle, prompt, one, options, scratch, size, filled) == OK
-    assert call.kk_generate_scratch(None, handle, options) == 0
+    handle, model = tokenizer.handle, byref(struct)
+
+    def status_of(**changed: Any) -> int:
+        request = Request(**{name: value for name, value in (fields | changed).items() if value is not None})
+        return int(call.kk_generate(model, handle, byref(request), scratch, size))
+
+    assert call.kk_generate(None, handle, byref(whole), scratch, size) == ARGUMENT
+    assert call.kk_generate(model, handle, None, scratch, size) == ARGUMENT
+    assert call.kk_generate(model, handle, byref(whole), None, size) == ARGUMENT
+    assert call.kk_generate(model, handle, byref(whole), misaligned, size) == ARGUMENT
+    assert call.kk_generate(model, handle, byref(whole), scratch, c_size_t(needed - 1)) == CAPACITY
+    assert status_of() == status_of(results=None) == status_of(ids=None) == OK
+    for name in ("prompts", "prompt_counts", "options", "batch"):
+        assert status_of(**{name: None}) == ARGUMENT, name
+    assert status_of(batch=-1) == ARGUMENT
+    assert status_of(batch=2, prompts=(ctypes.POINTER(c_int64) * 2)(), prompt_counts=(c_size_t * 2)(1, 1)) == CAPACITY
+    assert status_of(prompts=(ctypes.POINTER(c_int64) * 1)()) == ARGUMENT
+    assert status_of(ids_capacity=127) == CAPACITY
+    assert call.kk_generate_scratch(None, handle, byref(whole)) == 0
     assert call.kk_generate_scratch(model, handle, None) == 0
     good.stop_ids, good.stop_id_count = None, 1
-    assert call.kk_generate(model, handle, prompt, one, options, scratch, size, filled) == ARGUMENT
-    good.stop_id_count, good.stop_strings, good.stop_string_count = 0, None, 1
-    assert call.kk_generate(model, handle, prompt, one, options, scratch, size, filled) == ARGUMENT
+    assert status_of() == ARGUMENT
+    good.stop_id_count, good.stream.stop_strings, good.stream.stop_string_count = 0, None, 1
+    assert status_of() == ARGUMENT
 
 
 def test_random_calls_are_answered_under_the_sanitizers(tables: bytes, tmp_path: Path) -> None:

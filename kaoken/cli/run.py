@@ -21,12 +21,34 @@ def register(app: typer.Typer) -> None:
 def run_command(
     folder: Annotated[Path, typer.Argument(help="A folder that `kaoken compile` wrote.")],
     prompt: Annotated[str | None, typer.Argument(help="The text to continue; read from stdin when it is left out.")] = None,
-    max_new_tokens: Annotated[int, typer.Option("-n", "--max-new-tokens", min=1, help="The most tokens to write.")] = 128,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most likely token; more is more random.")] = 0.0,
-    top_k: Annotated[int, typer.Option(min=0, help="Choose among the k most likely tokens; 0: all.")] = 0,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Choose among the most likely that together reach p.")] = 1.0,
-    min_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Leave out tokens below this share of the likeliest.")] = 0.0,
-    repetition_penalty: Annotated[float, typer.Option(min=0.01, help="Above 1 makes tokens that were used less likely.")] = 1.0,
+    max_new_tokens: Annotated[
+        int | None, typer.Option("-n", "--max-new-tokens", min=1, help="The most tokens to write; 128 unless the model says.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="0 takes the most likely token; more is more random.")
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(min=0, help="Choose among the k most likely tokens; 0: all.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Choose among the most likely that together reach p.")
+    ] = None,
+    min_p: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Leave out tokens below this share of the likeliest.")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(min=0.01, help="Above 1 makes tokens that were used less likely.")
+    ] = None,
+    no_repeat_ngram_size: Annotated[
+        int | None, typer.Option("--no-repeat-ngram", min=0, help="No run of so many tokens comes twice; 0: any may.")
+    ] = None,
+    num_beams: Annotated[
+        int | None, typer.Option("--beams", min=1, help="Search for the likeliest text with so many beams.")
+    ] = None,
+    length_penalty: Annotated[
+        float | None, typer.Option(help="With beams: above 0 favours long texts, below 0 short ones.")
+    ] = None,
+    early_stopping: Annotated[
+        str | None, typer.Option(help="With beams: end with the first texts found (true), by a guess (false), or never early.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal texts.")] = 0,
     stop: Annotated[list[str], typer.Option(help="A text that ends the answer before it. Repeat for more.")] = [],  # noqa: B006
     threads: Annotated[int, typer.Option("-t", "--threads", min=1, max=256, help="Threads that compute.")] = 1,
@@ -35,10 +57,13 @@ def run_command(
 ) -> None:
     """Continue a text with a compiled language model; the text streams to stdout, the speed goes to stderr.
 
+    Options that are left out are as the model's generation_config.json says.
+
     \b
     Examples:
       kaoken run story-c/ "Once upon a time"
       kaoken run story-c/ "One winter" -n 200 --temperature 0.8 --top-k 40 --seed 7
+      kaoken run story-c/ "The" --beams 4 --length-penalty 0.8
       echo "Once upon a time" | kaoken run story-c/ --stop "The end" --threads 2
     """
     if not folder.is_dir():
@@ -55,8 +80,13 @@ def run_command(
         raise UsageError(f"{folder} was compiled without a tokenizer; compile a folder that holds tokenizer.json")
     text = prompt if prompt is not None else _read_stdin()
     options: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
-    options |= {"repetition_penalty": repetition_penalty, "seed": seed, "stop_strings": stop}
-    options["stop_ids"] = model.end_ids
+    options |= {"repetition_penalty": repetition_penalty, "no_repeat_ngram_size": no_repeat_ngram_size, "seed": seed}
+    options |= {"num_beams": num_beams, "length_penalty": length_penalty, "early_stopping": _early(early_stopping)}
+    options |= {"stop_strings": stop} if stop else {}
+    if temperature and (num_beams or 1) > 1:
+        raise UsageError("--beams searches for the likeliest text and draws no lots; leave out --temperature or --beams")
+    if stop and (num_beams or 1) > 1:
+        raise UsageError("--beams takes no --stop; leave one of them out")
     with compiled_folder_errors(folder):
         result = _generate(model, text, max_new_tokens, options, echo=not json)
     if json:
@@ -65,13 +95,20 @@ def run_command(
         _speed(result)
 
 
+def _early(text: str | None) -> bool | str | None:
+    choices: dict[str | None, bool | str | None] = {None: None, "true": True, "false": False, "never": "never"}
+    if text not in choices:
+        raise UsageError(f"--early-stopping {text} is none of true, false and never")
+    return choices[text]
+
+
 def _read_stdin() -> str:
     if sys.stdin.isatty():
         typer.echo("(type a text, then Ctrl-D)", err=True)
     return sys.stdin.read().removesuffix("\n")
 
 
-def _generate(model: Any, text: str, max_new_tokens: int, options: dict[str, Any], echo: bool) -> dict[str, Any]:
+def _generate(model: Any, text: str, max_new_tokens: int | None, options: dict[str, Any], echo: bool) -> dict[str, Any]:
     """Stream the continuation; returns what --json prints. Ctrl-C ends the text, not the program."""
     ids = model.tokenize(text)
     if not ids:
@@ -89,7 +126,7 @@ def _generate(model: Any, text: str, max_new_tokens: int, options: dict[str, Any
         interrupted = True
 
     def on_token(token: int, piece: str) -> bool:
-        times.append(time.perf_counter())
+        times.append(time.perf_counter())  # of tokens as they come, or of a search's steps
         if token >= 0:
             made.append(token)
         pieces.append(piece)

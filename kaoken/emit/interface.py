@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kaoken.emit.names import c_name, tensor_names
@@ -216,6 +216,14 @@ def _found_sizes(outputs: list[Tensor]) -> list[FoundSize]:
             symbols |= dict.fromkeys(sorted(found_symbols(extent), key=lambda s: s.name))
     bounds = [(symbol, largest(dim(symbol))) for symbol in symbols]
     return [FoundSize(symbol.name, upper) for symbol, upper in bounds if upper is not None]
+
+
+def serve_rows(interface: Interface, rows: int) -> None:
+    """Make handles hold so many rows of text unless told otherwise, as far as the batch's bounds go."""
+    for at, size in enumerate(interface.sizes):
+        if size.name == "batch" and interface.feed:
+            count = max(size.default, min(rows, size.upper))
+            interface.sizes[at] = replace(size, default=count, default_code=str(count))
 
 
 def _only_symbol(extent: Dim) -> Symbol | None:

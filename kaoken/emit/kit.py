@@ -50,14 +50,18 @@ def python_module(name: str, version: str, encoder: bool) -> str:
 
     `encoder`: with that of `kaoken.encoder`.
     """
-    source = (Path(__file__).parents[1] / "session.py").read_text(encoding="utf-8")
-    source = source.replace("\nfrom kaoken.text_calls import TextCalls\n", "", 1)
-    calls = _without_imports(Path(__file__).parents[1] / "text_calls.py")
+    package = Path(__file__).parents[1]
+    source = (package / "session.py").read_text(encoding="utf-8")
+    source = source.replace("\nfrom kaoken.text_calls import TextCalls\n", "\n", 1)
+    calls = _without_imports(package / "text_calls.py")
     source = source.replace("class TextGenerator(", f"{calls}\n\nclass TextGenerator(", 1)
     about = (
         f'"""Runs {name} from Python: `Session().run(None, inputs)`, and `TextGenerator()` for a language model with a cache.\n\n'
         f"Made by Kaoken {version}: its session module, with the folder of this file as the model. Needs NumPy, and a C\n"
         'compiler on first use unless `make shared` has run.\n"""\n'
+    )
+    source = re.sub(
+        r"^from kaoken\.(\w+) import .*\n", lambda found: _without_imports(package / f"{found[1]}.py"), source, flags=re.MULTILINE
     )
     if encoder:
         source += "\n\n" + _without_imports(Path(__file__).parents[1] / "encoder.py")
@@ -71,9 +75,9 @@ def python_module(name: str, version: str, encoder: bool) -> str:
 
 
 def _without_imports(path: Path) -> str:
-    """A module's source from its first definition on."""
+    """A module's source from its first definition on, without the imports that the session's has too."""
     source = re.sub(r'\A""".*?"""\n', "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return re.sub(r"^(from|import) .*\n", "", source, flags=re.MULTILINE).lstrip()
+    return re.sub(r"^(from (__future__|kaoken)\b|import (numpy|ctypes)\b).*\n", "", source, flags=re.MULTILINE).lstrip()
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,6 @@ class Kit:
         self.folder, self.m, self.report = folder, m, report
         self.text: bool = bool(m.interface.feed and m.tokenizer)
         self.encoder: tuple[str, str] | None = None if self.text else _encoder_dims(m)
-        self.end_ids: list[int] = [i for i in report["end_ids"] if 0 <= i < m.interface.vocabulary]
 
     @cached_property
     def sources(self) -> list[str]:

@@ -49,7 +49,7 @@ def loop_kernel(
     operands = tuple(dict.fromkeys(r.value for r in reads(formula.body)))
     names = _operand_names(operands, inputs, weights, formula)
     cached = output.packing in ("keys", "values")
-    past = Value("past", (output.shape[0],) if output.shape else (), "int64")
+    past, rows = (Value(name, (output.shape[0],) if output.shape else (), "int64") for name in ("past", "rows"))
 
     def place(value: Value, at: list[Dim]) -> Dim:
         entry = weights.of_value.get(value)
@@ -60,10 +60,12 @@ def loop_kernel(
     def store(at: list[Dim], index: Index) -> Dim:
         if not cached:
             return row_major(at, output.shape)
-        first = index(Read(past, (Int(at[0]),))) if is_state else dim(0)
-        return cache_offset(output, [at[0], at[1], first + at[2], at[3]], dim(Symbol("capacity", 1)))
+        if not is_state:
+            return cache_offset(output, at, dim(Symbol("capacity", 1)))
+        row, first = (index(Read(v, (Int(at[0]),))) for v in (rows, past))
+        return cache_offset(output, [row, at[1], first + at[2], at[3]], dim(Symbol("capacity", 1)))
 
-    body = emit_body(formula, output.dtype, {**names, past: "cache->past"}, place, store, trusted)
+    body = emit_body(formula, output.dtype, {**names, past: "cache->past", rows: "cache->row"}, place, store, trusted)
     operands = tuple(v for v in operands if re.search(rf"\b{names[v]}\b", body))
     symbols = tuple(sorted(n for n in {s.name for s in _symbols(formula)} if re.search(rf"\b{n}\b", body)))
     parameters = ["kk_thread *t", *(f"int64_t {s}" for s in symbols)]

@@ -11,6 +11,7 @@ import kaoken
 from kaoken.emit.blocks import Block, Step, find_blocks
 from kaoken.emit.control import BARRIER, StepWriter, assigned, without_unread
 from kaoken.emit.embedding import Embedding
+from kaoken.emit.generation import GenerationDefaults
 from kaoken.emit.interface import Interface, Tensor, in_call
 from kaoken.emit.kernels import render_tiles, templates
 from kaoken.emit.program import Argument, Call, Program
@@ -109,6 +110,7 @@ class ModelFiles:
     blocks: list[RenderedBlock] = field(default_factory=list)
     encode: Stage | None = None
     forward: Stage = field(default_factory=Stage)
+    generation: GenerationDefaults = field(default_factory=GenerationDefaults)
     version: str = kaoken.__version__
 
     @property

@@ -3,6 +3,7 @@
 #include "tiny_gpt2.h"
 
 #include "kaoken/kk_cache.h"
+#include "kaoken/kk_rows.h"
 #include "kaoken/kk_integer.h"
 #include "kaoken/kk_platform.h"
 #include "kaoken/kk_threads.h"
@@ -38,12 +39,13 @@ struct tiny_gpt2 {
     kk_pool *pool;
     unsigned char *slot[3]; /* the arena: places that activations share */
     kk_cache cache[2];
-    int64_t *past; /* [batch]: positions that each row holds */
+    kk_rows rows; /* where in the caches each row lies, and how many positions it holds */
     int64_t *positions, *ids; /* [batch][sequence]: a piece of what feed is given */
     kk_tokenizer tokenizer;
     unsigned char *text_scratch;
     size_t text_scratch_size;
     unsigned char *generate_scratch;
+    kk_generate_result *results; /* [batch] */
     tiny_gpt2_sizes sizes;
     kk_weights file;
     void *owned; /* what create allocated, or null */
@@ -70,8 +72,9 @@ typedef struct tiny_gpt2_call {
     float *present_1_value;
 } tiny_gpt2_call;
 
-/* Scratch of generate: the sampler's, logits, and text held back for stop strings. */
-#define GENERATE_BYTES ((int64_t)kk_sampler_scratch(TINY_GPT2_VOCABULARY) + 4 * (int64_t)TINY_GPT2_VOCABULARY + (1 << 16))
+/* Scratch of generate: logits, texts and beams, and a row's text that is held back for stop strings. */
+#define GENERATE_TEXT (1 << 16)
+#define GENERATE_BYTES(sizes) kk_generate_scratch_for((sizes)->batch, (sizes)->context + 1, TINY_GPT2_VOCABULARY, GENERATE_TEXT)
 
 /* What the tokenizer's tables ask of the memory that a text is encoded in. */
 static const kk_text_demand text_demand = {1, 1, 0, 0};
@@ -79,9 +82,9 @@ static const kk_text_demand text_demand = {1, 1, 0, 0};
 /* Memory: offsets of everything in one block, for given sizes. */
 typedef struct layout {
     size_t slot[3], arena_end;
-    size_t cache[2][2], past, positions, ids;
+    size_t cache[2][2], rows, positions, ids;
     size_t text_scratch;
-    size_t generate_scratch;
+    size_t generate_scratch, results;
     size_t pool, total;
 } layout;
 
@@ -145,17 +148,17 @@ static layout plan_memory(const tiny_gpt2_sizes *sizes)
     l.slot[1] = cover(&end, behind(l.slot[0], sizes->batch*sizes->sequence*256), sizes->batch*sizes->sequence*256); /* /transformer/h.0/ln_1/LayerNormalization_output_0, /transformer/h.0/attn/MatMul_1_output_0, /transformer/h.0/ln_2/LayerNormalization_output_0, ... */
     l.slot[2] = cover(&end, behind(l.slot[1], sizes->batch*sizes->sequence*256), kk_max_i64(sizes->batch*sizes->sequence*256, sizes->batch*sizes->sequence*1024)); /* /transformer/h.0/attn/MatMul_1_output_0.Gemm_output_0, /transformer/h.0/mlp/act/Mul_3_output_0, /transformer/h.1/attn/MatMul_1_output_0.Gemm_output_0, ... */
     l.arena_end = end;
-    const int64_t rows = sizes->batch + (sizes->batch > 1); /* one row to spare for reorder */
     const int64_t capacity = (sizes->context + 15) / 16 * 16;
     for (int i = 0; i < 2; i++) {
-        l.cache[i][0] = place(&end, 4 * kk_cache_floats(rows, cache_shapes[i].heads, capacity, cache_shapes[i].key_dim));
-        l.cache[i][1] = place(&end, 4 * kk_cache_floats(rows, cache_shapes[i].heads, capacity, cache_shapes[i].value_dim));
+        l.cache[i][0] = place(&end, 4 * kk_cache_floats(sizes->batch, cache_shapes[i].heads, capacity, cache_shapes[i].key_dim));
+        l.cache[i][1] = place(&end, 4 * kk_cache_floats(sizes->batch, cache_shapes[i].heads, capacity, cache_shapes[i].value_dim));
     }
-    l.past = place(&end, 8 * rows);
+    l.rows = place(&end, (int64_t)kk_rows_bytes(sizes->batch));
     l.positions = place(&end, 8 * sizes->batch * sizes->sequence);
     l.ids = place(&end, 8 * sizes->batch * sizes->sequence);
     l.text_scratch = place(&end, (int64_t)kk_text_scratch(&text_demand, (size_t)sizes->text_bytes));
-    l.generate_scratch = place(&end, GENERATE_BYTES);
+    l.generate_scratch = place(&end, (int64_t)GENERATE_BYTES(sizes));
+    l.results = place(&end, (int64_t)sizeof(kk_generate_result) * sizes->batch);
     l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 8960));
     l.total = end;
     return l;
@@ -204,15 +207,15 @@ static tiny_gpt2_status lay_out(tiny_gpt2 **handle, kk_weights *file, const tiny
     m->kernels = choose_kernels();
     for (int i = 0; i < 3; i++)
         m->slot[i] = base + l.slot[i];
-    m->past = (int64_t *)(void *)(base + l.past);
+    kk_rows_open(&m->rows, sizes->batch, base + l.rows);
     m->positions = (int64_t *)(void *)(base + l.positions);
     m->ids = (int64_t *)(void *)(base + l.ids);
-    memset(m->past, 0, sizeof *m->past * (size_t)(sizes->batch + (sizes->batch > 1)));
     for (int i = 0; i < 2; i++) {
         m->cache[i].keys = (float *)(void *)(base + l.cache[i][0]);
         m->cache[i].values = (float *)(void *)(base + l.cache[i][1]);
         m->cache[i].capacity = (sizes->context + 15) / 16 * 16;
-        m->cache[i].past = m->past;
+        m->cache[i].past = m->rows.call_length;
+        m->cache[i].row = m->rows.call_place;
     }
     status = size == 564224 ? KK_OK : KK_ERROR_WEIGHTS;
     if (status == KK_OK) {
@@ -222,6 +225,7 @@ static tiny_gpt2_status lay_out(tiny_gpt2 **handle, kk_weights *file, const tiny
     m->text_scratch = base + l.text_scratch;
     m->text_scratch_size = kk_text_scratch(&text_demand, (size_t)sizes->text_bytes);
     m->generate_scratch = base + l.generate_scratch;
+    m->results = (kk_generate_result *)(void *)(base + l.results);
     if (status == KK_OK)
         status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 8960), (int)sizes->threads, 8960, &m->pool);
     if (status != KK_OK) {
@@ -436,8 +440,9 @@ tiny_gpt2_status tiny_gpt2_run(tiny_gpt2 *m, const tiny_gpt2_arguments *a)
         return TINY_GPT2_ERROR_RANGE;
     if (!valid_int64_indices(a->position_ids, a->batch_size*a->sequence_length, 1, 128))
         return TINY_GPT2_ERROR_RANGE;
+    kk_rows_reset(&m->rows);
     for (int64_t b = 0; b < a->batch_size; b++)
-        m->past[b] = a->past_sequence_length;
+        m->rows.call_length[b] = a->past_sequence_length;
     return (tiny_gpt2_status)kk_pool_run(m->pool, forward_run, &c);
 }
 
@@ -446,50 +451,59 @@ static void forward_feed(void *argument, kk_thread *t)
     forward(argument, t);
 }
 
-tiny_gpt2_status tiny_gpt2_feed(tiny_gpt2 *m, int64_t batch, int64_t count, const int64_t *ids, float *logits)
+/* Appends ids to some rows. which: their numbers, null for the first ones; ids: [rows], or null and all in `flat`: [rows][count]. */
+static kk_status feed_rows(tiny_gpt2 *m, const int64_t *which, int64_t rows, int64_t count, const int64_t *const *ids, const int64_t *flat,
+    float *logits)
 {
-    if (!m || !ids)
-        return TINY_GPT2_ERROR_ARGUMENT;
-    if (batch < 1 || batch > m->sizes.batch || count < 1)
-        return TINY_GPT2_ERROR_RANGE;
-    for (int64_t b = 0; b < batch; b++) {
-        if (count > m->sizes.context - m->past[b])
-            return TINY_GPT2_ERROR_CAPACITY;
+    if (rows < 1 || rows > m->sizes.batch || count < 1)
+        return KK_ERROR_RANGE;
+    for (int64_t b = 0; b < rows; b++) {
+        const int64_t row = which ? which[b] : b, past = m->rows.length[row], *own = ids ? ids[b] : flat + b * count;
+        if (count > m->sizes.context - past)
+            return KK_ERROR_CAPACITY;
+        for (int64_t i = 0; i < count; i++)
+            if (own[i] < 0 || own[i] >= 512)
+                return KK_ERROR_RANGE;
     }
-    for (int64_t i = 0; i < batch * count; i++)
-        if (ids[i] < 0 || ids[i] >= 512)
-            return TINY_GPT2_ERROR_RANGE;
     for (int64_t done = 0, n; done < count; done += n) {
         tiny_gpt2_call c;
         kk_status status;
 
         n = count - done < m->sizes.sequence ? count - done : m->sizes.sequence;
+        kk_rows_select(&m->rows, which, rows);
         memset(&c, 0, sizeof c);
         c.m = m;
-        c.batch_size = batch;
+        c.batch_size = rows;
         c.sequence_length = n;
-        c.past_sequence_length = m->past[0];
+        c.past_sequence_length = m->rows.call_length[0];
         c.logit_rows = logits && done + n == count;
         c.logits = logits;
         c.input_ids = m->ids;
         c.position_ids = m->positions;
-        for (int64_t b = 0; b < batch; b++) {
-            memcpy(m->ids + b * n, ids + b * count + done, (size_t)n * sizeof *ids);
+        for (int64_t b = 0; b < rows; b++) {
+            memcpy(m->ids + b * n, (ids ? ids[b] : flat + b * count) + done, (size_t)n * sizeof *m->ids);
             for (int64_t s = 0; s < n; s++)
-                m->positions[b * n + s] = m->past[b] + s;
+                m->positions[b * n + s] = m->rows.call_length[b] + s;
         }
         status = kk_pool_run(m->pool, forward_feed, &c);
         if (status != KK_OK)
-            return (tiny_gpt2_status)status;
-        for (int64_t b = 0; b < batch; b++)
-            m->past[b] += n;
+            return status;
+        for (int64_t b = 0; b < rows; b++)
+            m->rows.length[which ? which[b] : b] += n;
     }
-    return TINY_GPT2_OK;
+    return KK_OK;
+}
+
+tiny_gpt2_status tiny_gpt2_feed(tiny_gpt2 *m, int64_t batch, int64_t count, const int64_t *ids, float *logits)
+{
+    if (!m || !ids)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    return (tiny_gpt2_status)feed_rows(m, 0, batch, count, 0, ids, logits);
 }
 
 int64_t tiny_gpt2_position(const tiny_gpt2 *m, int64_t row)
 {
-    return m && row >= 0 && row < m->sizes.batch ? m->past[row] : -1;
+    return m && row >= 0 && row < m->sizes.batch ? m->rows.length[row] : -1;
 }
 
 int64_t tiny_gpt2_capacity(const tiny_gpt2 *m)
@@ -501,7 +515,7 @@ tiny_gpt2_status tiny_gpt2_reset(tiny_gpt2 *m)
 {
     if (!m)
         return TINY_GPT2_ERROR_ARGUMENT;
-    memset(m->past, 0, sizeof *m->past * (size_t)m->sizes.batch);
+    kk_rows_reset(&m->rows);
     return TINY_GPT2_OK;
 }
 
@@ -509,124 +523,148 @@ tiny_gpt2_status tiny_gpt2_truncate(tiny_gpt2 *m, int64_t row, int64_t length)
 {
     if (!m)
         return TINY_GPT2_ERROR_ARGUMENT;
-    if (row < 0 || row >= m->sizes.batch || length < 0 || length > m->past[row])
-        return TINY_GPT2_ERROR_RANGE;
-    m->past[row] = length;
-    return TINY_GPT2_OK;
-}
-
-static void copy_row(tiny_gpt2 *m, int64_t from, int64_t to)
-{
-    for (int i = 0; i < 2; i++)
-        kk_cache_copy_row(&m->cache[i], cache_shapes[i], from, to, m->past[from]);
-    m->past[to] = m->past[from];
+    return (tiny_gpt2_status)kk_rows_truncate(&m->rows, row, length);
 }
 
 tiny_gpt2_status tiny_gpt2_reorder(tiny_gpt2 *m, const int64_t *rows, int64_t count)
 {
-    const int64_t spare = m ? m->sizes.batch : 0;
-    int64_t *const from = m ? m->positions : 0;
+    int64_t copies;
+    kk_status status;
 
     if (!m || !rows)
         return TINY_GPT2_ERROR_ARGUMENT;
-    if (count < 0 || count > m->sizes.batch)
-        return TINY_GPT2_ERROR_RANGE;
-    for (int64_t i = 0; i < count; i++) {
-        if (rows[i] < 0 || rows[i] >= m->sizes.batch)
-            return TINY_GPT2_ERROR_RANGE;
-        from[i] = rows[i];
+    status = kk_rows_reorder(&m->rows, rows, count, &copies);
+    for (int64_t n = 0; n < copies; n++) {
+        const kk_row_copy copy = m->rows.copy[n];
+        for (int i = 0; i < 2; i++)
+            kk_cache_copy(&m->cache[i], cache_shapes[i], copy.from, copy.to, copy.first, copy.end);
     }
-    for (;;) {
-        int64_t next = -1;
-        /* A row that nobody waits for can be overwritten; if all are waited for, one cycle is opened through the spare row. */
-        for (int64_t i = 0; i < count; i++) {
-            int waited = 0;
-            if (from[i] == i)
-                continue;
-            for (int64_t j = 0; j < count; j++)
-                waited |= j != i && from[j] == i;
-            if (!waited) {
-                copy_row(m, from[i], i);
-                from[i] = i;
-                next = -2;
-                break;
-            }
-            if (next == -1)
-                next = i;
-        }
-        if (next == -1)
-            return TINY_GPT2_OK;
-        if (next >= 0) {
-            copy_row(m, next, spare);
-            for (int64_t j = 0; j < count; j++)
-                if (from[j] == next)
-                    from[j] = spare;
-        }
-    }
+    return (tiny_gpt2_status)status;
 }
 
 tiny_gpt2_generate_options tiny_gpt2_generate_defaults(void)
 {
-    const kk_generate_options defaults = kk_generate_defaults();
     tiny_gpt2_generate_options o;
     memset(&o, 0, sizeof o);
-    o.max_new_tokens = defaults.max_new_tokens;
-    o.temperature = defaults.sampler.temperature;
-    o.top_k = defaults.sampler.top_k;
-    o.top_p = defaults.sampler.top_p;
-    o.min_p = defaults.sampler.min_p;
-    o.repetition_penalty = defaults.sampler.repetition_penalty;
-    o.seed = defaults.sampler.seed;
+    o.max_new_tokens = 128;
+    o.max_length = 0;
+    o.num_beams = 1;
+    o.num_return_sequences = 1;
+    o.length_penalty = 1.0;
+    o.early_stopping = TINY_GPT2_EARLY_STOPPING_FALSE;
+    o.temperature = 0.0;
+    o.top_k = 0;
+    o.top_p = 1.0;
+    o.min_p = 0.0;
+    o.repetition_penalty = 1.0;
+    o.no_repeat_ngram_size = 0;
+    o.min_length = 0;
+    o.min_new_tokens = 0;
+    o.forced_bos_id = -1;
+    o.forced_eos_id = -1;
+    o.decoder_start_id = -1;
     return o;
 }
 
-static int feed_row(void *model, const int64_t *ids, int64_t count, float *logits)
+static int generate_feed(void *model, const int64_t *rows, int64_t row_count, int64_t count, const int64_t *const *ids, float *logits)
 {
-    return (int)tiny_gpt2_feed(model, 1, count, ids, logits);
+    return (int)feed_rows(model, rows, row_count, count, ids, 0, logits);
 }
 
-static int64_t row_position(void *model)
+static int generate_reorder(void *model, const int64_t *from, int64_t count)
 {
-    return tiny_gpt2_position(model, 0);
+    return (int)tiny_gpt2_reorder(model, from, count);
 }
 
-tiny_gpt2_status tiny_gpt2_generate(tiny_gpt2 *m, const int64_t *prompt, size_t prompt_count,
-    const tiny_gpt2_generate_options *o, tiny_gpt2_generate_result *result)
+static int64_t generate_position(void *model, int64_t row)
+{
+    return tiny_gpt2_position(model, row);
+}
+
+static kk_generate_options runtime_options(const tiny_gpt2_generate_options *o)
+{
+    kk_generate_options r = kk_generate_defaults();
+    r.max_new_tokens = o->max_new_tokens;
+    r.max_length = o->max_length;
+    r.num_beams = o->num_beams;
+    r.num_return_sequences = o->num_return_sequences;
+    r.length_penalty = o->length_penalty;
+    r.early_stopping = (kk_early_stopping)o->early_stopping;
+    r.decoder_start_id = o->decoder_start_id;
+    r.sampler.temperature = o->temperature;
+    r.sampler.top_k = o->top_k;
+    r.sampler.top_p = o->top_p;
+    r.sampler.min_p = o->min_p;
+    r.sampler.seed = o->seed;
+    r.logits.repetition_penalty = o->repetition_penalty;
+    r.logits.no_repeat_ngram_size = o->no_repeat_ngram_size;
+    r.logits.min_length = o->min_length;
+    r.logits.min_new_tokens = o->min_new_tokens;
+    r.logits.forced_bos_id = o->forced_bos_id;
+    r.logits.forced_eos_id = o->forced_eos_id;
+    r.logits.suppress_ids = o->suppress_ids;
+    r.logits.suppress_id_count = o->suppress_id_count;
+    r.logits.begin_suppress_ids = o->begin_suppress_ids;
+    r.logits.begin_suppress_id_count = o->begin_suppress_id_count;
+    r.logits.bad_words = o->bad_words;
+    r.logits.bad_word_lengths = o->bad_word_lengths;
+    r.logits.bad_word_count = o->bad_word_count;
+    r.stop_ids = o->stop_ids;
+    r.stop_id_count = o->stop_id_count;
+    r.stream.stop_strings = o->stop_strings;
+    r.stream.stop_string_count = o->stop_string_count;
+    r.stream.keep_special = o->keep_special;
+    r.stream.callback = o->callback;
+    r.stream.user = o->user;
+    return r;
+}
+
+tiny_gpt2_status tiny_gpt2_generate_batch(tiny_gpt2 *m, const int64_t *const *prompts, const size_t *prompt_counts, int64_t batch,
+    const tiny_gpt2_generate_options *o, int64_t *ids, int64_t ids_capacity, tiny_gpt2_generate_result *results)
 {
     kk_language_model model;
-    kk_generate_options options = kk_generate_defaults();
-    kk_generate_result out;
+    kk_generate_request request;
+    kk_generate_options options;
     kk_status status;
 
-    if (!m || !prompt || !o)
+    if (!m || !o)
         return TINY_GPT2_ERROR_ARGUMENT;
+    options = runtime_options(o);
+    memset(&model, 0, sizeof model);
     model.model = m;
-    model.feed = feed_row;
-    model.position = row_position;
+    model.feed = generate_feed;
+    model.reorder = generate_reorder;
+    model.position = generate_position;
+    model.rows = m->sizes.batch;
     model.capacity = m->sizes.context;
     model.vocabulary = TINY_GPT2_VOCABULARY;
-    options.max_new_tokens = o->max_new_tokens;
-    options.sampler.temperature = o->temperature;
-    options.sampler.top_k = o->top_k;
-    options.sampler.top_p = o->top_p;
-    options.sampler.min_p = o->min_p;
-    options.sampler.repetition_penalty = o->repetition_penalty;
-    options.sampler.seed = o->seed;
-    options.stop_ids = o->stop_ids;
-    options.stop_id_count = o->stop_id_count;
-    options.stop_strings = o->stop_strings;
-    options.stop_string_count = o->stop_string_count;
-    options.keep_special = o->keep_special;
-    options.callback = o->callback;
-    options.user = o->user;
-    memset(&out, 0, sizeof out);
-    status = kk_generate(&model, &m->tokenizer, prompt, prompt_count, &options, m->generate_scratch, (size_t)GENERATE_BYTES, &out);
-    if (result) {
-        result->reason = (tiny_gpt2_stop_reason)out.reason;
-        result->tokens = out.tokens;
-        result->last_id = out.last_id;
+    model.uniform = 0;
+    memset(&request, 0, sizeof request);
+    request.prompts = prompts;
+    request.prompt_counts = prompt_counts;
+    request.batch = batch;
+    request.options = &options;
+    request.ids = ids;
+    request.ids_capacity = ids_capacity;
+    request.results = m->results;
+    status = kk_generate(&model, &m->tokenizer, &request, m->generate_scratch, GENERATE_BYTES(&m->sizes));
+    if (!results || batch < 1 || batch > m->sizes.batch || o->num_return_sequences < 1 || o->num_return_sequences > m->sizes.batch / batch)
+        return (tiny_gpt2_status)status;
+    for (int64_t i = 0; i < batch * o->num_return_sequences; i++) {
+        results[i].reason = (tiny_gpt2_stop_reason)m->results[i].reason;
+        results[i].tokens = m->results[i].tokens;
+        results[i].last_id = m->results[i].last_id;
+        results[i].score = m->results[i].score;
     }
     return (tiny_gpt2_status)status;
+}
+
+tiny_gpt2_status tiny_gpt2_generate(tiny_gpt2 *m, const int64_t *prompt, size_t prompt_count, const tiny_gpt2_generate_options *o,
+    tiny_gpt2_generate_result *result)
+{
+    if (!o || o->num_return_sequences != 1)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    return tiny_gpt2_generate_batch(m, prompt ? &prompt : 0, &prompt_count, 1, o, 0, 0, result);
 }
 
 tiny_gpt2_status tiny_gpt2_tokenize(tiny_gpt2 *m, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count)

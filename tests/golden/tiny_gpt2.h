@@ -115,24 +115,54 @@ int64_t tiny_gpt2_capacity(const tiny_gpt2 *handle);
 tiny_gpt2_status tiny_gpt2_reset(tiny_gpt2 *handle);
 tiny_gpt2_status tiny_gpt2_truncate(tiny_gpt2 *handle, int64_t row, int64_t length);
 
-/* Row i becomes what row rows[i] was, for i below count: beams of a search change places. */
+/* Row i becomes what row rows[i] was, for i below count: beams of a search change places. Rows that only change places are not
+   copied; a row that is wanted twice is, from where it differs from what it is copied to. */
 tiny_gpt2_status tiny_gpt2_reorder(tiny_gpt2 *handle, const int64_t *rows, int64_t count);
 
-/* How a continuation is chosen. Start from tiny_gpt2_generate_defaults(). */
+/* Text generation in whole: prompts in, texts out. The defaults are those of the model's generation_config.json. */
+
+/* When a beam search ends. FALSE: when no beam, were it to end at its length, would beat the worst text found; TRUE: as soon as there
+   are num_beams texts; NEVER: when no beam can beat the worst text found, at whatever length the penalty favours. */
+typedef enum tiny_gpt2_early_stopping {
+    TINY_GPT2_EARLY_STOPPING_FALSE, TINY_GPT2_EARLY_STOPPING_TRUE, TINY_GPT2_EARLY_STOPPING_NEVER
+} tiny_gpt2_early_stopping;
+
+/* How texts are continued; names and meaning are those of transformers' GenerationConfig. Start from tiny_gpt2_generate_defaults(). */
 typedef struct tiny_gpt2_generate_options {
-    int64_t max_new_tokens;
-    double temperature;         /* 0: always the most likely token */
-    int64_t top_k;              /* only the k most likely; 0: all */
-    double top_p, min_p;        /* only the most likely that together reach top_p (1: all); only those above min_p of the best (0: all) */
-    double repetition_penalty;  /* above 1 makes tokens of the context less likely; 1: none */
+    int64_t max_new_tokens;     /* tokens of a text after its prompt; -1: as max_length says. Default 128 */
+    int64_t max_length;         /* where max_new_tokens is -1: tokens of a text with its prompt. Default 0 */
+    int64_t num_beams;          /* 1: token by token; more: beam search, which takes so many rows a prompt. Default 1 */
+    int64_t num_return_sequences; /* texts a prompt: at most num_beams, or at random any number, a row each. Default 1 */
+    double length_penalty;      /* beam search: scores are divided by length to this power; above 0 favours long texts. Default 1 */
+    tiny_gpt2_early_stopping early_stopping; /* default FALSE */
+    double temperature;         /* 0: always the most likely token, as beam search needs it; more is more random. Default 0 */
+    int64_t top_k;              /* at random: only the k most likely; 0: all. Default 0 */
+    double top_p;               /* only the most likely that together reach top_p; 1: all. Default 1 */
+    double min_p;               /* only those above min_p of the most likely; 0: all. Default 0 */
     uint64_t seed;              /* equal seeds give equal texts */
-    const int64_t *stop_ids;    /* tokens that end the text; they are not handed out */
+    double repetition_penalty;  /* above 1 makes tokens of prompt and text less likely; 1: none. Default 1 */
+    int64_t no_repeat_ngram_size; /* no run of so many tokens comes twice in prompt and text; 0: any may. Default 0 */
+    int64_t min_length;         /* no stop id before the text has so many tokens, with its prompt. Default 0 */
+    int64_t min_new_tokens;     /* no stop id before so many new tokens; 0: as min_length says. Default 0 */
+    int64_t forced_bos_id;      /* the token after a prompt of one token; -1: none. Default -1 */
+    int64_t forced_eos_id;      /* the last token of a text that gets as long as it may; -1: none. Default -1 */
+    int64_t decoder_start_id;   /* the prompt of a text without one; -1: none. Default -1 */
+    const int64_t *stop_ids;    /* tokens that end a text; they are not handed out. Default none */
     size_t stop_id_count;
-    const char *const *stop_strings; /* texts that end the text before them; need a tokenizer */
+    const int64_t *suppress_ids; /* tokens that are never chosen. Default none */
+    size_t suppress_id_count;
+    const int64_t *begin_suppress_ids; /* tokens that are not chosen first. Default none */
+    size_t begin_suppress_id_count;
+    const int64_t *const *bad_words; /* runs of tokens that are never completed. Default none */
+    const size_t *bad_word_lengths;
+    size_t bad_word_count;
+    const char *const *stop_strings; /* texts that end a text before them; need a tokenizer, and no beams */
     size_t stop_string_count;
     int keep_special;           /* not 0: special tokens have text too */
-    /* Called for each token: its id (-1: only text held back is left) and the new text, whole UTF-8 characters. Not 0 stops. */
-    int (*callback)(int64_t id, const char *text, size_t bytes, void *user);
+    /* Called for each token of text `row` (prompt * num_return_sequences + n): its id (-1: only text held back is left) and the new
+       text, whole UTF-8 characters. Not 0 stops that row. A beam search calls it with row 0, id -1 and no text once a step, where
+       not 0 ends the search, and with the tokens of its texts when they are found. */
+    int (*callback)(int64_t row, int64_t id, const char *text, size_t bytes, void *user);
     void *user;
 } tiny_gpt2_generate_options;
 
@@ -144,13 +174,26 @@ typedef struct tiny_gpt2_generate_result {
     tiny_gpt2_stop_reason reason;
     int64_t tokens;  /* handed out */
     int64_t last_id; /* chosen last and not fed; -1: none */
+    double score;    /* of beam search: sum of log probabilities by length^length_penalty; -1e9: there is no such text */
 } tiny_gpt2_generate_result;
 
 tiny_gpt2_generate_options tiny_gpt2_generate_defaults(void);
 
-/* Feeds the prompt to row 0 and continues it. result may be null. */
+/* Feeds the prompt to row 0, behind what it holds, and continues it; the callback hears the text. Beams take rows 0 to num_beams - 1.
+   num_return_sequences has to be 1. result may be null. Errors as of tiny_gpt2_generate_batch. */
 tiny_gpt2_status tiny_gpt2_generate(tiny_gpt2 *handle, const int64_t *prompt, size_t prompt_count,
     const tiny_gpt2_generate_options *options, tiny_gpt2_generate_result *result);
+
+/* The same for several prompts side by side, each as if it were alone: prompt i goes to row i, with prompt_counts[i] ids. Null prompts:
+   each text begins with decoder_start_id. The rows that the texts need, batch times the larger of num_beams and num_return_sequences,
+   have to be within sizes.batch; those behind the prompts are overwritten.
+   ids: [batch][num_return_sequences][ids_capacity], the tokens handed out; results: [batch][num_return_sequences], the best first; each
+   may be null.
+   TINY_GPT2_ERROR_ARGUMENT: null or empty where something is needed, options that exclude each other; TINY_GPT2_ERROR_RANGE: an id or an option out
+   of bounds; TINY_GPT2_ERROR_CAPACITY: too few rows, a prompt that has no room, texts that may get longer than ids_capacity;
+   TINY_GPT2_ERROR_NUMBER: logits that are no numbers. */
+tiny_gpt2_status tiny_gpt2_generate_batch(tiny_gpt2 *handle, const int64_t *const *prompts, const size_t *prompt_counts, int64_t batch,
+    const tiny_gpt2_generate_options *options, int64_t *ids, int64_t ids_capacity, tiny_gpt2_generate_result *results);
 
 /* Text to ids and back, by the tables of tokenizer.json in the weights file. text: UTF-8, `bytes` long, no longer than
    sizes.text_bytes. *count is the number of ids of the text, also when TINY_GPT2_ERROR_CAPACITY says that ids is too small. */

@@ -187,7 +187,8 @@ static int64_t ${spec.name}_work(const kk_cache *cache, int64_t appended, int64_
 % endfor
  * Schedule: ${spec.schedule}
  *   q      [batch * seq][${spec.heads}][${head_dim}], q_stride floats from row to row
- *   cache  keys [batch][${spec.kv_heads}][capacity / 16][${head_dim}][16], values [batch][${spec.kv_heads}][capacity][${value_dim}]; batch row b reads row[b], which holds past[b] + appended
+ *   cache  keys [rows][${spec.kv_heads}][capacity / 16][${head_dim}][16], values [rows][${spec.kv_heads}][capacity][${value_dim}]; batch row b is row
+ *          row[b] (NULL: b) and holds past[b] + appended
 % if spec.causal:
  *          positions; the query at s sees those up to past[b] + s
 % else:

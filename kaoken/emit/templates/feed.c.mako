@@ -4,39 +4,41 @@ static void forward_feed(void *argument, kk_thread *t)
     forward(argument, t);
 }
 
-${m.name}_status ${m.name}_feed(${m.name} *m, int64_t batch, int64_t count, const int64_t *ids, float *logits)
+/* Appends ids to some rows. which: their numbers, null for the first ones; ids: [rows], or null and all in `flat`: [rows][count]. */
+static kk_status feed_rows(${m.name} *m, const int64_t *which, int64_t rows, int64_t count, const int64_t *const *ids, const int64_t *flat,
+    float *logits)
 {
-    if (!m || !ids)
-        return ${m.upper}_ERROR_ARGUMENT;
-    if (batch < ${i.fixed_batch or 1} || batch > m->sizes.batch || count < 1)
-        return ${m.upper}_ERROR_RANGE;
-    for (int64_t b = 0; b < batch; b++) {
+    if (rows < ${i.fixed_batch or 1} || rows > m->sizes.batch || count < 1)
+        return KK_ERROR_RANGE;
+    for (int64_t b = 0; b < rows; b++) {
+        const int64_t row = which ? which[b] : b, past = m->rows.length[row], *own = ids ? ids[b] : flat + b * count;
 % if i.encode:
-        if (m->encoded_row[b] < 0)
-            return ${m.upper}_ERROR_ORDER;
+        if (m->rows.input[row] < 0)
+            return KK_ERROR_ORDER;
 % endif
-        if (count > m->sizes.context - m->past[b])
-            return ${m.upper}_ERROR_CAPACITY;
+        if (count > m->sizes.context - past)
+            return KK_ERROR_CAPACITY;
 % if m.uniform_past:
-        if (m->past[b] != m->past[0])
-            return ${m.upper}_ERROR_RANGE; /* this model's rows advance together */
+        if (past != m->rows.length[which ? which[0] : 0])
+            return KK_ERROR_RANGE; /* this model's rows advance together */
 % endif
+        for (int64_t i = 0; i < count; i++)
+            if (own[i] < 0 || own[i] >= ${m.id_limit})
+                return KK_ERROR_RANGE;
     }
-    for (int64_t i = 0; i < batch * count; i++)
-        if (ids[i] < 0 || ids[i] >= ${m.id_limit})
-            return ${m.upper}_ERROR_RANGE;
     for (int64_t done = 0, n; done < count; done += n) {
         ${m.name}_call c;
         kk_status status;
 
         n = count - done < m->sizes.sequence ? count - done : m->sizes.sequence;
+        kk_rows_select(&m->rows, which, rows);
         memset(&c, 0, sizeof c);
         c.m = m;
 % if i.batch:
-        c.${i.batch} = batch;
+        c.${i.batch} = rows;
 % endif
         c.${i.seq} = n;
-        c.${i.past} = m->past[0];
+        c.${i.past} = m->rows.call_length[0];
 % for d in i.encoder_dims:
         c.${d.name} = m->encoded.${d.name};
 % endfor
@@ -51,23 +53,30 @@ ${m.name}_status ${m.name}_feed(${m.name} *m, int64_t batch, int64_t count, cons
 % if i.positions:
         c.${i.positions} = m->positions;
 % endif
-        for (int64_t b = 0; b < batch; b++) {
-            memcpy(m->ids + b * n, ids + b * count + done, (size_t)n * sizeof *ids);
+        for (int64_t b = 0; b < rows; b++) {
+            memcpy(m->ids + b * n, (ids ? ids[b] : flat + b * count) + done, (size_t)n * sizeof *m->ids);
             for (int64_t s = 0; s < n; s++)
-                m->positions[b * n + s] = m->past[b] + s;
+                m->positions[b * n + s] = m->rows.call_length[b] + s;
         }
         status = kk_pool_run(m->pool, forward_feed, &c);
         if (status != KK_OK)
-            return (${m.name}_status)status;
-        for (int64_t b = 0; b < batch; b++)
-            m->past[b] += n;
+            return status;
+        for (int64_t b = 0; b < rows; b++)
+            m->rows.length[which ? which[b] : b] += n;
     }
-    return ${m.upper}_OK;
+    return KK_OK;
+}
+
+${m.name}_status ${m.name}_feed(${m.name} *m, int64_t batch, int64_t count, const int64_t *ids, float *logits)
+{
+    if (!m || !ids)
+        return ${m.upper}_ERROR_ARGUMENT;
+    return (${m.name}_status)feed_rows(m, 0, batch, count, 0, ids, logits);
 }
 
 int64_t ${m.name}_position(const ${m.name} *m, int64_t row)
 {
-    return m && row >= 0 && row < m->sizes.batch ? m->past[row] : -1;
+    return m && row >= 0 && row < m->sizes.batch ? m->rows.length[row] : -1;
 }
 
 int64_t ${m.name}_capacity(const ${m.name} *m)
@@ -79,7 +88,7 @@ ${m.name}_status ${m.name}_reset(${m.name} *m)
 {
     if (!m)
         return ${m.upper}_ERROR_ARGUMENT;
-    memset(m->past, 0, sizeof *m->past * (size_t)m->sizes.batch);
+    kk_rows_reset(&m->rows);
 % if i.encode:
     forget_encoded(m);
 % endif
@@ -90,125 +99,22 @@ ${m.name}_status ${m.name}_truncate(${m.name} *m, int64_t row, int64_t length)
 {
     if (!m)
         return ${m.upper}_ERROR_ARGUMENT;
-    if (row < 0 || row >= m->sizes.batch || length < 0 || length > m->past[row])
-        return ${m.upper}_ERROR_RANGE;
-    m->past[row] = length;
-    return ${m.upper}_OK;
-}
-
-static void copy_row(${m.name} *m, int64_t from, int64_t to)
-{
-    for (int i = 0; i < ${len(m.state_pairs)}; i++)
-        kk_cache_copy_row(&m->cache[i], cache_shapes[i], from, to, m->past[from]);
-    m->past[to] = m->past[from];
-% if i.encode:
-    m->encoded_row[to] = m->encoded_row[from];
-% endif
+    return (${m.name}_status)kk_rows_truncate(&m->rows, row, length);
 }
 
 ${m.name}_status ${m.name}_reorder(${m.name} *m, const int64_t *rows, int64_t count)
 {
-    const int64_t spare = m ? m->sizes.batch : 0;
-    int64_t *const from = m ? m->positions : 0;
+    int64_t copies;
+    kk_status status;
 
     if (!m || !rows)
         return ${m.upper}_ERROR_ARGUMENT;
-    if (count < 0 || count > m->sizes.batch)
-        return ${m.upper}_ERROR_RANGE;
-    for (int64_t i = 0; i < count; i++) {
-        if (rows[i] < 0 || rows[i] >= m->sizes.batch)
-            return ${m.upper}_ERROR_RANGE;
-        from[i] = rows[i];
-    }
-    for (;;) {
-        int64_t next = -1;
-        /* A row that nobody waits for can be overwritten; if all are waited for, one cycle is opened through the spare row. */
-        for (int64_t i = 0; i < count; i++) {
-            int waited = 0;
-            if (from[i] == i)
-                continue;
-            for (int64_t j = 0; j < count; j++)
-                waited |= j != i && from[j] == i;
-            if (!waited) {
-                copy_row(m, from[i], i);
-                from[i] = i;
-                next = -2;
-                break;
-            }
-            if (next == -1)
-                next = i;
-        }
-        if (next == -1)
-            return ${m.upper}_OK;
-        if (next >= 0) {
-            copy_row(m, next, spare);
-            for (int64_t j = 0; j < count; j++)
-                if (from[j] == next)
-                    from[j] = spare;
-        }
-    }
-}
-
-${m.name}_generate_options ${m.name}_generate_defaults(void)
-{
-    const kk_generate_options defaults = kk_generate_defaults();
-    ${m.name}_generate_options o;
-    memset(&o, 0, sizeof o);
-    o.max_new_tokens = defaults.max_new_tokens;
-    o.temperature = defaults.sampler.temperature;
-    o.top_k = defaults.sampler.top_k;
-    o.top_p = defaults.sampler.top_p;
-    o.min_p = defaults.sampler.min_p;
-    o.repetition_penalty = defaults.sampler.repetition_penalty;
-    o.seed = defaults.sampler.seed;
-    return o;
-}
-
-static int feed_row(void *model, const int64_t *ids, int64_t count, float *logits)
-{
-    return (int)${m.name}_feed(model, 1, count, ids, logits);
-}
-
-static int64_t row_position(void *model)
-{
-    return ${m.name}_position(model, 0);
-}
-
-${m.name}_status ${m.name}_generate(${m.name} *m, const int64_t *prompt, size_t prompt_count,
-    const ${m.name}_generate_options *o, ${m.name}_generate_result *result)
-{
-    kk_language_model model;
-    kk_generate_options options = kk_generate_defaults();
-    kk_generate_result out;
-    kk_status status;
-
-    if (!m || !prompt || !o)
-        return ${m.upper}_ERROR_ARGUMENT;
-    model.model = m;
-    model.feed = feed_row;
-    model.position = row_position;
-    model.capacity = m->sizes.context;
-    model.vocabulary = ${m.upper}_VOCABULARY;
-    options.max_new_tokens = o->max_new_tokens;
-    options.sampler.temperature = o->temperature;
-    options.sampler.top_k = o->top_k;
-    options.sampler.top_p = o->top_p;
-    options.sampler.min_p = o->min_p;
-    options.sampler.repetition_penalty = o->repetition_penalty;
-    options.sampler.seed = o->seed;
-    options.stop_ids = o->stop_ids;
-    options.stop_id_count = o->stop_id_count;
-    options.stop_strings = o->stop_strings;
-    options.stop_string_count = o->stop_string_count;
-    options.keep_special = o->keep_special;
-    options.callback = o->callback;
-    options.user = o->user;
-    memset(&out, 0, sizeof out);
-    status = kk_generate(&model, ${"&m->tokenizer" if m.tokenizer else "0"}, prompt, prompt_count, &options, m->generate_scratch, (size_t)GENERATE_BYTES, &out);
-    if (result) {
-        result->reason = (${m.name}_stop_reason)out.reason;
-        result->tokens = out.tokens;
-        result->last_id = out.last_id;
+    status = kk_rows_reorder(&m->rows, rows, count, &copies);
+    for (int64_t n = 0; n < copies; n++) {
+        const kk_row_copy copy = m->rows.copy[n];
+        for (int i = 0; i < ${len(m.state_pairs)}; i++)
+            kk_cache_copy(&m->cache[i], cache_shapes[i], copy.from, copy.to, copy.first, copy.end);
     }
     return (${m.name}_status)status;
 }
+<%include file="generate.c.mako"/>\

@@ -48,6 +48,7 @@ static void ${spec.name}_finish(const matmul_output *out, int64_t row, int64_t r
             batch++;
         }
         const int64_t position = s + (out->cache->past ? out->cache->past[batch] : 0);
+        const int64_t place = out->cache->row ? out->cache->row[batch] : batch;
 % else:
     for (int64_t r = 0; r < rows; r++, sum += sum_stride) {
 % endif
@@ -65,10 +66,10 @@ static void ${spec.name}_finish(const matmul_output *out, int64_t row, int64_t r
                 kk_store(out->y + (row + r) * out->y_stride + column${part.offset}, v);
 % elif part.kind == "values":
                 const int64_t head = (column${part.offset}) / ${part.head_dim}, d = (column${part.offset}) % ${part.head_dim};
-                kk_store(out->cache->values + ((batch * ${part.heads} + head) * out->cache->capacity + position) * ${part.head_dim} + d, v);
+                kk_store(out->cache->values + ((place * ${part.heads} + head) * out->cache->capacity + position) * ${part.head_dim} + d, v);
 % else:
                 const int64_t head = (column${part.offset}) / ${part.head_dim}, d = (column${part.offset}) % ${part.head_dim};
-                float *key = out->cache->keys + ((batch * ${part.heads} + head) * out->cache->capacity + position / 16 * 16) * ${part.head_dim} + d * 16 + position % 16;
+                float *key = out->cache->keys + ((place * ${part.heads} + head) * out->cache->capacity + position / 16 * 16) * ${part.head_dim} + d * 16 + position % 16;
                 float lane[16];
                 kk_store(lane, v);
                 for (int i = 0; i < 16; i++)
@@ -85,10 +86,10 @@ static void ${spec.name}_finish(const matmul_output *out, int64_t row, int64_t r
                     out->y[(row + r) * out->y_stride + c${part.offset}] = v;
 % elif part.kind == "values":
                     const int64_t head = (c${part.offset}) / ${part.head_dim}, d = (c${part.offset}) % ${part.head_dim};
-                    out->cache->values[((batch * ${part.heads} + head) * out->cache->capacity + position) * ${part.head_dim} + d] = v;
+                    out->cache->values[((place * ${part.heads} + head) * out->cache->capacity + position) * ${part.head_dim} + d] = v;
 % else:
                     const int64_t head = (c${part.offset}) / ${part.head_dim}, d = (c${part.offset}) % ${part.head_dim};
-                    out->cache->keys[((batch * ${part.heads} + head) * out->cache->capacity + position / 16 * 16) * ${part.head_dim} + d * 16 + position % 16] = v;
+                    out->cache->keys[((place * ${part.heads} + head) * out->cache->capacity + position / 16 * 16) * ${part.head_dim} + d * 16 + position % 16] = v;
 % endif
                 }
 % endfor
@@ -123,7 +124,7 @@ static void ${spec.name}_finish(const matmul_output *out, int64_t row, int64_t r
 % if part.kind == "rows":
  *   q         [batch * seq][${part.columns}], q_stride floats from row to row
 % else:
- *   cache     ${part.kind} [batch][${part.heads}]${"[capacity / 16][%d][16]" % part.head_dim if part.kind == "keys" else "[capacity][%d]" % part.head_dim}: those of row (b, s) go to position past[b] + s
+ *   cache     ${part.kind} [rows][${part.heads}]${"[capacity / 16][%d][16]" % part.head_dim if part.kind == "keys" else "[capacity][%d]" % part.head_dim}: those of row (b, s) go to row row[b], position past[b] + s
 % endif
 % endfor
  */

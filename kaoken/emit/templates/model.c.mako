@@ -3,6 +3,9 @@
 #include "${m.name}.h"
 
 #include "kaoken/kk_cache.h"
+% if m.states:
+#include "kaoken/kk_rows.h"
+% endif
 #include "kaoken/kk_integer.h"
 #include "kaoken/kk_platform.h"
 #include "kaoken/kk_threads.h"
@@ -55,9 +58,8 @@ struct ${m.name} {
     int64_t *offset[${len(m.cache_offsets)}]; /* [batch]: where the first query stands among the keys */
 % endif
 % if m.states:
-    int64_t *past; /* [batch]: positions that each row holds */
+    kk_rows rows; /* where in the caches each row lies, and how many positions it holds */
 % if i.encode:
-    int64_t *encoded_row; /* [batch]: the encoded input that each row attends to; -1: none */
     ${m.name}_arguments encoded; /* sizes of what was encoded, and the inputs of it that are kept */
 % for v in i.encoder_outputs:
     ${v.c_type} *unwanted_${v.c_name}; /* where it goes when the caller does not want it */
@@ -72,6 +74,7 @@ struct ${m.name} {
 % endif
 % if i.feed:
     unsigned char *generate_scratch;
+    kk_generate_result *results; /* [batch] */
 % endif
 % if m.embedding:
     int64_t *embed_inputs;
@@ -102,8 +105,9 @@ typedef struct ${m.name}_call {
 } ${m.name}_call;
 
 % if i.feed:
-/* Scratch of generate: the sampler's, logits, and text held back for stop strings. */
-#define GENERATE_BYTES ((int64_t)kk_sampler_scratch(${m.upper}_VOCABULARY) + 4 * (int64_t)${m.upper}_VOCABULARY + (1 << 16))
+/* Scratch of generate: logits, texts and beams, and a row's text that is held back for stop strings. */
+#define GENERATE_TEXT (1 << 16)
+#define GENERATE_BYTES(sizes) kk_generate_scratch_for((sizes)->batch, (sizes)->context + 1, ${m.upper}_VOCABULARY, GENERATE_TEXT)
 
 % endif
 % if m.tokenizer:
@@ -115,10 +119,12 @@ static const kk_text_demand text_demand = {${", ".join(map(str, m.tokenizer))}};
 typedef struct layout {
     size_t slot[${max(1, len(m.slots))}], arena_end;
 % if m.states:
-    size_t cache[${len(m.caches)}][2], past, positions, ids;
+    size_t cache[${len(m.caches)}][2], rows, positions, ids;
 % endif
 % if i.encode:
-    size_t encoded_row${"".join(f", kept_{v.c_name}" for v in i.kept_inputs)}${"".join(f", unwanted_{v.c_name}" for v in i.encoder_outputs)};
+% for v in [f"kept_{v.c_name}" for v in i.kept_inputs] + [f"unwanted_{v.c_name}" for v in i.encoder_outputs]:
+    size_t ${v};
+% endfor
 % endif
 % if m.cache_offsets:
     size_t offset[${len(m.cache_offsets)}];
@@ -127,7 +133,7 @@ typedef struct layout {
     size_t text_scratch;
 % endif
 % if i.feed:
-    size_t generate_scratch;
+    size_t generate_scratch, results;
 % endif
 % if m.embedding:
     size_t embed_inputs;
@@ -188,11 +194,10 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
 % endfor
     l.arena_end = end;
 % if m.states:
-    const int64_t rows = sizes->batch + (sizes->batch > 1); /* one row to spare for reorder */
     const int64_t capacity = (sizes->context + 15) / 16 * 16;
     for (int i = 0; i < ${len(m.state_pairs)}; i++) {
-        l.cache[i][0] = place(&end, 4 * kk_cache_floats(rows, cache_shapes[i].heads, capacity, cache_shapes[i].key_dim));
-        l.cache[i][1] = place(&end, 4 * kk_cache_floats(rows, cache_shapes[i].heads, capacity, cache_shapes[i].value_dim));
+        l.cache[i][0] = place(&end, 4 * kk_cache_floats(sizes->batch, cache_shapes[i].heads, capacity, cache_shapes[i].key_dim));
+        l.cache[i][1] = place(&end, 4 * kk_cache_floats(sizes->batch, cache_shapes[i].heads, capacity, cache_shapes[i].value_dim));
     }
 % if i.encode:
     const int64_t encoded_capacity = (${m.encoded_caches[2]} + 15) / 16 * 16;
@@ -200,7 +205,6 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
         l.cache[i][0] = place(&end, 4 * kk_cache_floats(sizes->batch, cache_shapes[i].heads, encoded_capacity, cache_shapes[i].key_dim));
         l.cache[i][1] = place(&end, 4 * kk_cache_floats(sizes->batch, cache_shapes[i].heads, encoded_capacity, cache_shapes[i].value_dim));
     }
-    l.encoded_row = place(&end, 8 * rows);
 % for v in i.kept_inputs:
     l.kept_${v.c_name} = place(&end, ${m.bytes_of(v)});
 % endfor
@@ -208,7 +212,7 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
     l.unwanted_${v.c_name} = place(&end, ${m.bytes_of(v)});
 % endfor
 % endif
-    l.past = place(&end, 8 * rows);
+    l.rows = place(&end, (int64_t)kk_rows_bytes(sizes->batch));
     l.positions = place(&end, 8 * sizes->batch * sizes->sequence);
     l.ids = place(&end, 8 * sizes->batch * sizes->sequence);
 % endif
@@ -219,7 +223,8 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
     l.text_scratch = place(&end, (int64_t)kk_text_scratch(&text_demand, (size_t)sizes->text_bytes));
 % endif
 % if i.feed:
-    l.generate_scratch = place(&end, GENERATE_BYTES);
+    l.generate_scratch = place(&end, (int64_t)GENERATE_BYTES(sizes));
+    l.results = place(&end, (int64_t)sizeof(kk_generate_result) * sizes->batch);
 % endif
 % if m.embedding:
     l.embed_inputs = place(&end, ${8 + 8 * m.embedding.made_up} * sizes->${m.embedding.batch} * sizes->${m.embedding.sequence});
@@ -262,7 +267,7 @@ static const unsigned char model_hash[32] = {${", ".join(str(b) for b in m.hash)
 static void forget_encoded(${m.name} *m)
 {
     for (int64_t b = 0; b < m->sizes.batch; b++)
-        m->encoded_row[b] = -1;
+        m->rows.input[b] = -1;
 }
 
 % endif
@@ -283,25 +288,24 @@ static ${m.name}_status lay_out(${m.name} **handle, kk_weights *file, const ${m.
     for (int i = 0; i < ${max(1, len(m.slots))}; i++)
         m->slot[i] = base + l.slot[i];
 % if m.states:
-    m->past = (int64_t *)(void *)(base + l.past);
+    kk_rows_open(&m->rows, sizes->batch, base + l.rows);
     m->positions = (int64_t *)(void *)(base + l.positions);
     m->ids = (int64_t *)(void *)(base + l.ids);
-    memset(m->past, 0, sizeof *m->past * (size_t)(sizes->batch + (sizes->batch > 1)));
     for (int i = 0; i < ${len(m.state_pairs)}; i++) {
         m->cache[i].keys = (float *)(void *)(base + l.cache[i][0]);
         m->cache[i].values = (float *)(void *)(base + l.cache[i][1]);
         m->cache[i].capacity = (sizes->context + 15) / 16 * 16;
-        m->cache[i].past = m->past;
+        m->cache[i].past = m->rows.call_length;
+        m->cache[i].row = m->rows.call_place;
     }
 % endif
 % if i.encode:
-    m->encoded_row = (int64_t *)(void *)(base + l.encoded_row);
     forget_encoded(m);
     for (int i = ${m.encoded_caches[0]}; i < ${m.encoded_caches[1]}; i++) {
         m->cache[i].keys = (float *)(void *)(base + l.cache[i][0]);
         m->cache[i].values = (float *)(void *)(base + l.cache[i][1]);
         m->cache[i].capacity = (${m.encoded_caches[2]} + 15) / 16 * 16;
-        m->cache[i].row = m->encoded_row;
+        m->cache[i].row = m->rows.call_input;
     }
 % for v in i.kept_inputs:
     m->encoded.${v.c_name} = (const ${v.c_type} *)(const void *)(base + l.kept_${v.c_name});
@@ -329,6 +333,7 @@ static ${m.name}_status lay_out(${m.name} **handle, kk_weights *file, const ${m.
 % endif
 % if i.feed:
     m->generate_scratch = base + l.generate_scratch;
+    m->results = (kk_generate_result *)(void *)(base + l.results);
 % endif
 % if m.embedding:
     m->embed_inputs = (int64_t *)(void *)(base + l.embed_inputs);
@@ -554,12 +559,12 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
         return ${m.upper}_ERROR_RANGE;
 % endfor
 % if m.states:
+    kk_rows_reset(&m->rows);
     for (int64_t b = 0; b < ${m.batch_of("a->")}; b++)
-        m->past[b] = a->${i.past};
+        m->rows.call_length[b] = a->${i.past};
 % endif
 % if i.encode:
-    for (int64_t b = 0; b < ${m.batch_of("a->")}; b++)
-        m->encoded_row[b] = b;
+    forget_encoded(m);
 % endif
 % for n, o in enumerate(m.cache_offsets):
     for (int64_t b = 0; b < ${o.batch}; b++)

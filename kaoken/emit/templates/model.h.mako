@@ -115,42 +115,11 @@ int64_t ${m.name}_capacity(const ${m.name} *handle);
 ${m.name}_status ${m.name}_reset(${m.name} *handle);
 ${m.name}_status ${m.name}_truncate(${m.name} *handle, int64_t row, int64_t length);
 
-/* Row i becomes what row rows[i] was, for i below count: beams of a search change places. */
+/* Row i becomes what row rows[i] was, for i below count: beams of a search change places. Rows that only change places are not
+   copied; a row that is wanted twice is, from where it differs from what it is copied to. */
 ${m.name}_status ${m.name}_reorder(${m.name} *handle, const int64_t *rows, int64_t count);
 
-/* How a continuation is chosen. Start from ${m.name}_generate_defaults(). */
-typedef struct ${m.name}_generate_options {
-    int64_t max_new_tokens;
-    double temperature;         /* 0: always the most likely token */
-    int64_t top_k;              /* only the k most likely; 0: all */
-    double top_p, min_p;        /* only the most likely that together reach top_p (1: all); only those above min_p of the best (0: all) */
-    double repetition_penalty;  /* above 1 makes tokens of the context less likely; 1: none */
-    uint64_t seed;              /* equal seeds give equal texts */
-    const int64_t *stop_ids;    /* tokens that end the text; they are not handed out */
-    size_t stop_id_count;
-    const char *const *stop_strings; /* texts that end the text before them; need a tokenizer */
-    size_t stop_string_count;
-    int keep_special;           /* not 0: special tokens have text too */
-    /* Called for each token: its id (-1: only text held back is left) and the new text, whole UTF-8 characters. Not 0 stops. */
-    int (*callback)(int64_t id, const char *text, size_t bytes, void *user);
-    void *user;
-} ${m.name}_generate_options;
-
-typedef enum ${m.name}_stop_reason {
-    ${m.upper}_STOP_LENGTH, ${m.upper}_STOP_ID, ${m.upper}_STOP_STRING, ${m.upper}_STOP_CALLBACK, ${m.upper}_STOP_CONTEXT
-} ${m.name}_stop_reason;
-
-typedef struct ${m.name}_generate_result {
-    ${m.name}_stop_reason reason;
-    int64_t tokens;  /* handed out */
-    int64_t last_id; /* chosen last and not fed; -1: none */
-} ${m.name}_generate_result;
-
-${m.name}_generate_options ${m.name}_generate_defaults(void);
-
-/* Feeds the prompt to row 0 and continues it. result may be null. */
-${m.name}_status ${m.name}_generate(${m.name} *handle, const int64_t *prompt, size_t prompt_count,
-    const ${m.name}_generate_options *options, ${m.name}_generate_result *result);
+<%include file="generate.h.mako"/>\
 % endif
 % if m.embedding:
 <%include file="embed.h.mako"/>\

@@ -10,16 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-% if k.end_ids:
-
-/* The tokens that end a text, from the model's configuration. */
-static const int64_t end_ids[] = {${", ".join(map(str, k.end_ids))}};
-% endif
 
 static int usage(void)
 {
-    fputs("usage: main [-n tokens] [-t temperature] [-s seed] [-j threads] ${"[-w weights] " if m.embedded else m.name + ".weights "}\"prompt\"\n"
-          "  -t 0 always takes the likeliest token; equal seeds give equal texts\n", stderr);
+    fputs("usage: main [-n tokens] [-t temperature] [-s seed] [-b beams] [-j threads] ${"[-w weights] " if m.embedded else m.name + ".weights "}\"prompt\"\n"
+          "  -t 0 always takes the likeliest token; equal seeds give equal texts; beams search for the likeliest text\n", stderr);
     return 2;
 }
 
@@ -30,8 +25,9 @@ static int failed(const char *what, ${m.name}_status status)
 }
 
 /* Prints the text of each token as soon as there is one. */
-static int print_token(int64_t id, const char *text, size_t bytes, void *user)
+static int print_token(int64_t row, int64_t id, const char *text, size_t bytes, void *user)
 {
+    (void)row;
     (void)id;
     (void)user;
     fwrite(text, 1, bytes, stdout);
@@ -40,7 +36,7 @@ static int print_token(int64_t id, const char *text, size_t bytes, void *user)
 
 static int continue_text(${m.name} *model, const char *prompt, const ${m.name}_generate_options *options)
 {
-    ${m.name}_generate_result result = {${m.upper}_STOP_LENGTH, 0, -1};
+    ${m.name}_generate_result result = {${m.upper}_STOP_LENGTH, 0, -1, 0};
     ${m.name}_status status;
     size_t count = 0;
     const size_t capacity = (size_t)${m.name}_capacity(model);
@@ -82,10 +78,6 @@ int main(int argc, char **argv)
 
     memset(&sizes, 0, sizeof sizes);
     options.callback = print_token;
-% if k.end_ids:
-    options.stop_ids = end_ids;
-    options.stop_id_count = sizeof end_ids / sizeof *end_ids;
-% endif
     for (int i = 1; i < argc; i++) {
         const char option = argv[i][0] == '-' && strlen(argv[i]) == 2 ? argv[i][1] : 0;
         char *end = 0;
@@ -106,10 +98,14 @@ int main(int argc, char **argv)
         errno = 0;
         if (option == 'n')
             options.max_new_tokens = strtol(argv[i], &end, 10);
-        else if (option == 't')
+        else if (option == 't') {
             options.temperature = strtod(argv[i], &end);
+            options.num_beams = 1; /* a search draws no lots */
+        }
         else if (option == 's')
             options.seed = strtoull(argv[i], &end, 10);
+        else if (option == 'b')
+            sizes.batch = options.num_beams = strtol(argv[i], &end, 10);
         else if (option == 'j')
             sizes.threads = strtol(argv[i], &end, 10);
 % if m.embedded:

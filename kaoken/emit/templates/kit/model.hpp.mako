@@ -66,21 +66,48 @@ struct Outputs {
 };
 % if m.interface.feed:
 
-// How a continuation is chosen and where it ends.
+<%
+g = m.generation
+EARLY = f"{M}_EARLY_STOPPING_{g.early_stopping}"
+
+def listed(ids):
+    return "{" + ", ".join(map(str, ids)) + "}"
+%>\
+// How texts are continued and where they end; ${m.name}.h tells what each of them means.
 struct GenerateOptions {
-    std::int64_t max_new_tokens = 128;
-    double temperature = 0;        // 0: always the likeliest token
-    std::int64_t top_k = 0;        // only the k likeliest; 0: all
-    double top_p = 1;              // only the likeliest that together reach top_p; 1: all
-    double min_p = 0;              // only those above min_p of the best; 0: all
-    double repetition_penalty = 1; // above 1 makes tokens of the context less likely
-    std::uint64_t seed = 0;        // equal seeds give equal texts
-    std::vector<std::int64_t> stop_ids;
-    std::vector<std::string> stop_strings; // need a tokenizer
+    std::int64_t max_new_tokens = ${g.max_new_tokens};
+    std::int64_t max_length = ${g.max_length}; // where max_new_tokens is -1
+    std::int64_t num_beams = ${g.num_beams};
+    std::int64_t num_return_sequences = 1;
+    double length_penalty = ${repr(g.length_penalty)};
+    ${c}_early_stopping early_stopping = ${EARLY};
+    double temperature = ${repr(g.temperature)}; // 0: always the likeliest token
+    std::int64_t top_k = ${g.top_k}; // only the k likeliest; 0: all
+    double top_p = ${repr(g.top_p)}; // only the likeliest that together reach top_p; 1: all
+    double min_p = ${repr(g.min_p)}; // only those above min_p of the best; 0: all
+    std::uint64_t seed = 0; // equal seeds give equal texts
+    double repetition_penalty = ${repr(g.repetition_penalty)}; // above 1 makes tokens of the context less likely
+    std::int64_t no_repeat_ngram_size = ${g.no_repeat_ngram_size};
+    std::int64_t min_length = ${g.min_length};
+    std::int64_t min_new_tokens = ${g.min_new_tokens};
+    std::int64_t forced_bos_id = ${g.forced_bos_id};
+    std::int64_t forced_eos_id = ${g.forced_eos_id};
+    std::int64_t decoder_start_id = ${g.decoder_start_id};
+    std::vector<std::int64_t> stop_ids = ${listed(g.stop_ids)};
+    std::vector<std::int64_t> suppress_ids = ${listed(g.suppress_ids)};
+    std::vector<std::int64_t> begin_suppress_ids = ${listed(g.begin_suppress_ids)};
+    std::vector<std::vector<std::int64_t>> bad_words = {${", ".join(map(listed, g.bad_words))}};
+    std::vector<std::string> stop_strings; // need a tokenizer, and no beams
     bool keep_special = false;
 };
 
 using GenerateResult = ${c}_generate_result;
+
+// A text of generate_batch: the ids after the prompt, why there are no more, and its score in a beam search.
+struct Generated {
+    std::vector<std::int64_t> ids;
+    GenerateResult result;
+};
 
 // Receives each token's id (-1: only text that was held back is left) and its new text; true stops.
 using OnToken = std::function<bool(std::int64_t id, std::string_view text)>;
@@ -191,32 +218,47 @@ public:
     GenerateResult generate(const std::vector<std::int64_t> &prompt, const GenerateOptions &options = GenerateOptions(),
                             const OnToken &on_token = OnToken())
     {
-        ${c}_generate_options o = ${c}_generate_defaults();
-        std::vector<const char *> texts;
-        Receiver receiver{&on_token, nullptr};
         GenerateResult result{};
-
-        for (const std::string &text : options.stop_strings)
-            texts.push_back(text.c_str());
-        o.max_new_tokens = options.max_new_tokens;
-        o.temperature = options.temperature;
-        o.top_k = options.top_k;
-        o.top_p = options.top_p;
-        o.min_p = options.min_p;
-        o.repetition_penalty = options.repetition_penalty;
-        o.seed = options.seed;
-        o.stop_ids = options.stop_ids.data();
-        o.stop_id_count = options.stop_ids.size();
-        o.stop_strings = texts.data();
-        o.stop_string_count = texts.size();
-        o.keep_special = options.keep_special;
-        o.callback = on_token ? &receive : nullptr;
-        o.user = &receiver;
-        const Status status = ${c}_generate(get(), prompt.data(), prompt.size(), &o, &result);
+        Receiver receiver{&on_token, nullptr};
+        CallOptions call(options);
+        call.c.callback = on_token ? &receive : nullptr;
+        call.c.user = &receiver;
+        const Status status = ${c}_generate(get(), prompt.data(), prompt.size(), &call.c, &result);
         if (receiver.thrown)
             std::rethrow_exception(receiver.thrown);
         check(status);
         return result;
+    }
+
+    // Continues several prompts side by side in rows of their own: for each prompt its texts, the best first. The model has to be made
+    // with Sizes::batch of prompts times the larger of num_beams and num_return_sequences. No prompts: each of `batch` texts begins with
+    // decoder_start_id.
+    std::vector<std::vector<Generated>> generate_batch(const std::vector<std::vector<std::int64_t>> &prompts,
+                                                       const GenerateOptions &options = GenerateOptions(), std::int64_t batch = 0)
+    {
+        const CallOptions call(options);
+        std::vector<const std::int64_t *> begins;
+        std::vector<std::size_t> counts;
+        for (const std::vector<std::int64_t> &prompt : prompts) {
+            begins.push_back(prompt.data());
+            counts.push_back(prompt.size());
+        }
+        batch = prompts.empty() ? batch : static_cast<std::int64_t>(prompts.size());
+        in_bounds(batch, 1, ${k.batch_upper});
+        in_bounds(options.num_return_sequences, 1, ${k.batch_upper});
+        const std::size_t texts = static_cast<std::size_t>(options.num_return_sequences), all = texts * static_cast<std::size_t>(batch);
+        const std::int64_t longest = std::min(options.max_new_tokens < 0 ? options.max_length : options.max_new_tokens, capacity());
+        const std::size_t room = static_cast<std::size_t>(std::max<std::int64_t>(longest, 1));
+        std::vector<std::int64_t> ids(all * room);
+        std::vector<GenerateResult> results(all);
+        check(${c}_generate_batch(get(), prompts.empty() ? nullptr : begins.data(), counts.data(), batch, &call.c, ids.data(),
+                                  static_cast<std::int64_t>(room), results.data()));
+        std::vector<std::vector<Generated>> made(static_cast<std::size_t>(batch));
+        for (std::size_t n = 0; n < all; n++) {
+            const auto begin = ids.begin() + static_cast<std::ptrdiff_t>(n * room);
+            made[n / texts].push_back({{begin, begin + static_cast<std::ptrdiff_t>(results[n].tokens)}, results[n]});
+        }
+        return made;
     }
 % endif
 % if m.embedding:
@@ -343,8 +385,40 @@ private:
         std::exception_ptr thrown;
     };
 
+    // The C struct, and what it points to.
+    struct CallOptions {
+        ${c}_generate_options c;
+        std::vector<const char *> texts;
+        std::vector<const std::int64_t *> words;
+        std::vector<std::size_t> lengths;
+
+        explicit CallOptions(const GenerateOptions &o) : c(${c}_generate_defaults())
+        {
+            for (const std::string &text : o.stop_strings)
+                texts.push_back(text.c_str());
+            for (const std::vector<std::int64_t> &word : o.bad_words) {
+                words.push_back(word.data());
+                lengths.push_back(word.size());
+            }
+% for name in ("max_new_tokens", "max_length", "num_beams", "num_return_sequences", "length_penalty", "early_stopping", "temperature", "top_k", "top_p", "min_p", "seed", "repetition_penalty", "no_repeat_ngram_size", "min_length", "min_new_tokens", "forced_bos_id", "forced_eos_id", "decoder_start_id", "keep_special"):
+            c.${name} = o.${name};
+% endfor
+% for name in ("stop_id", "suppress_id", "begin_suppress_id"):
+            c.${name}s = o.${name}s.data();
+            c.${name}_count = o.${name}s.size();
+% endfor
+            c.bad_words = words.data();
+            c.bad_word_lengths = lengths.data();
+            c.bad_word_count = words.size();
+            c.stop_strings = texts.data();
+            c.stop_string_count = texts.size();
+        }
+        CallOptions(const CallOptions &) = delete;
+        CallOptions &operator=(const CallOptions &) = delete;
+    };
+
     // C code lies between this and generate, which no exception may cross.
-    static int receive(std::int64_t id, const char *text, std::size_t bytes, void *user)
+    static int receive(std::int64_t, std::int64_t id, const char *text, std::size_t bytes, void *user)
     {
         Receiver &receiver = *static_cast<Receiver *>(user);
         try {
