@@ -59,7 +59,7 @@ def _template(reader: JsonReader, step: dict[str, Any], name: str) -> list[Part]
         elif key == "Sequence":
             parts.append(Part(TEXT_B if value.get("id") == "B" else TEXT_A, 0, type_id))
         else:
-            token = special_tokens.get(value.get("id")) if isinstance(special_tokens, dict) else None
+            token = special_tokens.get(str(value.get("id"))) if isinstance(special_tokens, dict) else None
             ids = token.get("ids") if isinstance(token, dict) else None
             if not isinstance(ids, list) or not all(reader.is_id(token_id) for token_id in ids):
                 reader.refuse(f"the template's special token {value.get('id')!r} has no ids")
