@@ -22,6 +22,8 @@ from text_samples import (
 )
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, normalizers, pre_tokenizers, processors
 
+from kaoken.text.tokenizer_json import read_float
+
 
 def both(reference: Tokenizer, folder: Path) -> CTokenizer:
     return CTokenizer(compile_tables(reference.to_str(), folder))
@@ -256,6 +258,34 @@ def test_unigram_falls_back_to_bytes(tmp_path: Path) -> None:
     document["model"]["vocab"] = [entry for entry in document["model"]["vocab"] if entry[0] != "<0xE2>"]
     reference = Tokenizer.from_str(json.dumps(document))
     assert_equal(reference, both(reference, tmp_path), max(200, FUZZ_STRINGS // 50))
+
+
+def test_scores_are_rounded_as_the_tokenizers_package_reads_them(tmp_path: Path) -> None:
+    """Its JSON reader is off by a bit for one number in seven, which decides between ways of equal sums."""
+    chooser = random.Random(0)
+    numbers = [repr(-chooser.uniform(0, 20)) for _ in range(2000)]
+    numbers += [f"-{chooser.random():.25f}" for _ in range(300)]
+    numbers += ["-123456789012345678901234567890.5", "-1e-320", "-2.5e30", "-0.1E5", "-12345678901234567890123.4e-20", "0.0"]
+    document = json.loads(t5_like()) | {"added_tokens": [], "post_processor": None}
+    document["model"] |= {"vocab": "@", "unk_id": 0}
+    pieces = ",".join(f'["{number}", {number}]' for number in numbers)
+    read = Tokenizer.from_str(json.dumps(document).replace('"@"', f"[{pieces}]"))
+    written = json.loads(read.to_str())["model"]["vocab"]
+    assert [read_float(number) for number in numbers] == [score for _, score in written]
+    assert [float(number) for number in numbers] != [score for _, score in written]
+
+
+def test_equal_sums_are_decided_as_in_the_tokenizers_package(tmp_path: Path) -> None:
+    chooser = random.Random(1)
+    document = json.loads(t5_like())
+    for entry in document["model"]["vocab"][3:]:
+        entry[1] = -9.012345678901234 - chooser.randrange(3)
+    document["model"]["vocab"] += [["9" * count, -9.034567890123457 - count / 3] for count in range(2, 9)]
+    document["added_tokens"] = []
+    reference = Tokenizer.from_str(json.dumps(document))
+    tokenizer = CTokenizer(compile_tables(json.dumps(document), tmp_path))
+    for text in ["9" * count + "the" * (count % 5) for count in range(1, 200)]:
+        assert tokenizer.encode(text) == reference.encode(text).ids
 
 
 def test_long_texts_without_a_break_are_pieces_in_linear_time(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def read_tokenizer(path: Path) -> Tokenizer:
     cannot hold; the message lists everything that is unsupported.
     """
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes(), parse_float=read_float)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}); give the path of a tokenizer.json") from error
     except (ValueError, RecursionError) as error:
@@ -39,6 +39,33 @@ def read_tokenizer(path: Path) -> Tokenizer:
     if reader.offenders or tokenizer is None:
         raise UnsupportedModelError(f"{path}: " + "; ".join(reader.offenders))
     return tokenizer
+
+
+def read_float(text: str) -> float:
+    """A number as the JSON reader inside the `tokenizers` package rounds it.
+
+    It divides or multiplies the digits, as one rounded number, by a rounded power of ten, so that the last bit may differ
+    from the nearest float; scores of Unigram's pieces that add up to the same sum are told apart by that bit.
+    """
+    digits, _, power = text.lower().partition("e")
+    whole, _, fraction = digits.lstrip("-").partition(".")
+    exponent = int(power or 0)
+    significand, full = 0, False
+    for place, digit in enumerate(whole + fraction):
+        longer = significand * 10 + int(digit)
+        full = full or longer >= 1 << 64
+        if not full:
+            significand = longer
+            exponent -= place >= len(whole)
+        else:
+            exponent += place < len(whole)
+    value = float(significand)
+    while exponent < -308 and value:
+        value /= 1e308
+        exponent += 308
+    power_of_ten = float(f"1e{min(abs(exponent), 308)}")
+    value = value / power_of_ten if exponent < 0 else value * power_of_ten if exponent <= 308 or not value else float("inf")
+    return -value if text.startswith("-") else value
 
 
 def _read(reader: JsonReader) -> Tokenizer | None:
