@@ -103,6 +103,51 @@ static void call_embed(tiny_bert *m)
     free(y);
 }
 
+static void call_embed_text(tiny_bert *m)
+{
+    const int64_t batch = below(4) ? 1 + below(BATCH) : odd(BATCH), rows = batch >= 1 && batch <= BATCH ? batch : 0;
+    tiny_bert_text *texts = exactly(rows, sizeof *texts);
+    float *y = exactly(rows * WIDTH, sizeof *y);
+    const int null_text = rows > 0 && below(20) == 0, null_texts = below(20) == 0, null_y = below(20) == 0;
+    int valid = rows > 0 && !null_text && !null_texts && !null_y;
+    for (int64_t b = 0; b < rows; b++) {
+        const int64_t size = below(3) ? below(40) : below(400);
+        char *text = exactly(size, 1);
+        for (int64_t i = 0; i < size; i++) /* mostly text, now and then bytes of all kinds */
+            text[i] = "the old house, told a story!"[below(28)];
+        if (size > 0 && below(6) == 0) {
+            text[below(size)] = (char)(0x80 + below(128));
+            valid = 0; /* a single byte above 127 is no UTF-8 */
+        }
+        memset(&texts[b], 0, sizeof texts[b]);
+        texts[b].text = text;
+        texts[b].bytes = (size_t)size;
+        if (below(30) == 0) {
+            texts[b].second = text;
+            valid = 0;
+        }
+    }
+    const char *const kept = rows > 0 ? texts[0].text : 0;
+    if (null_text && texts[0].bytes > 0) /* a text without bytes may be anywhere */
+        texts[0].text = 0;
+    else if (null_text)
+        texts[0].second = kept, texts[0].second_bytes = 0;
+    judge(tiny_bert_embed_text(m, batch, null_texts ? 0 : texts, 0, null_y ? 0 : y), valid);
+    for (int64_t b = 0; b < rows && valid; b++) {
+        double square = 0;
+        for (int64_t i = 0; i < WIDTH; i++)
+            square += (double)y[b * WIDTH + i] * y[b * WIDTH + i];
+        if (!(fabs(square - 1) < 1e-5))
+            fail("not of length 1", (long)b);
+    }
+    if (rows > 0)
+        texts[0].text = kept;
+    for (int64_t b = 0; b < rows; b++)
+        free((void *)(uintptr_t)texts[b].text);
+    free(texts);
+    free(y);
+}
+
 static void call_create(const char *weights, const char *foreign)
 {
     const char *const paths[] = {weights, weights, foreign, 0, "", "/"};
@@ -166,14 +211,17 @@ int main(int argc, char **argv)
             call_create(argv[1], argv[2]);
         else if (below(2))
             call_run(m);
-        else
+        else if (below(2))
             call_embed(m);
+        else
+            call_embed_text(m);
         known_result(m, found);
         if (memcmp(expected, found, sizeof found) != 0)
             fail("other bits than before", n);
     }
     judge(tiny_bert_run(m, 0), 0);
     judge(tiny_bert_create(0, argv[1], 0), 0);
+    judge(tiny_bert_embed_text(0, 1, &(const tiny_bert_text){"x", 1, 0, 0}, 0, found), 0);
     judge(tiny_bert_embed(0, 1, 1, sizes_of_nothing, 0, 0, found), 0);
     tiny_bert_destroy(m);
     printf("%ld refused, %ld accepted\n", refused, accepted);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import json
 import pickle
@@ -187,6 +188,21 @@ def test_texts_become_what_their_ids_become(texts_folder: Path) -> None:
     assert np.array_equal(encoder.encode(texts[0]), found[0]) and found[0].shape == (64,)
     hidden = hidden_states(Session(texts_folder), ids[0])
     assert np.array_equal(found[0], hidden[0])
+
+
+def test_texts_in_c_become_the_same_vectors(texts_folder: Path) -> None:
+    """NAME_embed_text cuts and pads as Python does."""
+    encoder = TextEncoder(texts_folder)
+    texts = ["Once upon a time", "The dog ran to the river and back, again and again and again.", "", "a"]
+    encoder._grow({"batch_size": 4, "sequence_length": 40})
+    found = np.empty((4, 64), np.float32)
+    rows = (ctypes.c_uint64 * 16)()  # text, bytes, second, bytes of the second
+    for n, text in enumerate(kept := [text.encode() for text in texts]):
+        rows[4 * n], rows[4 * n + 1] = ctypes.cast(ctypes.c_char_p(text), ctypes.c_void_p).value or 0, len(text)
+    call = encoder._library.function("embed_text")
+    call.argtypes = [ctypes.c_void_p, ctypes.c_int64, *(3 * [ctypes.c_void_p])]
+    encoder._library.check(call(encoder._handle, len(kept), rows, None, found.ctypes.data))
+    assert np.array_equal(found, encoder.encode(texts))
 
 
 def test_longer_texts_make_room_for_themselves(texts_folder: Path) -> None:

@@ -135,6 +135,10 @@ int main(int argc, char **argv)
     as_they_are.normalize = -1;
     const std::vector<float> last = encoder.embed(2, made_up(42, 512), {}, as_they_are);
     expect(std::equal(last.begin(), last.begin() + TINY_BERT_EMBEDDING, hidden.begin() + 20 * TINY_BERT_EMBEDDING), "embed");
+    expect(encoder.embed({"the old house", "a dog"}) == encoder.embed({"the old house", "a dog"}) &&
+               encoder.embed({"the old house"}).size() == TINY_BERT_EMBEDDING,
+           "embed texts");
+    expect(thrown<bert::Error>([&] { encoder.embed({"\xff"}); }) != "", "no UTF-8");
     expect(thrown<std::invalid_argument>([&] { encoder.embed(2, made_up(5, 512)); }) != "", "uneven rows");
 
     writer.reset();

@@ -125,7 +125,7 @@ static layout plan_memory(const tiny_bert_sizes *sizes)
     l.slot[4] = cover(&end, behind(l.slot[3], sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096), sizes->batch_size*sizes->sequence_length*256); /* /encoder/layer.0/attention/self/MatMul_1_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0 */
     l.arena_end = end;
     l.text_scratch = place(&end, (int64_t)kk_text_scratch(&text_demand, (size_t)sizes->text_bytes));
-    l.embed_inputs = place(&end, 16 * sizes->batch_size * sizes->sequence_length);
+    l.embed_inputs = place(&end, 32 * sizes->batch_size * sizes->sequence_length);
     l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 8960));
     l.total = end;
     return l;
@@ -430,6 +430,26 @@ tiny_bert_status tiny_bert_embed(tiny_bert *m, int64_t batch, int64_t length, co
     c.hidden = a.last_hidden_state;
     status = tiny_bert_run(m, &a);
     return status == TINY_BERT_OK ? (tiny_bert_status)kk_pool_run(m->pool, pool, &c) : status;
+}
+
+tiny_bert_status tiny_bert_embed_text(tiny_bert *m, int64_t batch, const tiny_bert_text *texts,
+    const tiny_bert_embed_options *options, float *embeddings)
+{
+    tiny_bert_status status;
+    int64_t length, *ids, *mask;
+
+    if (!m || !texts || !embeddings)
+        return TINY_BERT_ERROR_ARGUMENT;
+    if (batch < 1 || batch > m->sizes.batch_size)
+        return TINY_BERT_ERROR_RANGE;
+    for (int64_t b = 0; b < batch; b++)
+        if (texts[b].second)
+            return TINY_BERT_ERROR_ARGUMENT;
+    length = m->sizes.sequence_length;
+    ids = m->embed_inputs + 2 * m->sizes.batch_size * m->sizes.sequence_length; /* behind what embed makes up */
+    mask = ids + m->sizes.batch_size * m->sizes.sequence_length;
+    status = tiny_bert_tokenize_batch(m, texts, batch, ids, mask, 0, &length);
+    return status == TINY_BERT_OK ? tiny_bert_embed(m, batch, length, ids, mask, options, embeddings) : status;
 }
 
 tiny_bert_status tiny_bert_tokenize(tiny_bert *m, const char *text, size_t bytes, int64_t *ids, size_t capacity, size_t *count)

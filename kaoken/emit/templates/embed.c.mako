@@ -73,3 +73,29 @@ ${m.name}_status ${m.name}_embed(${m.name} *m, int64_t batch, int64_t length, co
     status = ${m.name}_run(m, &a);
     return status == ${m.upper}_OK ? (${m.name}_status)kk_pool_run(m->pool, pool, &c) : status;
 }
+% if m.tokenizer:
+
+${m.name}_status ${m.name}_embed_text(${m.name} *m, int64_t batch, const ${m.name}_text *texts,
+    const ${m.name}_embed_options *options, float *embeddings)
+{
+    ${m.name}_status status;
+    int64_t length, *ids, *mask;
+
+    if (!m || !texts || !embeddings)
+        return ${m.upper}_ERROR_ARGUMENT;
+    if (batch < 1 || batch > m->sizes.${e.batch})
+        return ${m.upper}_ERROR_RANGE;
+    for (int64_t b = 0; b < batch; b++)
+        if (texts[b].second)
+            return ${m.upper}_ERROR_ARGUMENT;
+    length = m->sizes.${e.sequence};
+% if e.longest:
+    if (length > ${e.longest})
+        length = ${e.longest};
+% endif
+    ids = m->embed_inputs + ${e.made_up} * m->sizes.${e.batch} * m->sizes.${e.sequence}; /* behind what embed makes up */
+    mask = ids + m->sizes.${e.batch} * m->sizes.${e.sequence};
+    status = ${m.name}_tokenize_batch(m, texts, batch, ids, mask, 0, &length);
+    return status == ${m.upper}_OK ? ${m.name}_embed(m, batch, length, ids, mask, options, embeddings) : status;
+}
+% endif

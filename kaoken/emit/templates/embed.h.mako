@@ -23,3 +23,10 @@ typedef struct ${m.name}_embed_options {
    A row's vector does not depend on the rows beside it. ${m.upper}_ERROR_RANGE: a size or an id. */
 ${m.name}_status ${m.name}_embed(${m.name} *handle, int64_t batch, int64_t length, const int64_t *ids, const int64_t *mask,
     const ${m.name}_embed_options *options, float *embeddings);
+% if m.tokenizer:
+
+/* The same for texts, none with a second one. A text that becomes more ids than ${e.longest or "the handle takes"} is cut${", or than the handle takes" if e.longest else ""}.
+   ${m.upper}_ERROR_CAPACITY: as in ${m.name}_tokenize_batch. */
+${m.name}_status ${m.name}_embed_text(${m.name} *handle, int64_t batch, const ${m.name}_text *texts,
+    const ${m.name}_embed_options *options, float *embeddings);
+% endif

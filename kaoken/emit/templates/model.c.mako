@@ -227,7 +227,7 @@ static layout plan_memory(const ${m.name}_sizes *sizes)
     l.results = place(&end, (int64_t)sizeof(kk_generate_result) * sizes->batch);
 % endif
 % if m.embedding:
-    l.embed_inputs = place(&end, ${8 + 8 * m.embedding.made_up} * sizes->${m.embedding.batch} * sizes->${m.embedding.sequence});
+    l.embed_inputs = place(&end, ${8 * (m.embedding.made_up + (2 if m.tokenizer else 0))} * sizes->${m.embedding.batch} * sizes->${m.embedding.sequence});
 % endif
     l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, ${m.scratch}));
     l.total = end;

@@ -275,6 +275,19 @@ public:
         check(${c}_embed(get(), batch, length, ids.data(), mask.empty() ? nullptr : mask.data(), &options, embeddings.data()));
         return embeddings;
     }
+% if m.tokenizer:
+
+    // The same for texts, UTF-8, as many as the model was made for at a time.
+    std::vector<float> embed(const std::vector<std::string> &texts, const EmbedOptions &options = EmbedOptions())
+    {
+        std::vector<${c}_text> rows;
+        for (const std::string &text : texts)
+            rows.push_back({text.data(), text.size(), nullptr, 0});
+        std::vector<float> embeddings(texts.size() * ${M}_EMBEDDING);
+        check(${c}_embed_text(get(), static_cast<std::int64_t>(rows.size()), rows.data(), &options, embeddings.data()));
+        return embeddings;
+    }
+% endif
 % endif
 % if m.tokenizer:
 
