@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from kaoken.ir.graph import Graph
 from kaoken.ir.reserved import RESERVED
@@ -49,11 +50,12 @@ class Names:
     def __init__(self, taken: set[str] | None = None):
         self.taken = set(taken or ())
 
-    def fresh(self, wanted: str) -> str:
+    def fresh(self, wanted: str, endings: Sequence[str] = ()) -> str:
+        """`wanted`, or it with a number; with `endings` also each name that is made by adding one of them is kept for it."""
         name, n = wanted, 2
-        while name in self.taken:
+        while not self.taken.isdisjoint(made := {name, *(name + ending for ending in endings)}):
             name, n = f"{wanted}_{n}", n + 1
-        self.taken.add(name)
+        self.taken |= made
         return name
 
 

@@ -26,7 +26,14 @@ from kaoken.zoo.exports import Job, export_rows
 from kaoken.zoo.result import Error, RowResult, Speed, Tokens, ZooRun
 
 Progress = Callable[[str], None]
-_BUILD = "import sys; from kaoken.session import build_library; build_library(sys.argv[1])"
+_BUILD = """
+import sys
+from kaoken.session import BuildError, build_library
+try:
+    build_library(sys.argv[1])
+except BuildError as error:
+    sys.exit(f"kaoken: error: {error}")
+"""
 
 
 @dataclass(frozen=True)
