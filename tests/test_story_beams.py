@@ -94,3 +94,51 @@ def test_texts_are_transformers_own(case: str, generator: TextGenerator, origina
     length = (16, 28, 48)[number // len(PROMPTS) % 3]
     (found,) = generator.generate_batch([ids], length, **{"stop_ids": [0], **options})
     assert_equal(found, by_transformers(original, ids, length, options))
+
+
+def test_prompts_of_other_lengths_side_by_side_are_what_each_is_alone(generator: TextGenerator, original: Any) -> None:
+    prompts = [generator.tokenize(text) for text in PROMPTS]
+    options: dict[str, Any] = {"num_beams": 2, "num_return_sequences": 2, "no_repeat_ngram_size": 4, "early_stopping": True}
+    found = generator.generate_batch(prompts, 24, **options)
+    greedy = generator.generate_batch(prompts, 24)
+    for prompt, texts, (single,) in zip(prompts, found, greedy, strict=True):
+        assert_equal(texts, by_transformers(original, prompt, 24, options))
+        generator.reset()
+        assert generator.generate(prompt, 24) == single.ids
+
+
+def test_bits_do_not_depend_on_threads_or_neighbours(story: Path, generator: TextGenerator) -> None:
+    prompts = [generator.tokenize(text) for text in PROMPTS[:2]]
+    options: dict[str, Any] = {"num_beams": 3, "num_return_sequences": 3, "repetition_penalty": 1.1}
+    together = generator.generate_batch(prompts, 30, **options)
+    alone = TextGenerator(story, threads=1)
+    assert [alone.generate_batch([prompt], 30, **options)[0] for prompt in prompts] == together
+
+
+def test_texts_of_an_encoder_decoder_are_transformers_own(story_t5: Path) -> None:
+    """A search behind an encoder: beams of an input share what was encoded, and rows are padded to one length."""
+    torch.set_num_threads(1)
+    original = transformers.T5ForConditionalGeneration.from_pretrained(models_folder() / "story_t5", dtype=torch.float32).eval()
+    generator = TextGenerator(story_t5, batch=8)
+    texts = ["to past: The dog runs to the river and finds a red stone.", "to past: One winter, a brave painter meets Theo."]
+    rows = [[*generator.tokenize(text)] for text in texts]
+    width = max(map(len, rows))
+    ids = np.array([row + [0] * (width - len(row)) for row in rows], np.int64)
+    mask = np.array([[1] * len(row) + [0] * (width - len(row)) for row in rows], np.int64)
+    for options in (
+        {},
+        {"num_beams": 4, "num_return_sequences": 3},
+        {"num_beams": 3, "length_penalty": 2.0, "early_stopping": True},
+    ):
+        generator.encode(ids, mask)
+        found = generator.generate_batch(2, 32, **options)
+        for row, texts_found in zip(rows, found, strict=True):
+            with torch.no_grad():
+                settings = {"max_new_tokens": 32, "do_sample": False, "return_dict_in_generate": True, "output_scores": True}
+                made = original.generate(torch.tensor([row]), **settings, **options)
+            expected = []
+            for n, text in enumerate(made.sequences[:, 1:].tolist()):
+                end = text.index(1) if 1 in text else len(text)
+                expected.append((text[:end], float(made.sequences_scores[n]) if options else 0.0))
+            assert_equal(texts_found, expected)
+            assert any(token > 1 for text in texts_found for token in text.ids)
