@@ -100,7 +100,7 @@ def export(
                 notes.append(f"the tokenizer is a stand-in: {stand_in}")
         assert checkpoint is not None
         say("exporting with Optimum")
-        notes += run_optimum(checkpoint, partial, task=chosen, opset=opset)
+        notes += run_optimum(checkpoint, partial, task=chosen, opset=opset, known=source.config is not None)
         _keep_pooling(Path(checkpoint), partial)
         tokenizer = _keep_tokenizer(Path(checkpoint), partial, stand_in is not None)
         say("checking what was written")

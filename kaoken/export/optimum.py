@@ -22,16 +22,17 @@ from kaoken.export.extras import import_extra
 _CHATTY = ("optimum", "transformers", "torch", "torch.onnx", "huggingface_hub", "onnxscript")
 
 
-def run_optimum(checkpoint: str, output: Path, *, task: str, opset: int | None) -> list[str]:
+def run_optimum(checkpoint: str, output: Path, *, task: str, opset: int | None, known: bool = False) -> list[str]:
     """Export a checkpoint folder or a hub model; returns what Optimum warned about the result.
 
+    `known`: a model of transformers', also where the hub has it as a sentence-transformers one.
     Raises UsageError for a model that cannot be reached, or a task or opset that Optimum does not do for it.
     """
     main_export = import_extra("optimum.exporters.onnx").main_export
     is_local = Path(checkpoint).is_dir()
     # A sentence-transformers folder (modules.json) is exported as the transformers model that it wraps.
     is_diffusion = (Path(checkpoint) / "model_index.json").is_file()
-    library = "transformers" if is_local and not is_diffusion else None
+    library = "transformers" if known or (is_local and not is_diffusion) else None
     with quiet() as records:
         try:
             main_export(
