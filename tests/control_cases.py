@@ -456,6 +456,44 @@ FOUND = [
         {"n": "1..16"},
     ),
     Control(
+        "sizes_from_data",
+        """(int64 n, int64[2] s, float[1, 3] x) => (int64[k] y, float[p, q] z, float[r, 3] w, float[k] back) {
+            zero = Constant <value_int = 0> ()
+            one = Constant <value_int = 1> ()
+            y = Range (zero, n, one)
+            z = ConstantOfShape <value = float[1] {2.5}> (s)
+            three = Constant <value_ints = [3]> ()
+            axis = Constant <value_ints = [0]> ()
+            rows = Unsqueeze (n, axis)
+            shape = Concat <axis = 0> (rows, three)
+            w = Expand (x, shape)
+            back = Cast <to = 1> (y)
+        }""",
+        calls(
+            n=(np.array(4), np.array(0), np.array(9)),
+            s=(np.array([2, 3]), np.array([0, 4]), np.array([5, 5])),
+            x=(table(1, 3),),
+        ),
+        {"n": "0..9", "s_0": "0..5", "s_1": "0..5", "shape_0": "0..9"},
+    ),
+    Control(
+        "slice_from_data",
+        """(int64[1] a, int64[1] b, int64[2] c, float[n, 4] x) => (float[k, 4] y, float[p, q] z, float[4] total) {
+            y = Slice (x, a, b)
+            ends = Constant <value_ints = [100, 3]> ()
+            z = Slice (x, c, ends)
+            axes = Constant <value_ints = [0]> ()
+            total = ReduceSum <keepdims = 0> (y, axes)
+        }""",
+        calls(
+            a=(np.array([1]), np.array([-3]), np.array([7]), np.array([-100])),
+            b=(np.array([4]), np.array([-1]), np.array([3]), np.array([2**62])),
+            c=(np.array([0, 1]), np.array([-2, -4]), np.array([2, 3]), np.array([50, 0])),
+            x=(table(6, 4), table(9, 4)),
+        ),
+        {"n": "1..16"},
+    ),
+    Control(
         "found_in_a_loop",
         """(int64 m, float[4] x) => (float[r] y, int64[t] counts) {
             start = Constant <value = float[1] {0}> ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
 from kaoken.ir.dims import Dim, dim, floordiv, is_nonnegative, maximum, minimum, product
+from kaoken.ir.expr import Int
 from kaoken.ir.graph import Value
 from kaoken.ops.movement import infer_minus_one
 from kaoken.ops.registry import normalize_axis
@@ -70,7 +71,7 @@ def transpose(node: OnnxNode) -> Value:
 @onnx_op("Expand")
 def expand(node: OnnxNode) -> Value:
     x = node.input(0)
-    result = node.add("expand", x, shape=tuple(node.dims(1)))
+    result = node.add("expand", x, shape=tuple(node.sizes(1)))
     return x if result.shape == x.shape else result
 
 
@@ -116,12 +117,27 @@ def slice_axis(extent: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, Dim]:
     return first, maximum(dim(0), length)
 
 
+def _slice_ends(node: OnnxNode, index: int, axes: list[int], steps: list[int]) -> list[Dim]:
+    """Starts or ends; those from data are made positions inside their axis, so that the extent bounds them."""
+    x, value = node.input(0), node.input(index)
+    if value.known is not None or value.data is not None or min(steps, default=1) < 0 or len(axes) != product(value.shape):
+        return node.dims(index)
+    given = value if value.dtype == "int64" else node.add("cast", value, to="int64")
+    extents = [x.shape[normalize_axis(axis, x.rank)] for axis in axes]
+    limit = node.builder.known([Int(extent) for extent in extents])
+    zero = node.scalar(0, given)
+    wrapped = node.add("add", given, node.add("select", node.add("lt", given, zero), limit, zero))
+    inside = node.add("min", node.add("max", wrapped, zero), limit)
+    return [node.found_size(inside, n, f"{value.name}_{n}", extent) for n, extent in enumerate(extents)]
+
+
 @onnx_op("Slice", since=10)
 def slice_(node: OnnxNode) -> Value:
     x = node.input(0)
-    starts, ends = node.dims(1), node.dims(2)
-    axes = node.integers(3) if node.optional(3) is not None else list(range(len(starts)))
-    steps = node.integers(4) if node.optional(4) is not None else [1] * len(starts)
+    count = int(product(node.input(1).shape))
+    axes = node.integers(3) if node.optional(3) is not None else list(range(count))
+    steps = node.integers(4) if node.optional(4) is not None else [1] * count
+    starts, ends = (_slice_ends(node, n, axes, steps) for n in (1, 2))
     first, length, stride = [dim(0)] * x.rank, list(x.shape), [1] * x.rank
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         at = normalize_axis(axis, x.rank)

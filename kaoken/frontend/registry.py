@@ -10,10 +10,14 @@ import numpy as np
 import onnx
 
 from kaoken.ir.builder import Builder, literal_elements
-from kaoken.ir.dims import Dim, dim
+from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.dtypes import C_TYPES
-from kaoken.ir.expr import Expr, Int, literal
+from kaoken.ir.expr import Const, Expr, Int, integer, literal
 from kaoken.ir.graph import Value
+from kaoken.ops import expand
+
+MOST_SIZES = 8
+"""Vectors of so many integers from data may be sizes."""
 
 
 class Unsupported(Exception):
@@ -67,6 +71,34 @@ class OnnxNode:
         if value.known is None:
             raise Unsupported(f"input {index} ({value.name}) is computed from data; sizes must follow from the inputs' shapes")
         return [element_dim(e) for e in value.known.reshape(-1)]
+
+    def sizes(self, index: int) -> list[Dim]:
+        """Like `dims`; elements that come from data are sizes that the call finds, which `--dim` bounds by the input's name."""
+        value = self.input(index)
+        count = product(value.shape).constant
+        computed = value.known is None and value.data is None
+        if not computed or value.rank > 1 or count is None or count > MOST_SIZES or value.dtype not in ("int64", "int32"):
+            return self.dims(index)
+        names = [value.name] if count == 1 else [f"{value.name}_{n}" for n in range(count)]
+        indices = [[integer(n)] * value.rank for n in range(count)]
+        elements = [expand(value, at) for at in indices]
+        return [
+            element_dim(element) if isinstance(element, (Const, Int)) else self.found_size(value, n, name, None)
+            for n, (name, element) in enumerate(zip(names, elements, strict=True))
+        ]
+
+    def found_size(self, value: Value, element: int, name: str, upper: Dim | None) -> Dim:
+        """An element of an integer vector as a size that the call finds, 0 or more; the same symbol each time it is asked for."""
+        builder = self.builder
+        key = (id(builder.graph), value, element)
+        if key not in builder.sizes:
+            flat = self.add("reshape", value, shape=(product(value.shape),))
+            single = self.add("gather", flat, builder.constant(np.asarray(element)), axis=0)
+            single = single if single.dtype == "int64" else self.add("cast", single, to="int64")
+            symbol = builder.found(name, 0, upper)
+            builder.add_node("size", [single], finds=(symbol,))
+            builder.sizes[key] = (builder.graph, dim(symbol))
+        return builder.sizes[key][1]
 
 
 def element_dtype(element_type: int) -> str:

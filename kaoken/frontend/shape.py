@@ -52,7 +52,7 @@ def constant_of_shape(node: OnnxNode) -> Value:
     data = tensor_array(value).reshape(-1) if value is not None else np.zeros(1, np.float32)
     if data.size != 1 or str(data.dtype) not in C_TYPES:
         raise Unsupported(f"a value of {data.size} elements of type {data.dtype}")
-    target = node.dims(0)
+    target = node.sizes(0)
     if not target:
         return node.builder.constant(data.reshape(()))
     return node.add("fill", shape=tuple(target), value=data[0].item(), dtype=str(data.dtype))
@@ -63,7 +63,7 @@ def range_(node: OnnxNode) -> Value:
     dtype = node.input(0).dtype
     if is_float(dtype):
         return _range_of_floats(node, dtype)
-    start, limit, step = (node.dims(n)[0] for n in range(3))
+    start, limit, step = node.dims(0)[0], node.sizes(1)[0], node.dims(2)[0]
     if step.constant is None or step.constant == 0:
         raise Unsupported("Range needs a constant step other than 0")
     span = limit - start if step.constant > 0 else start - limit

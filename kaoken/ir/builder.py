@@ -40,6 +40,7 @@ class Builder:
         """`found(name, lower, upper)` makes a symbol whose value a call finds while it runs."""
         self.graph = graph
         self.found = found
+        self.sizes: dict[tuple[int, Value, int], tuple[Graph, Dim]] = {}
         self.origin: tuple[str, ...] = ()
         self._fresh = itertools.count()
 
