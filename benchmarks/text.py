@@ -1,8 +1,8 @@
 """Tokenizer and sampler in C beside the tokenizers package, one thread each; prints a table.
 
-    python benchmarks/text.py [--rounds 3] [--vocabulary 50257]
+    python benchmarks/text.py [--rounds 3] [--vocabulary 50257] [--megabytes 4]
 
-The tokenizer is trained here, on the standard library's sources, and encodes sources that it has not seen.
+The tokenizers are trained here, on the standard library's sources, and encode sources that they have not seen.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import numpy as np
 from c_sampler import CSampler
 from c_tokenizer import CTokenizer
-from text_samples import compile_tables, gpt2_like
-from tokenizers import Tokenizer
+from text_samples import bert_like, compile_tables, gpt2_like, sentencepiece_charsmap, t5_like
+from tokenizers import Tokenizer, normalizers
 
 
 def documents(megabytes: float) -> list[str]:
@@ -70,18 +70,13 @@ def timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--vocabulary", type=int, default=50257)
-    arguments = parser.parse_args()
-    document = gpt2_like(arguments.vocabulary, 60_000_000)
+def compare(name: str, document: str, texts: list[str], rounds: int) -> CTokenizer:
+    """Prints how fast a tokenizer encodes texts, beside the tokenizers package; both must give as many ids."""
     reference = Tokenizer.from_str(document)
-    texts = documents(4)
     with TemporaryDirectory() as folder:
         start = time.perf_counter()
         section = compile_tables(document, Path(folder))
-        print(f"tables: {time.perf_counter() - start:.2f} s, {len(section) / 1e6:.1f} MB")
+        print(f"{name}: tables in {time.perf_counter() - start:.2f} s, {len(section) / 1e6:.1f} MB")
     tokenizer = CTokenizer(section)
     encode = encoder(tokenizer, texts)
     size = sum(len(text.encode()) for text in texts) / 1e6
@@ -93,12 +88,32 @@ def main() -> None:
         "tokenizers encode": lambda: [reference.encode(text, add_special_tokens=False) for text in texts],
         "tokenizers encode_batch_fast": lambda: reference.encode_batch_fast(texts, add_special_tokens=False),
     }
-    results: dict[str, list[float]] = {name: [] for name in rows}
-    for _ in range(arguments.rounds):
-        for name, call in rows.items():
-            results[name].append(size / timed(call))
-    for name, rates in results.items():
-        print(f"{name:32}", *(f"{rate:8.1f}" for rate in rates))
+    results: dict[str, list[float]] = {row: [] for row in rows}
+    for _ in range(rounds):
+        for row, call in rows.items():
+            results[row].append(size / timed(call))
+    for row, rates in results.items():
+        print(f"{row:32}", *(f"{rate:8.1f}" for rate in rates))
+    return tokenizer
+
+
+def t5_document(vocabulary: int) -> str:
+    """A Unigram tokenizer with SentencePiece's map."""
+    reference = Tokenizer.from_str(t5_like(vocabulary, 3_000_000))
+    reference.normalizer = normalizers.Precompiled(sentencepiece_charsmap())
+    return str(reference.to_str())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--vocabulary", type=int, default=50257)
+    parser.add_argument("--megabytes", type=float, default=4)
+    arguments = parser.parse_args()
+    texts = documents(arguments.megabytes)
+    tokenizer = compare("GPT-2's kind", gpt2_like(arguments.vocabulary, 60_000_000), texts, arguments.rounds)
+    compare("BERT's kind", bert_like(True, min(30_522, arguments.vocabulary), 20_000_000), texts, arguments.rounds)
+    compare("T5's kind", t5_document(min(8_000, arguments.vocabulary)), texts, arguments.rounds)
     for length in (1_000, 10_000, 100_000, 1_000_000):
         text = "a" * length
         print(f"{length:9} times one letter: {timed(lambda: tokenizer.encode(text)) * 1e3:8.2f} ms")  # noqa: B023

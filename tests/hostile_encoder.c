@@ -6,7 +6,7 @@
 
 #include "tiny_bert.h"
 
-enum { BATCH = 3, SEQUENCE = 20, VOCABULARY = 512, TYPES = 2, WIDTH = 64 };
+enum { BATCH = 3, SEQUENCE = 20, VOCABULARY = 512, TYPES = 2, WIDTH = 64, TEXT_BYTES = 400 };
 
 static long refused, accepted;
 
@@ -148,6 +148,75 @@ static void call_embed_text(tiny_bert *m)
     free(y);
 }
 
+/* Letters and spaces, two-byte letters, now and then a byte that is no text; at most a few bytes too long. */
+static char *letters(size_t *bytes, int *valid)
+{
+    *bytes = (size_t)below(below(8) ? 40 : TEXT_BYTES + 4);
+    char *text = exactly((int64_t)*bytes, 1);
+    for (size_t i = 0; i < *bytes; i++) {
+        text[i] = (char)(below(5) ? 'a' + below(26) : below(2) ? ' ' : '.');
+        if (i > 0 && below(9) == 0 && (unsigned char)text[i - 1] < 0x80) {
+            text[i - 1] = (char)0xC3;
+            text[i] = (char)(0x80 + below(64));
+        }
+    }
+    if (*bytes > 0 && below(12) == 0) {
+        text[*bytes - 1] = (char)0xFF;
+        *valid = 0;
+    }
+    *valid &= *bytes <= TEXT_BYTES;
+    return text;
+}
+
+static void call_text(tiny_bert *m)
+{
+    const int64_t rows = below(6) ? 1 + below(4) : -below(3), most = below(6) ? 1 + below(30) : -below(3);
+    int64_t length = most;
+    int valid = rows >= 1 && most >= 1, pairs = 0;
+    const int64_t count = valid ? rows * most : 0;
+    tiny_bert_text texts[4];
+    memset(texts, 0, sizeof texts);
+    for (int row = 0; row < 4; row++) {
+        int good = 1;
+        texts[row].text = letters(&texts[row].bytes, &good);
+        if (below(3) == 0)
+            texts[row].second = letters(&texts[row].second_bytes, &good);
+        if (row < rows) {
+            valid &= good;
+            pairs |= texts[row].second != 0;
+        }
+    }
+    int64_t *ids = exactly(count, sizeof *ids), *mask = exactly(count, sizeof *mask), *types = exactly(count, sizeof *types);
+    const int no_ids = below(20) == 0, no_mask = below(4) == 0, no_types = below(4) == 0;
+    valid &= !no_ids && most >= 2 + pairs;
+    judge(tiny_bert_tokenize_batch(m, texts, rows, no_ids ? 0 : ids, no_mask ? 0 : mask, no_types ? 0 : types, &length), valid);
+    if (valid && (length < 2 || length > most))
+        fail("a row of no length", (long)length);
+    for (int64_t i = 0; valid && i < rows * length; i++)
+        if (ids[i] < 0 || ids[i] >= VOCABULARY || (!no_mask && (mask[i] | 1) != 1) || (!no_types && (types[i] | 1) != 1))
+            fail("no id, mask or type", (long)i);
+
+    int good = rows >= 1;
+    size_t given = 0, capacity = (size_t)below(60);
+    int64_t *one = exactly((int64_t)capacity, sizeof *one);
+    for (size_t i = 0; good && i < texts[0].bytes; i++)
+        good = texts[0].text[i] != (char)0xFF;
+    for (size_t i = 0; good && i < texts[0].second_bytes; i++)
+        good = texts[0].second[i] != (char)0xFF;
+    if (good && texts[0].bytes <= TEXT_BYTES && texts[0].second_bytes <= TEXT_BYTES) {
+        const tiny_bert_status status = tiny_bert_tokenize_pair(m, texts, one, 0, capacity, &given);
+        judge(status, given <= capacity);
+    }
+    for (int row = 0; row < 4; row++) {
+        free((void *)(uintptr_t)texts[row].text);
+        free((void *)(uintptr_t)texts[row].second);
+    }
+    free(ids);
+    free(mask);
+    free(types);
+    free(one);
+}
+
 static void call_create(const char *weights, const char *foreign)
 {
     const char *const paths[] = {weights, weights, foreign, 0, "", "/"};
@@ -203,12 +272,15 @@ int main(int argc, char **argv)
     sizes.batch_size = BATCH;
     sizes.sequence_length = SEQUENCE;
     sizes.threads = 2;
+    sizes.text_bytes = TEXT_BYTES;
     if (tiny_bert_create(&m, argv[1], &sizes) != TINY_BERT_OK)
         fail("create", 0);
     known_result(m, expected);
     for (long n = 0; n < calls; n++) {
         if (below(10) == 0)
             call_create(argv[1], argv[2]);
+        else if (below(3) == 0)
+            call_text(m);
         else if (below(2))
             call_run(m);
         else if (below(2))

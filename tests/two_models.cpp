@@ -141,6 +141,13 @@ int main(int argc, char **argv)
     expect(thrown<bert::Error>([&] { encoder.embed({"\xff"}); }) != "", "no UTF-8");
     expect(thrown<std::invalid_argument>([&] { encoder.embed(2, made_up(5, 512)); }) != "", "uneven rows");
 
+    const bert::Model::Rows rows = encoder.tokenize_batch({"A cat sat down.", "A dog"}, 20);
+    expect(rows.length > 4 && rows.input_ids.size() == 2 * static_cast<std::size_t>(rows.length), "rows");
+    expect(rows.attention_mask.front() == 1 && rows.attention_mask.back() == 0 && rows.token_type_ids.back() == 0, "mask");
+    expect(encoder.embed(2, rows.input_ids, rows.attention_mask).size() == 2 * TINY_BERT_EMBEDDING, "vectors of texts");
+    expect(encoder.tokenize_batch({"A cat"}, 20, {"sat down"}).token_type_ids.back() == 1, "pairs");
+    expect(thrown<std::invalid_argument>([&] { encoder.tokenize_batch({"a"}, 20, {"b", "c"}); }) != "", "uneven pairs");
+
     writer.reset();
     write(out, writer.feed(2, made_up(34, TINY_GPT2_VOCABULARY)));
     expect(writer.position(1) == 17 && writer.position(7) == -1 && writer.capacity() == 128, "positions");
