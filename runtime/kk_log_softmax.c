@@ -22,8 +22,13 @@ enum { KK_LANES = 16, KK_BLOCK = 32 };
    3e-9, so each term is within 2 ULP. */
 static void kk_add_exponentials(const float *x, float shift, float *sum)
 {
+    float below[KK_LANES]; /* in a loop of its own, or gcc makes a branch of the bound and no vectors */
     for (int i = 0; i < KK_LANES; i++) {
-        const float difference = x[i] - shift, y = difference > -87.0f ? difference : -87.0f;
+        const float difference = x[i] - shift;
+        below[i] = difference > -87.0f ? difference : -87.0f;
+    }
+    for (int i = 0; i < KK_LANES; i++) {
+        const float y = below[i];
         const int32_t n = (int32_t)(y * 1.44269504f - 0.5f);
         const float whole = (float)n;
         /* ln 2 in two parts; the first has few bits, so that its product with n is exact. */
