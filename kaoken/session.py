@@ -297,7 +297,7 @@ class TextGenerator(TextCalls):
         self._handle: ctypes.c_void_p | None = self._library.create(self._sizes)
         self.vocabulary: int = self._library.interface["vocabulary"]
         self.end_ids: list[int] = self._library.report.get("end_ids", [])
-        self._encodes: bool = self._library.interface.get("encode", False)
+        self.encodes: bool = self._library.interface["encode"]
         self._logits = np.empty(self.vocabulary, np.float32)
         feed = self._library.function("feed")
         feed.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p]
@@ -328,8 +328,14 @@ class TextGenerator(TextCalls):
         text: bytes = self._library.function("level")(self._handle)
         return text.decode()
 
+    @property
+    def encoder_length(self) -> int:
+        """The longest input that the encoder takes."""
+        interface = self._library.interface
+        return min(int(s["upper"]) for s in interface["sizes"] if s["name"] in interface["encoder_dims"])
+
     def encode(self, *inputs: np.ndarray | None) -> None:
-        """Encode an input of one row for the decoder: the encoder's inputs in their order, such as ids and mask (None: all ones).
+        """Encode inputs for the decoder's rows: the encoder's tensors in their order, such as ids and mask (None: all ones).
 
         What was fed before is forgotten. Raises ValueError for a model without an encoder or inputs that do not fit it,
         SessionError for what the model refuses.
@@ -374,7 +380,7 @@ class TextGenerator(TextCalls):
         self._library.check(truncate(self._handle, ctypes.c_int64(0), ctypes.c_int64(length)))
 
     def generate(self, ids: Sequence[int] = (), max_new_tokens: int | None = None, **options: Any) -> list[int]:
-        """Continue a prompt (a decoder: from its start token if empty); the new ids. Options as in `generate_batch`."""
+        """Continue a prompt (a decoder: from its start token if empty); the new ids. Options as in `stream`."""
         return [token for token, _ in self.stream(ids, max_new_tokens, **options) if token >= 0]
 
     def stream(
@@ -384,7 +390,9 @@ class TextGenerator(TextCalls):
 
         Options as in `generate_batch`, and `stop_strings`: texts that end the text before them. `on_token(id, text)` is called
         as tokens come (by a search with -1 and no text each step, then with what it found); a true result stops.
+        encoder_ids: of an encoder-decoder, the ids that it reads; left out, it attends to what `encode` was given last.
         """
+        encoder_ids = options.pop("encoder_ids", None)
         made: list[tuple[int, str]] = []
 
         def receive(_row: int, token: int, text: bytes, size: int, _user: Any) -> int:
@@ -394,11 +402,17 @@ class TextGenerator(TextCalls):
             return int(bool(on_token(*piece))) if on_token is not None else 0
 
         choices = {**options, "max_new_tokens": max_new_tokens, "num_return_sequences": 1}
-        self._continue([ids] if len(ids) or not self._encodes else 1, choices, TOKEN_CALLBACK(receive))
+        given = None if encoder_ids is None else [encoder_ids]
+        self._continue([ids] if len(ids) or not self.encodes else 1, choices, TOKEN_CALLBACK(receive), given)
         yield from made
 
     def generate_batch(
-        self, prompts: Sequence[Sequence[int]] | int, max_new_tokens: int | None = None, **options: Any
+        self,
+        prompts: Sequence[Sequence[int]] | int,
+        max_new_tokens: int | None = None,
+        *,
+        encoder_ids: Sequence[Sequence[int]] | None = None,
+        **options: Any,
     ) -> list[list[Generated]]:
         """Continue several prompts side by side, each as if it were alone; for each of them its texts, the best first.
 
@@ -406,21 +420,32 @@ class TextGenerator(TextCalls):
         length_penalty, early_stopping, temperature (0: always the most likely token), top_k, top_p, min_p, seed,
         repetition_penalty, no_repeat_ngram_size, min_length, min_new_tokens, max_length (with max_new_tokens=-1), forced_bos_id,
         forced_eos_id, stop_ids, suppress_ids, begin_suppress_ids, bad_words. What is left out, or None, is as
-        generation_config.json says. What was fed before is forgotten. A decoder continues row by row behind what `encode` was
-        given; `prompts` may be the number of rows, each from the start token, and its batch has to be rows times num_beams.
+        generation_config.json says. What was fed before is forgotten.
+        Of an encoder-decoder, `prompts` are the decoder's, or how many texts there are, each from the start token, and
+        encoder_ids what each of them is to read; left out, rows attend to what `encode` was given.
         Raises SessionError for what the model refuses, TypeError for an unknown option.
         """
-        if not self._encodes:
+        if not self.encodes:
             self.reset()
-        return self._continue(prompts, {**options, "max_new_tokens": max_new_tokens}, TOKEN_CALLBACK())
+        return self._continue(prompts, {**options, "max_new_tokens": max_new_tokens}, TOKEN_CALLBACK(), encoder_ids)
 
     def _continue(
-        self, prompts: Sequence[Sequence[int]] | int, options: Mapping[str, Any], callback: Any
+        self,
+        prompts: Sequence[Sequence[int]] | int,
+        options: Mapping[str, Any],
+        callback: Any,
+        encoder_ids: Sequence[Sequence[int]] | None = None,
     ) -> list[list[Generated]]:
         choices, kept = make_options(self._library, options)
         choices.callback = callback
         batch = prompts if isinstance(prompts, int) else len(prompts)
+        if encoder_ids is not None:
+            if len(encoder_ids) != batch:
+                raise ValueError(f"there are {len(encoder_ids)} inputs for the encoder and {batch} texts")
+            self.reset()
         self._make_rows(batch * max(choices.num_beams, choices.num_return_sequences))
+        if encoder_ids is not None:
+            self.encode(*_padded(encoder_ids))
         return continue_texts(self._library, self._handle, prompts, choices, kept, self.capacity)
 
     def _make_rows(self, rows: int) -> None:
@@ -438,6 +463,15 @@ class TextGenerator(TextCalls):
         self._sizes["batch"] = rows
         self.__del__()
         self._handle = self._library.create(self._sizes)
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of ids as one array, and the mask of what is no padding."""
+    longest = max(map(len, rows), default=0)
+    ids, mask = np.zeros((len(rows), longest), np.int64), np.zeros((len(rows), longest), np.int64)
+    for n, row in enumerate(rows):
+        ids[n, : len(row)], mask[n, : len(row)] = row, 1
+    return ids, mask
 
 
 def _front(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:

@@ -55,15 +55,16 @@ def run_command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Continue a text with a compiled language model; the text streams to stdout, the speed goes to stderr.
+    """Continue a text with a compiled language model, or have an encoder-decoder answer it; the text streams to stdout.
 
-    Options that are left out are as the model's generation_config.json says.
+    The speed goes to stderr. Options that are left out are as the model's generation_config.json says.
 
     \b
     Examples:
       kaoken run story-c/ "Once upon a time"
       kaoken run story-c/ "One winter" -n 200 --temperature 0.8 --top-k 40 --seed 7
       kaoken run story-c/ "The" --beams 4 --length-penalty 0.8
+      kaoken run t5-c/ "translate English to German: The house is wonderful."
       echo "Once upon a time" | kaoken run story-c/ --stop "The end" --threads 2
     """
     if not folder.is_dir():
@@ -113,9 +114,12 @@ def _generate(model: Any, text: str, max_new_tokens: int | None, options: dict[s
     ids = model.tokenize(text)
     if not ids:
         raise UsageError("the prompt is empty; give a text to continue")
-    room = model.capacity - len(ids)
-    if room < 1:
-        raise UsageError(f"the prompt has {len(ids)} tokens, the model takes {model.capacity - 1} at most; shorten it")
+    longest = model.encoder_length if model.encodes else model.capacity - 1
+    if len(ids) > longest:
+        raise UsageError(f"the prompt has {len(ids)} tokens, the model takes {longest} at most; shorten it")
+    room = model.capacity if model.encodes else model.capacity - len(ids)
+    prompt: dict[str, Any] = {"encoder_ids": ids} if model.encodes else {"ids": ids}
+    echo_prompt = echo and not model.encodes
     interrupted = False
     pieces: list[str] = []
     made: list[int] = []
@@ -135,13 +139,13 @@ def _generate(model: Any, text: str, max_new_tokens: int | None, options: dict[s
             sys.stdout.flush()
         return interrupted
 
-    if echo:
+    if echo_prompt:
         sys.stdout.write(text)
         sys.stdout.flush()
     before = signal.signal(signal.SIGINT, interrupt)
     started = time.perf_counter()
     try:
-        for _ in model.stream(ids, max_new_tokens, on_token=on_token, **options):
+        for _ in model.stream(max_new_tokens=max_new_tokens, on_token=on_token, **prompt, **options):
             pass
     finally:
         signal.signal(signal.SIGINT, before)

@@ -1,5 +1,8 @@
+<%
+i_capacity = str(m.interface.encoder_dims[0].upper) if m.interface.encode else f"(size_t){m.name}_capacity(model)"
+%>\
 % if k.text:
-// example/main.c: continues a text with ${m.name}.
+// example/main.c: ${"answers" if m.interface.encode else "continues"} a text with ${m.name}.
 //
 //   cc -O2 example/main.c *.c kaoken/*.c ${m.name + "_weights.o " if m.embedded else ""}-lm -lpthread -o main
 //   ./main ${"" if m.embedded else m.name + ".weights "}"Once upon a time"
@@ -39,7 +42,7 @@ static int continue_text(${m.name} *model, const char *prompt, const ${m.name}_g
     ${m.name}_generate_result result = {${m.upper}_STOP_LENGTH, 0, -1, 0};
     ${m.name}_status status;
     size_t count = 0;
-    const size_t capacity = (size_t)${m.name}_capacity(model);
+    const size_t capacity = ${i_capacity};
     int64_t *ids = malloc(capacity * sizeof *ids);
     clock_t start;
     double seconds;
@@ -53,9 +56,16 @@ static int continue_text(${m.name} *model, const char *prompt, const ${m.name}_g
         free(ids);
         return failed("prompt", status);
     }
+% if m.interface.encode:
+    start = clock();
+    status = ${m.name}_encode(model, ${"1, " if m.interface.batch else ""}(int64_t)count, ids, 0${", 0" * len(m.interface.encoder_outputs)});
+    if (status == ${m.upper}_OK)
+        status = ${m.name}_generate(model, 0, 0, options, &result);
+% else:
     fputs(prompt, stdout);
     start = clock();
     status = ${m.name}_generate(model, ids, count, options, &result);
+% endif
     seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     putchar('\n');
     fflush(stdout);
