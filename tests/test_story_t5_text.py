@@ -15,14 +15,14 @@ from tests.test_cli import process
 
 TEXTS = [
     'past: Mira walks to the harbour. "I am lost," she says.',
-    "present: Hazel lived in a red farmhouse and had a friend called Pim, who was a baker. They heard a noise and hid behind a wall.",
+    "present: Hazel lived in a red farmhouse and had a friend called Pim, who was a baker. They heard a noise and hid.",
     "past: Nell laughs.",
 ]
 SETTINGS: dict[str, dict[str, Any]] = {
     "greedy": {},
     "2 beams": {"num_beams": 2},
     "4 beams": {"num_beams": 4},
-    "5 beams, long": {"num_beams": 5, "length_penalty": 2.0, "early_stopping": True},
+    "4 beams, long": {"num_beams": 4, "length_penalty": 2.0, "early_stopping": True},
     "3 beams, short, all returned": {
         "num_beams": 3,
         "num_return_sequences": 3,
@@ -87,7 +87,7 @@ def test_the_decoder_may_be_given_how_the_text_begins(generator: TextGenerator, 
 
 def test_equal_seeds_give_equal_texts(generator: TextGenerator, reference: Any) -> None:
     source = reference.encode(TEXTS[1]).ids
-    sampled = [generator.generate(encoder_ids=source, max_new_tokens=30, temperature=1.5, seed=seed) for seed in (3, 3, 4)]
+    sampled = [generator.generate(encoder_ids=source, max_new_tokens=30, temperature=4.0, seed=seed) for seed in (3, 3, 4)]
     assert sampled[0] == sampled[1] != sampled[2]
 
 
