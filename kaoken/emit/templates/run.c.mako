@@ -1,0 +1,121 @@
+## The stateless call: its arguments checked, then every stage.
+static void forward_run(void *argument, kk_thread *t)
+{
+    const ${m.name}_call *c = argument;
+% if m.states:
+    /* What the caller kept of earlier positions goes into the cache; the longer cache comes back out. */
+% for s in m.state_pairs:
+    kk_cache_import(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${i.past}, c->${s.past_keys}, c->${s.past_values});
+% endfor
+    kk_barrier(t);
+% if i.encode:
+    encode(c, t);
+    kk_barrier(t);
+% endif
+    forward(c, t);
+    kk_barrier(t);
+% for s in m.state_pairs:
+    kk_cache_export(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${i.past} + c->${i.seq}, c->${s.present_keys}, c->${s.present_values});
+% endfor
+% else:
+    forward(c, t);
+% endif
+}
+
+% for dtype in sorted({v.dtype for v in m.binary_inputs}):
+/* Whether every element is 0 or 1. */
+static int binary_${dtype}(const ${dtype}_t *mask, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (mask[i] != 0 && mask[i] != 1)
+            return 0;
+    return 1;
+}
+
+% endfor
+% for dtype in m.index_types:
+/* Whether every step-th element is an index into an axis of `extent`; negative ones count from its end. */
+static int valid_${dtype}_indices(const ${dtype}_t *indices, int64_t count, int64_t step, int64_t extent)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (indices[i * step] < -extent || indices[i * step] >= extent)
+            return 0;
+    return 1;
+}
+
+% endfor
+${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
+{
+    ${m.name}_call c;
+
+    if (!m || !a)
+        return ${m.upper}_ERROR_ARGUMENT;
+% for d in i.dims:
+    if (a->${d.name} < ${d.lower} || a->${d.name} > ${d.limit})
+        return ${m.upper}_ERROR_RANGE;
+% endfor
+% if m.states:
+    if (a->${i.past} + a->${i.seq} > m->sizes.context)
+        return ${m.upper}_ERROR_CAPACITY;
+% endif
+    memset(&c, 0, sizeof c);
+    c.m = m;
+% for d in i.dims:
+    c.${d.name} = a->${d.name};
+% endfor
+% if m.tail:
+    c.logit_rows = a->${i.seq};
+% endif
+% for v in i.inputs:
+    if (!a->${v.c_name}${" && (%s) > 0" % v.count if v.may_be_empty else ""})
+        return ${m.upper}_ERROR_ARGUMENT;
+    c.${v.c_name} = a->${v.c_name};
+% endfor
+% for v in i.outputs:
+% if v in i.encoder_outputs:
+    c.${v.c_name} = a->${v.c_name} ? a->${v.c_name} : m->unwanted_${v.c_name};
+% else:
+% if not v.is_state:
+    if (!a->${v.c_name}${" && (%s) > 0" % v.count if v.may_be_empty else ""})
+        return ${m.upper}_ERROR_ARGUMENT;
+% endif
+    c.${v.c_name} = a->${v.c_name};
+% endif
+% endfor
+% for v in m.binary_inputs:
+    if (!binary_${v.dtype}(a->${v.c_name}, ${v.count}))
+        return ${m.upper}_ERROR_RANGE;
+% endfor
+% for f in i.found:
+    c.${f.name} = a->${f.name};
+% endfor
+% for check in m.checks:
+    if (!valid_${check.dtype}_indices(${check.first}, ${check.count}, ${check.step}, ${check.extent}))
+        return ${m.upper}_ERROR_RANGE;
+% endfor
+% if m.states:
+    kk_rows_reset(&m->rows);
+    for (int64_t b = 0; b < ${m.batch_of("a->")}; b++)
+        m->rows.call_length[b] = a->${i.past};
+% endif
+% if i.encode:
+    forget_encoded(m);
+% endif
+% for n, o in enumerate(m.cache_offsets):
+    for (int64_t b = 0; b < ${o.batch}; b++)
+        m->offset[${n}][b] = ${o.value};
+% endfor
+% if m.may_stop:
+    kk_status stopped = KK_OK;
+    c.status = &stopped;
+% endif
+% if i.encode or m.may_stop:
+    const kk_status status = kk_pool_run(m->pool, forward_run, &c);
+% if i.encode:
+    forget_encoded(m);
+% endif
+    return (${m.name}_status)${"(status == KK_OK ? stopped : status)" if m.may_stop else "status"};
+% else:
+    return (${m.name}_status)kk_pool_run(m->pool, forward_run, &c);
+% endif
+}
