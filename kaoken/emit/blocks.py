@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from kaoken.emit.names import Names, c_name, common_module, without_numbers
 from kaoken.emit.program import Argument, Call, Program
 from kaoken.emit.steps import Branch, Copy, FindSize, FindTrue, Repeat
+from kaoken.ir.reserved import FUNCTIONS
 from kaoken.passes.plan_memory import CachePlan
 
 
@@ -51,7 +52,7 @@ Step = Call | tuple[Block, int] | Branch | Repeat | Copy | FindSize | FindTrue
 def find_blocks(program: Program) -> tuple[list[Block], list[Step]]:
     """All repeated runs, and the program as steps: single calls, layers of a block, and control flow with such steps inside."""
     blocks: list[Block] = []
-    return blocks, _with_blocks(program.steps, blocks, Names())
+    return blocks, _with_blocks(program.steps, blocks, Names(set(FUNCTIONS)))
 
 
 def _with_blocks(steps: list[Step], blocks: list[Block], names: Names) -> list[Step]:
@@ -110,7 +111,8 @@ def _longest(signatures: list[tuple], taken: list[bool], calls: list[Call]) -> t
             while start + (count + 1) * period <= total and _same(signatures, taken, calls, start, period, count):
                 count += 1
             covered = period * count
-            if count > 1 and (best is None or covered > best[1] * best[2]):
+            is_one_call = len(set(signatures[start : start + period])) == 1  # repeated, which is no layer
+            if count > 1 and not is_one_call and (best is None or covered > best[1] * best[2]):
                 best = (start, period, count)
             start += 1 if count == 1 else period * (count - 1)
     if best is None:
