@@ -229,6 +229,12 @@ def test_weights_of_several_graphs_are_stored_once(model: str) -> None:
     assert report["parameters"] * 4 < report["weights_bytes"] * 1.02
 
 
+def test_the_vocabulary_that_is_embedding_and_head_is_stored_once(model: str) -> None:
+    """BART's exporter folds the transposed embedding into a constant of its own."""
+    constants = lower(GRAPHS / model, CompileOptions(), "m").constants()
+    assert [v.name for v in constants if v.data is not None and v.data.size == 512 * 64] == ["embed_tokens.weight"]
+
+
 def test_a_decoder_without_a_cache_is_refused_with_what_to_do(tmp_path: Path) -> None:
     folder = tmp_path / "no-cache"
     shutil.copytree(GRAPHS / "tiny-t5-dynamo-op20", folder)

@@ -19,6 +19,7 @@ from kaoken.passes.last_position import keep_last_positions
 from kaoken.passes.pack_caches import pack_caches
 from kaoken.passes.pack_weights import plan_weights
 from kaoken.passes.plan_memory import plan_memory
+from kaoken.passes.share_constants import share_constants
 from kaoken.passes.simplify import fold_known, simplify
 from kaoken.passes.split_stages import split_stages
 from kaoken.passes.tidy_control import tidy_control
@@ -43,6 +44,7 @@ PASSES: list[tuple[str, Pass]] = [
     ("find-state", find_state),  # needs attention, to tell keys from values
     ("pack-caches", pack_caches),  # after state: keys and values are written where they stay
     ("keep-last-positions", keep_last_positions),  # needs state: only generation asks for few logits
+    ("share-constants", share_constants),  # while embeddings still are nodes of their own
     ("fuse-loops", fuse_loops),  # what no scheduled kernel took becomes loop nests
     ("split-stages", split_stages),  # nothing moves between encoder and decoder any more
     ("assign-schedules", assign_schedules),  # from here on the nodes are kernels
