@@ -313,6 +313,13 @@ def test_wrong_words_are_usage_errors(words: list[str], message: str, capsys: py
     assert message in capsys.readouterr().err
 
 
+def test_rows_that_passed_before_are_not_done_again(manifest: Path) -> None:
+    kept, failed = replace(GOOD, name="good"), replace(GOOD, name="damaged", failed="build", message="old")
+    run = run_zoo(ZooOptions(manifest=manifest, names=["good", "damaged"], done=[kept, failed]))
+    assert run.rows[1] == kept
+    assert run.rows[0].failed == "compile"
+
+
 # Exports and tokens
 
 

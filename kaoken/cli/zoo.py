@@ -23,6 +23,9 @@ def zoo_command(
     keep: Annotated[Path | None, typer.Option(help="Keep the compiled folders there.")] = None,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results as JSON.")] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the table as Markdown.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Results of --save; rows that passed there are not done again.")
+    ] = None,
     baseline: Annotated[Path | None, typer.Option(metavar="FILE", help="Results of --save to compare with.")] = None,
     growth: Annotated[float, typer.Option(min=0, help="Percent that kernels, lines, arena and weights may grow.")] = 2.0,
     speed_loss: Annotated[
@@ -88,6 +91,7 @@ def zoo_command(
         seconds=seconds,
         timeout=timeout,
         jobs=jobs,
+        done=load_run(resume).rows if resume is not None else (),
     )
 
     def write(run: ZooRun) -> None:

@@ -43,6 +43,7 @@ class ZooOptions:
     hub: take trained weights from the hub where a row names them, instead of random ones from `seed`. sizes: lengths to verify at
     (None: some up to 63); steps: teacher-forced ones. speed: whether to time; threads, lengths, rounds and seconds are those of
     `kaoken bench`. timeout: seconds for one step of one row. jobs: rows at once, which disturbs every time that is measured.
+    done: results of an earlier run; rows that passed there are taken as they are.
     """
 
     names: Sequence[str] = ()
@@ -64,6 +65,7 @@ class ZooOptions:
     seconds: float = 0.3
     timeout: float = 1800.0
     jobs: int = 1
+    done: Sequence[RowResult] = ()
 
 
 class StepError(Exception):
@@ -127,14 +129,17 @@ class _Runner:
     def __init__(self, options: ZooOptions, manifest: Path, cache: Path, work: Path, say: Progress):
         self.options, self.manifest, self.cache, self.work, self.say = options, manifest, cache, work, say
         self.export_errors: dict[str, str] = {}
+        self.done = {row.name: row for row in options.done if not row.failed}
 
     def export_tiny(self, rows: Sequence[ZooModel]) -> None:
         """Tiny rows in one process: starting it takes longer than exporting them. Large ones get their own, later."""
-        jobs = [self._job(row) for row in rows if row.tiny and row.onnx is None]
+        jobs = [self._job(row) for row in rows if row.tiny and row.onnx is None and row.name not in self.done]
         self.export_errors |= export_rows(jobs, self.say)
 
     def row(self, model: ZooModel) -> RowResult:
-        """All steps of a row."""
+        """All steps of a row, unless it was done before."""
+        if model.name in self.done:
+            return self.done[model.name]
         onnx = model.onnx or self._job(model).output
         result = RowResult(model.name, self._weights(model))
         row = _Row(model, onnx, self.work / f"{model.name}-c", result)
