@@ -458,9 +458,12 @@ static kk_status feed_rows(tiny_gpt2 *m, const int64_t *which, int64_t rows, int
     if (rows < 1 || rows > m->sizes.batch || count < 1)
         return KK_ERROR_RANGE;
     for (int64_t b = 0; b < rows; b++) {
-        const int64_t row = which ? which[b] : b, past = m->rows.length[row], *own = ids ? ids[b] : flat + b * count;
+        const int64_t row = which ? which[b] : b, past = m->rows.length[row];
         if (count > m->sizes.context - past)
             return KK_ERROR_CAPACITY;
+    }
+    for (int64_t b = 0; b < rows; b++) {
+        const int64_t *own = ids ? ids[b] : flat + b * count;
         for (int64_t i = 0; i < count; i++)
             if (own[i] < 0 || own[i] >= 512)
                 return KK_ERROR_RANGE;

@@ -11,7 +11,7 @@ static kk_status feed_rows(${m.name} *m, const int64_t *which, int64_t rows, int
     if (rows < ${i.fixed_batch or 1} || rows > m->sizes.batch || count < 1)
         return KK_ERROR_RANGE;
     for (int64_t b = 0; b < rows; b++) {
-        const int64_t row = which ? which[b] : b, past = m->rows.length[row], *own = ids ? ids[b] : flat + b * count;
+        const int64_t row = which ? which[b] : b, past = m->rows.length[row];
 % if i.encode:
         if (m->rows.input[row] < 0)
             return KK_ERROR_ORDER;
@@ -22,6 +22,9 @@ static kk_status feed_rows(${m.name} *m, const int64_t *which, int64_t rows, int
         if (past != m->rows.length[which ? which[0] : 0])
             return KK_ERROR_RANGE; /* this model's rows advance together */
 % endif
+    }
+    for (int64_t b = 0; b < rows; b++) {
+        const int64_t *own = ids ? ids[b] : flat + b * count;
         for (int64_t i = 0; i < count; i++)
             if (own[i] < 0 || own[i] >= ${m.id_limit})
                 return KK_ERROR_RANGE;
