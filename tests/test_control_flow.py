@@ -14,7 +14,8 @@ import onnx
 import pytest
 from c_build import compiler
 from compiled import GRAPHS, compiled
-from control_cases import CASES, Control, X, merged, side_by_side
+from control_case import Control, X, merged, side_by_side
+from control_cases import CASES
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from onnx.backend.test.loader import load_model_tests
