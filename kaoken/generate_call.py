@@ -97,11 +97,11 @@ def continue_texts(
 def set_options(choices: GenerateOptions, options: Mapping[str, Any]) -> list[Any]:
     """Put options that are not None into the struct; returns what it points to, to be kept as long as it is used.
 
-    A beam search draws no lots: a temperature turns default beams off, and beams a default temperature.
+    A beam search takes neither a temperature nor stop strings: these turn default beams off, and beams a default temperature.
     Raises TypeError for a name that is no option, ValueError for an early_stopping that is none.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    if given.get("temperature"):
+    if given.get("temperature") or given.get("stop_strings"):
         given.setdefault("num_beams", 1)
     if given.get("num_beams", 1) > 1:
         given.setdefault("temperature", 0.0)
