@@ -167,7 +167,7 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
     serve_rows(interface, generation.num_beams)
     model_hash = write_weights(folder / f"{name}.weights", graph.metadata["weights"], tables)
     say("writing C")
-    source = graph.metadata["source"].name
+    source = _source(graph)
     title = _title(graph, name)
     demand = text_demand(tables) if tables is not None else None
     files = build_model_files(name, title, source, program, interface, model_hash, demand, options.embed is not None)
@@ -199,6 +199,12 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
     return report
 
 
+def _source(graph: Graph) -> str:
+    """What the model was made from, as its files say it."""
+    name: str = graph.metadata["source"].name
+    return f"{name} and the decoder beside it" if graph.encoded else name
+
+
 def _title(graph: Graph, name: str) -> str:
     config = graph.metadata.get("config", {})
     kind = config.get("model_type")
@@ -219,7 +225,7 @@ def _report(
     return {
         "kaoken": kaoken.__version__,
         "name": name,
-        "source": graph.metadata["source"].name,
+        "source": _source(graph),
         "tokenizer": tokenizer,
         "interface": as_json(interface),
         "parameters": int(parameters),

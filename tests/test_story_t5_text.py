@@ -115,6 +115,19 @@ def test_the_example_in_plain_c_takes_text_and_gives_text(story_t5: Path, tmp_pa
     assert done.stdout == 'Mira walked to the harbour. "I am lost," she said.\n'
 
 
+def test_the_model_answers_in_cpp(story_t5: Path, tmp_path: Path) -> None:
+    (tmp_path / "answer.cpp").write_text(
+        '#include "story_t5.hpp"\n#include <cstdio>\n'
+        "int main(int, char **argv) { kaoken::story_t5::Model model(argv[1]); std::puts(model.answer(argv[2]).c_str()); }\n"
+    )
+    library = story_t5 / "build" / "libstory_t5.so"
+    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{story_t5}", f"-Wl,-rpath,{library.parent}"]
+    subprocess.run(["g++", *flags, tmp_path / "answer.cpp", library, "-o", tmp_path / "answer"], check=True)
+    command = [tmp_path / "answer", story_t5 / "story_t5.weights", TEXTS[0]]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == 'Mira walked to the harbour. "I am lost," she said.\n'
+
+
 def test_streamed_pieces_join_to_the_text(generator: TextGenerator, reference: Any) -> None:
     source = np.array(reference.encode(TEXTS[1]).ids)
     pieces = list(generator.stream(encoder_ids=source, max_new_tokens=60))

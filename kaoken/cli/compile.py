@@ -64,7 +64,8 @@ def compile_command(
 
         typer.echo(explanation(result.graph).text())
     if result.report["interface"]["feed"] and result.report["tokenizer"]:
-        typer.echo(f'next: kaoken run {out}/ "Once upon a time"')
+        prompt = "a text" if result.report["interface"]["encode"] else "Once upon a time"
+        typer.echo(f'next: kaoken run {out}/ "{prompt}"')
 
 
 def _stem(model: Path) -> str:

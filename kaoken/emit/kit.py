@@ -162,6 +162,11 @@ class Kit:
         self.text: bool = bool(m.interface.feed and m.tokenizer)
         self.encoder: tuple[str, str] | None = None if self.text else _encoder_dims(m)
 
+    @property
+    def prompt(self) -> str:
+        """A text for the model in examples."""
+        return "What is to be answered." if self.m.interface.encode else "Once upon a time"
+
     @cached_property
     def sources(self) -> list[str]:
         """All C files, as paths in the folder."""

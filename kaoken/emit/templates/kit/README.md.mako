@@ -4,7 +4,7 @@ ${m.title[0].upper() + m.title[1:]}, made by Kaoken ${m.version} from `${m.sourc
 
     cc -O2 example/main.c *.c kaoken/*.c ${m.name + "_weights.o " if m.embedded else ""}-lm -lpthread -o main
 % if k.text:
-    ./main ${"" if m.embedded else m.name + ".weights "}"Once upon a time"
+    ./main ${"" if m.embedded else m.name + ".weights "}"${k.prompt}"
 % elif k.encoder:
     ./main ${"" if m.embedded else m.name + ".weights "}"A cat sat down."
 % else:
@@ -29,7 +29,7 @@ if (${m.name}_create(&model, ${"0" if m.embedded else f'"{m.name}.weights"'}, 0)
 ```cpp
 kaoken::${m.name}::Model model${"" if m.embedded else f'("{m.name}.weights")'};
 % if k.text:
-std::string text = model.complete("Once upon a time");
+std::string text = model.${"answer" if m.interface.encode else "complete"}("${k.prompt}");
 % else:
 kaoken::${m.name}::Outputs outputs = model.run(inputs); // kaoken::${m.name}::Inputs
 % endif

@@ -5,7 +5,7 @@ i_capacity = str(m.interface.encoder_dims[0].upper) if m.interface.encode else f
 // example/main.c: ${"answers" if m.interface.encode else "continues"} a text with ${m.name}.
 //
 //   cc -O2 example/main.c *.c kaoken/*.c ${m.name + "_weights.o " if m.embedded else ""}-lm -lpthread -o main
-//   ./main ${"" if m.embedded else m.name + ".weights "}"Once upon a time"
+//   ./main ${"" if m.embedded else m.name + ".weights "}"${k.prompt}"
 #include "../${m.name}.h"
 
 #include <errno.h>

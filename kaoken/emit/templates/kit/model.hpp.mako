@@ -223,7 +223,7 @@ public:
         CallOptions call(options);
         call.c.callback = on_token ? &receive : nullptr;
         call.c.user = &receiver;
-        const Status status = ${c}_generate(get(), prompt.data(), prompt.size(), &call.c, &result);
+        const Status status = ${c}_generate(get(), ${"prompt.empty() ? nullptr : " if m.interface.encode else ""}prompt.data(), prompt.size(), &call.c, &result);
         if (receiver.thrown)
             std::rethrow_exception(receiver.thrown);
         check(status);
@@ -347,11 +347,21 @@ public:
 % endif
 % if k.text:
 
+% if m.interface.encode:
+    // Has the decoder answer a text that the encoder reads.
+    std::string answer(std::string_view input, const GenerateOptions &options = GenerateOptions(), const OnToken &on_token = OnToken())
+    {
+        std::string text;
+        const std::vector<std::int64_t> ids = tokenize(input);
+        encode(${"1, " if m.interface.batch else ""}static_cast<std::int64_t>(ids.size()), ids, {});
+        generate({}, options, [&](std::int64_t id, std::string_view piece) {
+% else:
     // Continues a text and returns what is new.
     std::string complete(std::string_view prompt, const GenerateOptions &options = GenerateOptions(), const OnToken &on_token = OnToken())
     {
         std::string text;
         generate(tokenize(prompt), options, [&](std::int64_t id, std::string_view piece) {
+% endif
             text += piece;
             return on_token && on_token(id, piece);
         });
