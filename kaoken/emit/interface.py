@@ -144,6 +144,11 @@ class Interface:
         return [d for d in self.dims if d.name == self.batch or d in self.encoder_dims]
 
     @property
+    def optional_masks(self) -> list[Tensor]:
+        """Padding masks that the handle keeps: it fills them with ones where the caller gives none."""
+        return [t for t in self.kept_inputs if t.is_mask]
+
+    @property
     def encode_parameters(self) -> str:
         """Parameters of the function that encodes, behind the handle, as C."""
         sizes = [f"int64_t {d.name}" for d in self.encode_dims]

@@ -97,7 +97,7 @@ class KitTensor:
     def __init__(self, tensor: Tensor, value: str | None = None):
         self.name, self.c_name, self.c_type = tensor.name, tensor.c_name, tensor.c_type
         self.shape_text, self.is_state, self.value = tensor.shape_text, tensor.is_state, value
-        self.is_mask = tensor.is_mask
+        self.is_optional = False
         self.size, self.found = tensor.most, product(tensor.shape)
 
     @property
@@ -243,7 +243,10 @@ class Kit:
 
     @cached_property
     def encoder_inputs(self) -> list[KitTensor]:
-        return [KitTensor(t) for t in self.m.interface.encoder_inputs]
+        found = [KitTensor(t) for t in self.m.interface.encoder_inputs]
+        for made, tensor in zip(found, self.m.interface.encoder_inputs, strict=True):
+            made.is_optional = tensor in self.m.interface.optional_masks
+        return found
 
     @property
     def output_types(self) -> list[str]:

@@ -412,7 +412,8 @@ class _CallWriter:
 
 
 def _tail(call: Call) -> str:
-    return ".".join(call.module.split(".")[-2:])
+    """The end of a layer's name, without the number of the layer: equal layers share the line."""
+    return ".".join(part for part in call.module.split(".")[-2:] if not part.isdigit()) or call.module
 
 
 def render_files(m: ModelFiles) -> dict[str, str]:

@@ -321,19 +321,19 @@ static void transformer_h(const tiny_gpt2_call *c, kk_thread *t, const transform
     const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length, past_sequence_length = c->past_sequence_length;
     float *const slot0 = (float *)(void *)c->m->slot[0], *const slot1 = (float *)(void *)c->m->slot[1], *const slot2 = (float *)(void *)c->m->slot[2];
 
-    /* 0.ln_1: [batch_size][sequence_length][64] */
+    /* ln_1: [batch_size][sequence_length][64] */
     k->layer_norm_64(t, 1, batch_size*sequence_length, slot0, 0, 64, (const float *)(weights + w->ln_1_scale), (const float *)(weights + w->ln_1_shift), slot1);
     kk_barrier(t);
     /* attn.c_attn: [batch_size][sequence_length][64] */
     k->linear_64x192_queries_keys_values(t, batch_size, sequence_length, slot1, 64, (const float *)(weights + w->attn_c_attn_weight), (const float *)(weights + w->attn_c_attn_bias), slot2, 64, cache);
     kk_barrier(t);
-    /* 0.attn: [batch_size][sequence_length][64] */
+    /* attn: [batch_size][sequence_length][64] */
     k->attention_4x16_causal(t, batch_size, sequence_length, slot2, 64, cache, sequence_length, c->attention_mask, past_sequence_length + sequence_length, slot1, 64);
     kk_barrier(t);
     /* attn.c_proj: [batch_size][sequence_length][64] */
     k->linear_64x64_residual(t, batch_size*sequence_length, slot1, 64, (const float *)(weights + w->attn_c_proj_weight), (const float *)(weights + w->attn_c_proj_bias), slot0, 64, slot0, 64);
     kk_barrier(t);
-    /* 0.ln_2: [batch_size][sequence_length][64] */
+    /* ln_2: [batch_size][sequence_length][64] */
     k->layer_norm_64(t, 1, batch_size*sequence_length, slot0, 0, 64, (const float *)(weights + w->ln_2_scale), (const float *)(weights + w->ln_2_shift), slot1);
     kk_barrier(t);
     /* mlp.c_fc: [batch_size][sequence_length][256] */

@@ -13,7 +13,7 @@ ${m.name}_status ${m.name}_encode(${m.name} *m${i.encode_parameters})
     if (!m)
         return ${m.upper}_ERROR_ARGUMENT;
 % for v in i.encoder_inputs:
-% if v not in i.kept_inputs or not v.is_mask:
+% if v not in i.optional_masks:
     if (!${v.c_name})
         return ${m.upper}_ERROR_ARGUMENT;
 % endif
@@ -33,7 +33,7 @@ ${m.name}_status ${m.name}_encode(${m.name} *m${i.encode_parameters})
     {
         ${v.c_type} *const kept = (${v.c_type} *)(uintptr_t)a->${v.c_name};
         const int64_t count = ${v.count};
-% if v.is_mask:
+% if v in i.optional_masks:
         for (int64_t n = 0; n < count; n++)
             kept[n] = ${v.c_name} ? ${v.c_name}[n] : 1;
 % else:

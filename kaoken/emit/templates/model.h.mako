@@ -89,7 +89,7 @@ ${m.name}_status ${m.name}_run(${m.name} *handle, const ${m.name}_arguments *arg
 /* Encodes an input for the decoder: every later ${m.name}_feed attends to it, until the next ${m.name}_encode, _run or _reset. Row b of
    what is fed reads row b of the input; ${m.name}_reorder makes several rows read one. Positions of all rows begin at 0 again.
 % for v in i.encoder_inputs:
-   ${v.c_name}: ${v.shape_text}${", 0 or 1; null: all 1" if v.is_mask else ""}.
+   ${v.c_name}: ${v.shape_text}${", 0 or 1; null: all 1" if v in i.optional_masks else ""}.
 % endfor
 % for v in i.encoder_outputs:
    ${v.c_name}: ${v.shape_text}, or null.

@@ -171,7 +171,7 @@ public:
 % if m.interface.encode:
 
     // Encodes an input for the decoder, tensors dense and row-major, and forgets what was fed. See ${m.name}_encode.
-% if any(v.is_mask for v in m.interface.encoder_inputs):
+% if m.interface.optional_masks:
     // An empty mask lets everything through.
 % endif
     void encode(${", ".join(f"std::int64_t {d.name}" for d in m.interface.encode_dims)}, ${", ".join("const std::vector<%s> &%s" % (v.cpp_type, v.c_name) for v in k.encoder_inputs)})
@@ -179,7 +179,7 @@ public:
 % for d in m.interface.encode_dims:
         in_bounds(${d.name}, ${max(1, d.lower)}, ${d.upper});
 % endfor
-        check(${c}_encode(get(), ${", ".join(d.name for d in m.interface.encode_dims)}${"".join((", %s.empty() ? nullptr : " % v.c_name if v.is_mask else ", ") + 'data(%s, %s, "%s")' % (v.c_name, v.count_in(""), v.c_name) for v in k.encoder_inputs)}${", nullptr" * len(m.interface.encoder_outputs)}));
+        check(${c}_encode(get(), ${", ".join(d.name for d in m.interface.encode_dims)}${"".join((", %s.empty() ? nullptr : " % v.c_name if v.is_optional else ", ") + 'data(%s, %s, "%s")' % (v.c_name, v.count_in(""), v.c_name) for v in k.encoder_inputs)}${", nullptr" * len(m.interface.encoder_outputs)}));
     }
 % endif
 % if m.interface.feed:
