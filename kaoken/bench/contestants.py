@@ -19,7 +19,8 @@ Step = Callable[[], np.ndarray]
 class Workload:
     """One row of the table. `inputs` are the model's, by name.
 
-    For a language model `feed` has the ids that are timed and `context` those in the cache before them.
+    For a language model `feed` has the ids that are timed, `context` those in the cache before them, and `filling` the inputs
+    of a run that computes such a cache.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Workload:
     inputs: Mapping[str, np.ndarray]
     feed: np.ndarray | None = None
     context: np.ndarray | None = None
+    filling: Mapping[str, np.ndarray] | None = None
 
 
 class Contestant(Protocol):
@@ -83,8 +85,11 @@ class OnnxRuntime:
     def prepare(self, workload: Workload) -> Step:
         """The cache, where there is one, is an OrtValue like every other input: no step copies it outside the graph."""
         value = self._runtime.OrtValue
-        inputs = {name: np.ascontiguousarray(array) for name, array in workload.inputs.items()}
         names = [output.name for output in self._session.get_outputs()]
+        inputs = {name: np.ascontiguousarray(array) for name, array in workload.inputs.items()}
+        if workload.filling is not None:
+            held = dict(zip(names, self._session.run(None, dict(workload.filling)), strict=True))
+            inputs |= {name: held[_present(name)] for name in inputs if _present(name) in held}
         first = self._session.run(None, inputs)
         binding = self._session.io_binding()
         kept: list[Any] = []
@@ -102,3 +107,8 @@ class OnnxRuntime:
             return array[:, -1].reshape(-1) if workload.feed is not None else array
 
         return step
+
+
+def _present(past: str) -> str:
+    """The output that a cache's input continues, as exporters name them."""
+    return past.replace("past_key_values", "present", 1)
