@@ -2,10 +2,10 @@
 PYTHON ?= .venv/bin/python
 FILES ?= .
 
-.PHONY: help demo setup test check lint format types quick bench clean
+.PHONY: help demo setup test check lint format types quick backend backend-all bench clean
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: ## Set everything up, write a story in C, time GPT-2
 	bash scripts/demo.sh
@@ -28,6 +28,12 @@ types: ## mypy
 
 quick: ## The tests that failed last time, then the rest, stopping at the first failure
 	$(PYTHON) -m pytest -n 2 -x --failed-first
+
+backend: ## A sample of the ONNX standard's own cases
+	$(PYTHON) -m kaoken.backend
+
+backend-all: ## All of them
+	$(PYTHON) -m kaoken.backend --all
 
 bench: ## Kernels against the machine's limits
 	$(PYTHON) -m benchmarks.kernels

@@ -44,7 +44,8 @@ class CompileOptions:
 
     name: the C prefix; from the model's folder or file by default. dims: bounds by dimension name. embed: "x86_64" or "aarch64"
     to write the weights as an object file too. dump_ir: a folder for the graph's text after every pass. taps: values of the ONNX
-    graph, by name, that become outputs as well (verification looks at layers through them).
+    graph, by name, that become outputs as well (verification looks at layers through them). bare: only what a library is built
+    from and runs with, without build files, example, wrappers and the page of the report.
     """
 
     name: str | None = None
@@ -52,6 +53,7 @@ class CompileOptions:
     embed: str | None = None
     dump_ir: Path | None = None
     taps: tuple[str, ...] = ()
+    bare: bool = False
 
 
 @dataclass
@@ -195,7 +197,8 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
         weights = folder / f"{name}.weights"
         write_elf_object(weights, folder / f"{name}_weights.o", f"{name}_embedded_weights", options.embed)
     report = _report(name, graph, program, interface, tables is not None, rendered, copied, generation)
-    write_kit(folder, files, report)
+    if not options.bare:
+        write_kit(folder, files, report)
     return report
 
 

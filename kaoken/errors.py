@@ -15,6 +15,14 @@ class UsageError(KaokenError):
     exit_code = 2
 
 
+class UnboundedDimensionsError(UsageError):
+    """Dimensions without bounds; `dimensions` are their names."""
+
+    def __init__(self, message: str, dimensions: list[str]):
+        super().__init__(message)
+        self.dimensions = dimensions
+
+
 class UnsupportedModelError(KaokenError):
     """The model is damaged or holds what Kaoken cannot compile; the message lists every offender."""
 

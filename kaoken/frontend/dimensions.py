@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kaoken.errors import UsageError
+from kaoken.errors import UnboundedDimensionsError, UsageError
 from kaoken.ir.dims import Dim, Symbol, dim, floordiv, maximum, minimum, mod
 from kaoken.ir.reserved import is_reserved_dimension
 
@@ -161,7 +161,8 @@ class DimensionTable:
         if missing:
             example = " ".join(f"--dim {name}=1..128" for name in missing)
             plural = "s" if len(missing) > 1 else ""
-            raise UsageError(f"no bounds are known for the dimension{plural} {', '.join(missing)}; give them: {example}")
+            message = f"no bounds are known for the dimension{plural} {', '.join(missing)}; give them: {example}"
+            raise UnboundedDimensionsError(message, missing)
         unknown = sorted(self.overrides.keys() - self.used)
         if unknown:
             known = ", ".join([*self.symbols, *self.found_names.values()]) or "none"

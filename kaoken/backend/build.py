@@ -1,0 +1,138 @@
+"""Models in memory to built folders, cached by content: equal models, options and sources of Kaoken are built once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import onnx
+
+from kaoken.compiler import CompileOptions, compile_model
+from kaoken.emit.runtime_sources import runtime_folder
+from kaoken.errors import ToolchainError
+from kaoken.session import library_path
+
+NAME = "model"
+PLAIN = ("-O1", "-DKK_BASELINE_ONLY")
+"""Flags for results, not for speed: the baseline level alone, built in a tenth of a second."""
+SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror")
+MOST_MODELS = 8192
+"""Models that the cache keeps; when there are more, the half that was used longest ago goes."""
+
+
+def cache_folder() -> Path:
+    """`$KAOKEN_CACHE`, else kaoken/ in the user's cache folder."""
+    base = os.environ.get("KAOKEN_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaoken"
+    folder = Path(base) / "backend"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@cache
+def sources_digest() -> str:
+    """Changes with every source that a compiled folder depends on."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parents[1]
+    for path in sorted([*package.rglob("*.py"), *package.rglob("*.mako"), *runtime_folder().glob("kk_*")]):
+        if path.parent != Path(__file__).parent:
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def built_folder(model: onnx.ModelProto, dims: Mapping[str, str], flags: Sequence[str] = PLAIN) -> Path:
+    """The folder of a model, compiled and built: its library, weights and C, without what makes a folder a product.
+
+    Raises what the compiler raises, ToolchainError where the C compiler refuses what was written.
+    """
+    content = model.SerializeToString(deterministic=True)
+    options = (sources_digest(), sorted(dims.items()), tuple(flags), _compiler())
+    key = hashlib.sha256(content + repr(options).encode()).hexdigest()[:24]
+    folder = cache_folder() / key[:2] / key
+    if (folder / "report.json").is_file():
+        os.utime(folder)
+        return folder
+    folder.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
+        source, out = Path(scratch) / "model.onnx", Path(scratch) / "out"
+        source.write_bytes(content)
+        compile_model(source, out, CompileOptions(name=NAME, dims=dict(dims), bare=True))
+        _build(out, flags)
+        shutil.rmtree(out / "kaoken")
+        shutil.copyfile(source, out / "model.onnx")
+        with contextlib.suppress(OSError):  # another process was faster
+            os.replace(out, folder)
+    if key.startswith("0"):  # now and then
+        _evict()
+    return folder
+
+
+def _build(folder: Path, flags: Sequence[str]) -> None:
+    """The library of a compiled folder. The runtime's objects, which are the same for many models, are made once."""
+    target = library_path(folder, NAME)
+    target.parent.mkdir()
+    sources = [folder / f"{NAME}.c", folder / f"{NAME}_kernels.c"]
+    if "-DKK_BASELINE_ONLY" not in flags:
+        sources += sorted(folder.glob(f"{NAME}_kernels_*.c"))
+    command = [*_compiler(), *WARNINGS, *flags, "-shared", "-fPIC", *map(str, [*sources, *_runtime(folder, flags)])]
+    _run([*command, "-o", str(target), "-lm", "-lpthread"])
+
+
+def _runtime(folder: Path, flags: Sequence[str]) -> list[Path]:
+    """Objects of the runtime's sources that a folder carries."""
+    files = sorted((folder / "kaoken").iterdir())
+    contents = [(path.name, path.read_bytes()) for path in files]
+    kept = cache_folder() / f"runtime-{hashlib.sha256(repr((_compiler(), flags, contents)).encode()).hexdigest()[:24]}"
+    if not kept.is_dir():
+        with _locked(kept.with_suffix(".lock")), tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
+            for source in files if not kept.is_dir() else []:
+                if source.suffix == ".c":
+                    made = Path(scratch) / f"{source.stem}.o"
+                    _run([*_compiler(), *WARNINGS, *flags, "-fPIC", "-c", str(source), "-o", str(made)])
+            if not kept.is_dir():
+                shutil.copytree(scratch, kept)
+    return sorted(kept.glob("*.o"))
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _evict() -> None:
+    """Keep the cache within its bound. A folder that goes while another process reads it is built again by the next."""
+    folders = [path for path in cache_folder().glob("??/*") if path.is_dir()]
+    if len(folders) <= MOST_MODELS:
+        return
+    with contextlib.suppress(OSError):
+        for path in sorted(folders, key=lambda p: p.stat().st_mtime)[: len(folders) - MOST_MODELS // 2]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _compiler() -> list[str]:
+    return shlex.split(os.environ.get("CC") or "cc")
+
+
+def _run(command: Sequence[str]) -> None:
+    """Raises ToolchainError with the compiler's words. A sanitizer that is preloaded here stays out of the compiler."""
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    except OSError as error:
+        raise ToolchainError(f"cannot run the C compiler {command[0]}: {error.strerror}; install gcc or clang") from None
+    if done.returncode != 0:
+        raise ToolchainError(f"the C compiler refused what was generated:\n{done.stderr.strip()[:4000]}")
+
+
+__all__ = ["PLAIN", "SANITIZED", "built_folder", "cache_folder"]
