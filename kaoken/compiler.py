@@ -19,17 +19,21 @@ from kaoken.emit.embed import write_elf_object
 from kaoken.emit.embedding import find_embedding
 from kaoken.emit.generation import GenerationDefaults, generation_defaults
 from kaoken.emit.interface import Interface, as_json, build_interface, serve_rows
+from kaoken.emit.kernels import AttentionSpec, LinearSpec
 from kaoken.emit.kit import write_kit
 from kaoken.emit.model import build_model_files, render_files
 from kaoken.emit.names import c_name
-from kaoken.emit.program import Program, build_program
+from kaoken.emit.program import Kernel, Program, build_program
 from kaoken.emit.report_page import memory_report
 from kaoken.emit.runtime_sources import copy_runtime
+from kaoken.emit.spec_json import spec_json
 from kaoken.errors import UnsupportedModelError, UsageError
 from kaoken.frontend import import_model
 from kaoken.frontend.mapped_file import find_model_file, is_encoder_decoder
 from kaoken.frontend.pooling import read_pooling
 from kaoken.ir.graph import Graph, graph_text
+from kaoken.ir.schedule_file import ScheduleFile, read_schedules
+from kaoken.passes.assign_schedules import scheduled_name
 from kaoken.passes.explain import explanation
 from kaoken.passes.pipeline import run_passes
 from kaoken.text.tokenizer_tables import text_demand, tokenizer_tables
@@ -46,6 +50,7 @@ class CompileOptions:
     to write the weights as an object file too. dump_ir: a folder for the graph's text after every pass. taps: values of the ONNX
     graph, by name, that become outputs as well (verification looks at layers through them). bare: only what a library is built
     from and runs with, without build files, example, wrappers and the page of the report.
+    graph, by name, that become outputs as well (verification looks at layers through them). schedule: a file of `kaoken tune`.
     """
 
     name: str | None = None
@@ -54,6 +59,7 @@ class CompileOptions:
     dump_ir: Path | None = None
     taps: tuple[str, ...] = ()
     bare: bool = False
+    schedule: Path | None = None
 
 
 @dataclass
@@ -80,6 +86,8 @@ def compile_model(
     started = time.perf_counter()
     _check_target(out)
     name = model_name(model, options.name)
+    if options.schedule is not None:
+        read_schedules(options.schedule)  # a mistake in it is told before the model is read
     say("reading the model")
     graph = lower(model, options, name)
     notes: list[str] = []
@@ -99,7 +107,18 @@ def compile_model(
         raise
     if report["interface"]["embedding"] and (missing := read_pooling(find_model_file(model).parent).note):
         notes.append(f"{missing}, which is not supported: vectors of texts need a pooling of your choice")
+    if "schedules" in graph.metadata:
+        notes.append(_schedule_note(graph.metadata["schedules"], report))
     return CompileResult(out, name, report, graph, notes)
+
+
+def _schedule_note(file: ScheduleFile, report: dict[str, Any]) -> str:
+    """How much of the model a schedule file was for."""
+    shapes = dict.fromkeys(kernel["spec"]["shape"] for kernel in report["kernels"] if "spec" in kernel)
+    taken = [shape for shape in shapes if shape in file.overrides]
+    others = [name for name in file.overrides if name not in shapes]
+    text = f"{len(taken)} of {len(shapes)} schedules are from {file.path}"
+    return text + (f"; it also has {', '.join(others)}, which the model has not" if others else "")
 
 
 def lower(model: Path, options: CompileOptions, name: str) -> Graph:
@@ -107,6 +126,8 @@ def lower(model: Path, options: CompileOptions, name: str) -> Graph:
     graph = import_model(model, options.dims, name)
     computed = {value.name: value for node in graph.nodes for value in node.outputs}
     graph.outputs += [(tap, computed[tap]) for tap in options.taps]
+    if options.schedule is not None:
+        graph.metadata["schedules"] = read_schedules(options.schedule)
     dump = None
     if options.dump_ir is not None:
         options.dump_ir.mkdir(parents=True, exist_ok=True)
@@ -237,9 +258,7 @@ def _report(
         "kernel_calls": len(program.calls),
         "c_lines": sum(text.count("\n") for text in rendered.values()),
         "runtime_files": sorted(p.name for p in copied),
-        "kernels": [
-            {"name": k.name, "layers": list(dict.fromkeys(k.origins)), "schedule": _schedule(k)} for k in program.kernels
-        ],
+        "kernels": [_kernel(k, program) for k in program.kernels],
         "calls": [{"kernel": c.kernel.name, "layer": c.module, "origin": list(c.node.origin)} for c in program.calls],
         "fusions": explanation(graph).fired,
         "misses": [list(m) for m in explanation(graph).misses],
@@ -249,6 +268,11 @@ def _report(
     }
 
 
-def _schedule(kernel: Any) -> str:
-    schedule = getattr(kernel.spec, "schedule", None)
-    return str(schedule) if schedule is not None else "rows over threads"
+def _kernel(kernel: Kernel, program: Program) -> dict[str, Any]:
+    """A kernel for the report; of a scheduled one also what it takes to render it again."""
+    entry = {"name": kernel.name, "layers": list(dict.fromkeys(kernel.origins)), "schedule": "rows over threads"}
+    if isinstance(kernel.spec, LinearSpec | AttentionSpec):
+        nodes = [call.node for call in program.calls if call.kernel is kernel]
+        entry["schedule"] = str(kernel.spec.schedule)
+        return {**entry, "spec": spec_json(kernel.spec, scheduled_name(nodes[0]), nodes)}
+    return entry

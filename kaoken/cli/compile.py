@@ -27,6 +27,10 @@ def compile_command(
     dump_ir: Annotated[
         Path | None, typer.Option("--dump-ir", metavar="DIR", help="Write the graph after every pass as text.")
     ] = None,
+    schedule: Annotated[
+        Path | None,
+        typer.Option("--schedule", metavar="FILE", help="Schedules that `kaoken tune` measured, instead of the cost model's."),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Tell which fusions fired, and why others nearly did.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -38,6 +42,7 @@ def compile_command(
       kaoken compile gpt2-onnx/ -o gpt2-c/ --build
       kaoken compile model.onnx --dim batch=1..4 --dim seq=1..512
       kaoken compile gpt2-onnx/ --embed --target aarch64
+      kaoken compile gpt2-onnx/ -o gpt2-c/ --schedule gpt2.toml
       kaoken compile model.onnx --explain --dump-ir ir/
     """
     from kaoken.errors import UsageError
@@ -49,7 +54,7 @@ def compile_command(
     from kaoken.compiler import CompileOptions, compile_model
 
     out = output or Path(f"{_stem(model)}-c")
-    options = CompileOptions(name, dims_table(dim), _machine(target) if embed else None, dump_ir)
+    options = CompileOptions(name, dims_table(dim), _machine(target) if embed else None, dump_ir, schedule=schedule)
     with Progress(quiet) as progress:
         result = compile_model(model, out, options, progress)
         library = build(out, progress) if build_it else None

@@ -28,6 +28,7 @@ from kaoken.ir.found_sizes import found_symbols
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ops.linear import linear_operands
 from kaoken.ops.mapping import appended
+from kaoken.passes.assign_schedules import scheduled_name
 from kaoken.passes.body_memory import initial_values, loop_results, root
 from kaoken.passes.pack_weights import WeightEntry, WeightPlan
 from kaoken.passes.plan_memory import CachePlan, MemoryPlan
@@ -205,10 +206,6 @@ class _Builder:
         plain = len(parts) == 1 and parts[0].kind == "rows"
         made = tuple(Part(p.kind, p.columns, p.columns // p.heads if p.heads else 0) for p in parts)
         key = ("linear", k, n, bias is not None, activation, o.residual is not None, None if plain else made, schedule)
-        tail = [activation] if activation else []
-        tail += ["residual"] if o.residual is not None else []
-        tail += [] if plain else ["_".join(p.kind for p in parts).replace("rows", "queries")]
-        name = "_".join([f"linear_{k}x{n}", *tail])
 
         def render(fresh: str) -> Kernel:
             spec = LinearSpec(
@@ -232,7 +229,7 @@ class _Builder:
         cached = [v for p, v in zip(parts, node.outputs, strict=True) if p.kind != "rows"]
         if cached:
             arguments.append(Argument(cache=self.memory.cache_of(cached[0])))
-        self._call(self._kernel(key, name, render), node, arguments)
+        self._call(self._kernel(key, scheduled_name(node), render), node, arguments)
 
     def _attention(self, node: Node) -> None:
         q, keys, values = (v for v in node.inputs[:3] if v is not None)
@@ -257,7 +254,6 @@ class _Builder:
             self.program.binary.append(mask)
         if mask is not None and test is not None:
             options |= {"mask_type": C_TYPES[mask.dtype], "mask_test": f"{_TESTS[test[0]]} {int(test[1])}"}
-        name = f"attention_{heads}x{head_dim}" + ("_causal" if node.attrs["causal"] else "")
 
         def render(fresh: str) -> Kernel:
             spec = AttentionSpec(fresh, (), **options)
@@ -281,7 +277,7 @@ class _Builder:
             zero = [dim(0)] * (4 - bias.rank) + [dim(0) if d == 1 else s for d, s in zip(bias.shape, strides, strict=True)]
             arguments += [self.pointer(bias), *(Argument(to_c(s)) for s in zero[:3])]
         arguments += [self.pointer(node.output), Argument(str(heads * value_dim))]
-        self._call(self._kernel(("attention", *options.values()), name, render), node, arguments)
+        self._call(self._kernel(("attention", *options.values()), scheduled_name(node), render), node, arguments)
 
     def _past(self, keys: Value) -> Any:
         """Positions that the cache of these keys holds before the call."""

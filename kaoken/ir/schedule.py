@@ -17,6 +17,16 @@ SUM_BLOCK = 256
 FEW_TILES = 6
 """Up to so many tiles of rows, reading the weights from memory takes longer than the arithmetic."""
 
+MOST_TILE_ROWS, MOST_TILE_PANELS = 16, 4
+"""The largest tile that a schedule may name."""
+
+MOST_QUERY_BLOCK = 1024
+
+MOST_SCRATCH = 16 << 20
+"""Bytes that a thread's sums between blocks of k may take."""
+
+PARTITIONS = ("columns", "rows")
+
 LEVELS = ("avx512", "avx2", "neon", "plain")
 """Instruction set levels in the order in which the C preprocessor asks for them; the last one is the rest."""
 
@@ -44,6 +54,12 @@ class TileSet:
     level: str
     panels: tuple[int, ...]
     main_panels: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.panels) <= MOST_TILE_ROWS:
+            raise ValueError(f"panels has {len(self.panels)} heights; a tile has 1 to {MOST_TILE_ROWS} rows")
+        if not all(1 <= panels <= MOST_TILE_PANELS for panels in (*self.panels, self.main_panels)):
+            raise ValueError(f"a tile is 1 to {MOST_TILE_PANELS} panels wide, not {self.panels} and {self.main_panels}")
 
     @property
     def main(self) -> Tile:
@@ -86,8 +102,16 @@ class LinearSchedule:
     partition: str
 
     def __post_init__(self) -> None:
-        if self.k_block % SUM_BLOCK:
+        if self.k_block < 1 or self.k_block % SUM_BLOCK:
             raise ValueError(f"k_block {self.k_block} is no multiple of {SUM_BLOCK}, which would change the result's bits")
+        if self.row_block < 1 or self.column_block < 1:
+            raise ValueError(f"row_block {self.row_block} and column_block {self.column_block} must be 1 or more")
+        if 4 * PANEL * self.row_block * self.column_block > MOST_SCRATCH:
+            raise ValueError(
+                f"row_block {self.row_block} and column_block {self.column_block} keep more than {MOST_SCRATCH >> 20} MB of sums"
+            )
+        if self.partition not in PARTITIONS:
+            raise ValueError(f"partition is one of {', '.join(PARTITIONS)}, not {self.partition}")
 
     def __str__(self) -> str:
         tiles = ", ".join(str(tile_set) for tile_set in self.tiles)
@@ -108,6 +132,10 @@ class AttentionSchedule:
     tiles: tuple[TileSet, ...]
     query_block: int
     key_block: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.query_block <= MOST_QUERY_BLOCK:
+            raise ValueError(f"query_block {self.query_block} is not within 1..{MOST_QUERY_BLOCK}")
 
     def __str__(self) -> str:
         tiles = ", ".join(str(tile_set) for tile_set in self.tiles)
