@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -206,14 +206,19 @@ class Session:
         Raises ValueError for missing or unknown inputs, wrong types and shapes that do not fit; SessionError for what the model
         refuses, such as an id outside the vocabulary.
         """
+        return self.bind(output_names, input_feed)()
+
+    def bind(self, output_names: Sequence[str] | None, input_feed: Mapping[str, np.ndarray]) -> Callable[[], list[np.ndarray]]:
+        """`run` on the memory of these inputs, checked once, as a function to be called again and again.
+
+        A call reads what the arrays hold then (those that are not C-contiguous are copied here, once) and writes its outputs to
+        the same memory as the call before. Raises what `run` raises.
+        """
         arrays = [self._array(node, input_feed) for node in self._inputs]
         unknown = set(input_feed) - {n.name for n in self._inputs}
         if unknown:
-            raise ValueError(
-                f"unknown input {', '.join(sorted(unknown))}; the inputs are {', '.join(n.name for n in self._inputs)}"
-            )
+            raise ValueError(f"unknown input {', '.join(sorted(unknown))}; there are {', '.join(n.name for n in self._inputs)}")
         dims = self._solve(arrays)
-        self._prepare(dims)
         wanted = [n.name for n in self._outputs] if output_names is None else list(output_names)
         for name in wanted:
             if name not in {n.name for n in self._outputs}:
@@ -229,13 +234,19 @@ class Session:
         fields += [a.ctypes.data for a in arrays]
         fields += [results[n.name].ctypes.data if n.name in results else 0 for n in self._outputs]
         fields += [found[n:].ctypes.data for n in range(len(self._found))]
-        arguments = (ctypes.c_int64 * len(fields))(*fields)
-        self._library.check(self._library.function("run")(self._handle, arguments))
-        if self._found:
+        arguments, call = (ctypes.c_int64 * len(fields))(*fields), self._library.function("run")
+
+        def bound() -> list[np.ndarray]:
+            _ = arrays  # kept: the arguments point into them
+            self._prepare(dims)
+            self._library.check(call(self._handle, arguments))
+            if not self._found:
+                return [results[name] for name in wanted]
             sizes = {**dims, **{f["name"]: int(size) for f, size in zip(self._found, found, strict=True)}}
-            nodes = [node for node in self._outputs if node.name in results]
-            results = {n.name: _front(results[n.name], [_evaluate(d, sizes) for d in n.expressions]) for n in nodes}
-        return [results[name] for name in wanted]
+            shapes = {n.name: [_evaluate(d, sizes) for d in n.expressions] for n in self._outputs}
+            return [_front(results[name], shapes[name]) for name in wanted]
+
+        return bound
 
     def _array(self, node: Node, feed: Mapping[str, np.ndarray]) -> np.ndarray:
         if node.name not in feed:

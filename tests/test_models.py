@@ -175,6 +175,23 @@ def test_positions_that_begin_behind_the_padding_id_bound_the_sequence() -> None
     assert bounds["sequence_length"] == 64, "66 rows of positions, of which the first two are for padding"
 
 
+def test_a_bound_call_reads_its_inputs_where_they_lie() -> None:
+    session, small, large = (
+        Session(compiled("tiny-bert")),
+        *(make_inputs(find_model_file(GRAPHS / "tiny-bert"), {"batch_size": 1, "sequence_length": n}, seed=n) for n in (4, 9)),
+    )
+    bound = session.bind(None, small)
+    before = [output.copy() for output in bound()]
+    assert all(map(np.array_equal, before, session.run(None, small)))
+    expected = session.run(None, large)  # a larger handle takes the place of the bound call's
+    assert all(map(np.array_equal, before, bound())) and all(map(np.array_equal, expected, session.run(None, large)))
+    small["input_ids"][:] = np.roll(small["input_ids"], 1, axis=1)
+    memory = [output.ctypes.data for output in bound()]
+    after = bound()
+    assert [output.ctypes.data for output in after] == memory and not np.array_equal(after[0], before[0])
+    assert all(map(np.array_equal, after, session.run(None, small)))
+
+
 def test_session_names_what_does_not_fit() -> None:
     session = Session(compiled("tiny-bert"))
     good = make_inputs(find_model_file(GRAPHS / "tiny-bert"), {"batch_size": 1, "sequence_length": 4}, seed=0)

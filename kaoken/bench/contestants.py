@@ -60,7 +60,8 @@ class CompiledModel:
     def prepare(self, workload: Workload) -> Step:
         generator, session = self._generator, self._session
         if generator is None or workload.feed is None:
-            return lambda: session.run(None, dict(workload.inputs))[0]
+            bound = session.bind(None, dict(workload.inputs))
+            return lambda: bound()[0]
         ids, past = workload.feed, 0 if workload.context is None else len(workload.context)
         generator.reset()
         if past:

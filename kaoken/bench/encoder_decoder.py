@@ -6,7 +6,7 @@ exporters do so in the first step's decoder), so encoding is timed with the firs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,8 @@ def contestants(compiled: Path, exported: Path, threads: int) -> list[Contestant
     return [CompiledEncoderDecoder(compiled, threads), OnnxRuntimeEncoderDecoder(exported, threads)]
 
 
-def workloads(compiled: Path, exported: Path, lengths: list[int]) -> list[Workload]:
-    """For each length of the encoder's input the first token, and some more. Ids are random, rows are not padded."""
+def workloads(compiled: Path, exported: Path, lengths: Sequence[int], written: Sequence[int] = WRITTEN) -> list[Workload]:
+    """For each length of the encoder's input each count of tokens that are `written`. Ids are random, rows are not padded."""
     report = TextGenerator(compiled)._library.interface
     bounds = {d["name"]: d["upper"] for d in report["dims"]}
     names = report["encoder_inputs"]
@@ -118,7 +118,7 @@ def workloads(compiled: Path, exported: Path, lengths: list[int]) -> list[Worklo
     for size in [n for n in lengths if n <= bounds[length]]:
         ids = random.integers(2, bound, (1, size))
         inputs = {name: np.ones((1, size), np.int64) if "mask" in name else ids for name in names}
-        for count in [n for n in WRITTEN if n <= report["context"]]:
+        for count in [n for n in written if n <= report["context"]]:
             dims = {length: size, report["batch"]: 1, report["sequence"]: 1, report["past"]: 0}
             name = f"encode {size}, write {count}"
             found.append(Workload(name, dims, inputs, feed=random.integers(2, report["vocabulary"], count)))
