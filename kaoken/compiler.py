@@ -23,7 +23,7 @@ from kaoken.emit.kernels import AttentionSpec, LinearSpec
 from kaoken.emit.kit import write_kit
 from kaoken.emit.model import build_model_files, render_files
 from kaoken.emit.names import c_name
-from kaoken.emit.program import Kernel, Program, build_program
+from kaoken.emit.program import Kernel, Program, build_program, index_bounds
 from kaoken.emit.report_page import memory_report
 from kaoken.emit.runtime_sources import copy_runtime
 from kaoken.emit.spec_json import spec_json
@@ -217,7 +217,7 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
     if options.embed is not None:
         weights = folder / f"{name}.weights"
         write_elf_object(weights, folder / f"{name}_weights.o", f"{name}_embedded_weights", options.embed)
-    report = _report(name, graph, program, interface, tables is not None, rendered, copied, generation)
+    report = _report(name, graph, program, interface, tables is not None, rendered, copied, len(files.steps.rows), generation)
     if not options.bare:
         write_kit(folder, files, report)
     return report
@@ -243,6 +243,7 @@ def _report(
     tokenizer: bool,
     rendered: dict[str, str],
     copied: list[Path],
+    steps: int,
     generation: GenerationDefaults,
 ) -> dict[str, Any]:
     parameters = sum(v.data.size for v in graph.constants() if v.data is not None)
@@ -256,6 +257,8 @@ def _report(
         "weights_bytes": program.weights.total,
         "onnx_nodes": graph.metadata["onnx_nodes"],
         "kernel_calls": len(program.calls),
+        "steps": steps,
+        "index_bounds": index_bounds(program),
         "c_lines": sum(text.count("\n") for text in rendered.values()),
         "runtime_files": sorted(p.name for p in copied),
         "kernels": [_kernel(k, program) for k in program.kernels],

@@ -91,10 +91,40 @@ static void kk_meet(kk_pool *pool, int awake)
     kk_lock_leave(&pool->lock);
 }
 
-void kk_barrier(kk_thread *thread)
+/* A step has ended at `worked` and everybody's at `now`. */
+static void kk_note(kk_profile *profile, int64_t step, uint64_t worked, uint64_t now)
 {
+    if (step != KK_NO_STEP)
+        profile->note(profile->argument, step, worked - profile->since, now - worked);
+    profile->since = kk_clock();
+}
+
+void kk_pool_profile(kk_pool *pool, kk_profile *profile)
+{
+    if (pool == NULL)
+        return;
+    kk_members(pool)->thread.profile = profile;
+    kk_members(pool)->thread.stops = pool->count > 1 || profile != NULL;
+}
+
+void kk_barrier(kk_thread *thread, int64_t step)
+{
+    uint64_t worked;
+    if (!thread->stops)
+        return;
+    worked = thread->profile != NULL ? kk_clock() : 0;
     if (thread->count > 1)
         kk_meet(thread->pool, thread->pool->may_spin);
+    if (thread->profile != NULL)
+        kk_note(thread->profile, step, worked, thread->count > 1 ? kk_clock() : worked);
+}
+
+void kk_step(kk_thread *thread, int64_t step)
+{
+    if (thread->profile != NULL) {
+        const uint64_t now = kk_clock();
+        kk_note(thread->profile, step, now, now);
+    }
 }
 
 void kk_copy(const kk_thread *thread, void *target, const void *source, int64_t bytes)
@@ -180,6 +210,8 @@ kk_status kk_pool_create(void *memory, size_t bytes, int threads, size_t scratch
         thread->pool = pool;
         thread->scratch = scratch + (size_t)i * kk_line_multiple(scratch_bytes_each);
         thread->scratch_bytes = scratch_bytes_each;
+        thread->profile = NULL;
+        thread->stops = threads > 1;
     }
     if (threads > 1) {
         if ((status = kk_lock_create(&pool->lock)) != KK_OK)
@@ -213,6 +245,7 @@ void kk_pool_destroy(kk_pool *pool)
 
 kk_status kk_pool_run(kk_pool *pool, void (*work)(void *argument, kk_thread *thread), void *argument)
 {
+    kk_profile *profile;
     kk_float_mode mode;
     if (pool == NULL || work == NULL)
         return KK_ERROR_ARGUMENT;
@@ -222,9 +255,16 @@ kk_status kk_pool_run(kk_pool *pool, void (*work)(void *argument, kk_thread *thr
         pool->argument = argument;
         kk_meet(pool, pool->may_spin);
     }
+    profile = kk_members(pool)->thread.profile;
+    if (profile != NULL)
+        profile->since = kk_clock();
     work(argument, &kk_members(pool)->thread);
-    if (pool->count > 1)
+    if (pool->count > 1) {
+        const uint64_t worked = profile != NULL ? kk_clock() : 0;
         kk_meet(pool, pool->may_spin);
+        if (profile != NULL)
+            profile->note(profile->argument, KK_NO_STEP, 0, kk_clock() - worked);
+    }
     kk_float_mode_leave(&mode);
     return KK_OK;
 }

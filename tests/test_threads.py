@@ -38,6 +38,12 @@ def test_there_is_no_data_race(command: tuple[str, ...]) -> None:
     stress(*command, flags=RACES)
 
 
+@pytest.mark.parametrize("flags", [(), RACES])
+@pytest.mark.parametrize("threads", ["1", "2", "5"])
+def test_a_profile_is_told_of_every_step_and_costs_no_look_at_the_clock_when_off(threads: str, flags: tuple[str, ...]) -> None:
+    stress("profile", threads, flags=flags)
+
+
 @pytest.mark.parametrize("threads", ["1", "2", "64"])
 def test_pools_are_made_and_ended_without_a_leak(threads: str) -> None:
     stress("create", threads, sanitize=True)

@@ -4,6 +4,7 @@
    runs THREADS RUNS: many short runs on one pool, with pauses in which the workers fall asleep.
    create THREADS: making and ending pools; wrong arguments. With -Dpthread_create=refusing_create: the third thread is refused.
    float: every thread computes with the standard modes, and the caller's own come back.
+   profile THREADS: steps are told in order while a profile is set; off, nobody looks at the clock.
    speed THREADS ROUNDS: prints nanoseconds a barrier and a run. */
 #define _GNU_SOURCE /* before any system header, as kk_platform.c has it */
 #if defined(REFUSE)
@@ -16,7 +17,9 @@ static int refusing_create(pthread_t *thread, const pthread_attr_t *attributes, 
 }
 #define pthread_create refusing_create
 #endif
+#define kk_clock system_clock
 #include "kk_platform.c"
+#undef kk_clock
 #include "kk_threads.h"
 
 #include <stdio.h>
@@ -45,10 +48,10 @@ static void exchange(void *argument, kk_thread *t)
     for (uint32_t round = 0; round < (uint32_t)s->rounds; round++) {
         uint32_t wrong = 0;
         s->value[t->index][0] = round;
-        kk_barrier(t);
+        kk_barrier(t, KK_NO_STEP);
         for (int i = 0; i < t->count; i++)
             wrong += s->value[i][0] != round;
-        kk_barrier(t);
+        kk_barrier(t, KK_NO_STEP);
         if (wrong)
             (void)kk_atomic_add(&s->wrong, wrong);
     }
@@ -61,7 +64,7 @@ static void mark(void *argument, kk_thread *t)
         (void)kk_atomic_add(&s->wrong, 1);
     memset(t->scratch, t->index, t->scratch_bytes);
     s->value[t->index][1]++;
-    kk_barrier(t);
+    kk_barrier(t, KK_NO_STEP);
     for (size_t i = 0; i < t->scratch_bytes; i++)
         if (t->scratch[i] != (unsigned char)t->index)
             (void)kk_atomic_add(&s->wrong, 1);
@@ -167,6 +170,78 @@ static int float_modes(void)
     return kk_atomic_load(&all.wrong) ? FAIL("a thread computes with the caller's modes") : 0;
 }
 
+static kk_atomic clock_reads;
+
+uint64_t kk_clock(void);
+uint64_t kk_clock(void) /* stands before that of kk_platform.c, which is system_clock here */
+{
+    (void)kk_atomic_add(&clock_reads, 1);
+    return system_clock();
+}
+
+typedef struct notes {
+    int64_t step[64];
+    uint64_t nanoseconds[64], waiting[64];
+    int count;
+} notes;
+
+static void take_note(void *argument, int64_t step, uint64_t nanoseconds, uint64_t waiting)
+{
+    notes *n = argument;
+    n->step[n->count] = step;
+    n->nanoseconds[n->count] = nanoseconds;
+    n->waiting[n->count++] = waiting;
+}
+
+/* Step 0 takes thread 0 a millisecond, step 1 the others; 2 has no barrier behind it, and 3 is none. */
+static void four_steps(void *argument, kk_thread *t)
+{
+    const struct timespec moment = {0, 1000000};
+    (void)argument;
+    if (t->index == 0)
+        nanosleep(&moment, NULL);
+    kk_barrier(t, 0);
+    if (t->index != 0)
+        nanosleep(&moment, NULL);
+    kk_barrier(t, 1);
+    kk_barrier(t, KK_NO_STEP);
+    kk_step(t, 2);
+}
+
+static int profile(int threads)
+{
+    static notes found; /* its own, since the pool's threads are the program's */
+    kk_profile told = {take_note, &found, 0};
+    void *memory;
+    kk_pool *pool = make(threads, &memory);
+    const int each = threads > 1 ? 4 : 3;
+    kk_pool_profile(NULL, &told);
+    kk_pool_run(pool, four_steps, NULL);
+    if (found.count != 0 || (threads == 1 && clock_reads != 0)) /* who waits looks at the clock */
+        return FAIL("without a profile there are %d notes and %u looks at the clock", found.count, clock_reads);
+    kk_pool_profile(pool, &told);
+    for (int run = 0; run < 3; run++)
+        kk_pool_run(pool, four_steps, NULL);
+    kk_pool_profile(pool, NULL);
+    kk_pool_run(pool, four_steps, NULL);
+    if (found.count != 3 * each)
+        return FAIL("%d notes", found.count);
+    for (int n = 0; n < found.count; n++) {
+        const int64_t step = n % each == 3 ? KK_NO_STEP : n % each;
+        if (found.step[n] != step)
+            return FAIL("note %d is of step %d", n, (int)found.step[n]);
+        if (step == 0 && found.nanoseconds[n] < 1000000)
+            return FAIL("step 0 took %d ns", (int)found.nanoseconds[n]);
+        if (step == 1 && threads > 1 && found.waiting[n] < 500000)
+            return FAIL("behind step 1 thread 0 waited %d ns", (int)found.waiting[n]);
+        if (threads == 1 && found.waiting[n] != 0)
+            return FAIL("a lone thread waited");
+    }
+    kk_pool_destroy(pool);
+    kk_free(memory);
+    return 0;
+}
+
 static void nothing(void *argument, kk_thread *t) { (void)argument, (void)t; }
 
 static int speed(int threads, long rounds)
@@ -206,6 +281,7 @@ int main(int count, char **arguments)
     case 'r': return runs(threads, rounds);
     case 'c': return create(threads);
     case 'f': return float_modes();
+    case 'p': return profile(threads);
     case 's': return speed(threads, rounds);
     }
     return 2;

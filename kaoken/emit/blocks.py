@@ -151,7 +151,7 @@ def _block(layers: list[list[Call]], names: Names) -> Block:
     for n, layer in enumerate(layers):
         modules.append(common_module([c.module for c in layer]) or f"layer {n}")
     prefix = modules[0]
-    fields, field_names = [], Names()
+    fields, field_names = [], Names({"first_step"})
     for call in layers[0]:
         inner = call.module[len(prefix) :].lstrip(".") if call.module.startswith(prefix) else call.module
         for argument in call.arguments:

@@ -17,8 +17,16 @@ from kaoken.ir.dims import Dim, Symbol, dim, is_nonnegative, to_c
 from kaoken.ir.found_sizes import smallest
 from kaoken.ir.graph import Node
 
-BARRIER = "kk_barrier(t);"
 INDENT = "    "
+
+
+def barrier(step: int | str) -> str:
+    """The line that ends a step: all threads meet."""
+    return f"kk_barrier(t, {step});"
+
+
+def is_barrier(line: str) -> bool:
+    return line.startswith("kk_barrier(")
 
 
 class Assignment(str):
@@ -41,10 +49,12 @@ class Assignment(str):
 
 @dataclass
 class StepWriter:
-    """Writes steps. `plain` gives the lines of a call or a layer, `pointer` the C text of an argument."""
+    """Writes steps. `plain` gives the lines of a call or a layer, `pointer` the C text of an argument, `number` the step that
+    a node of control flow is."""
 
     plain: Callable[[Step], list[str]]
     pointer: Callable[[Argument], str]
+    number: Callable[[Node], int]
 
     def lines(self, steps: Sequence[Step]) -> list[str]:
         """The lines of some steps; behind the last one all threads have met."""
@@ -72,8 +82,8 @@ class StepWriter:
         result = [f"/* {_title(step.node)} */", f"if ({self._read(step.condition)}) {{"]
         for n, body in enumerate(step.bodies):
             lines = self.lines(body)
-            if BARRIER not in lines:
-                lines.append(BARRIER)  # what the condition lies in may be written again behind the branch
+            if not any(map(is_barrier, lines)):
+                lines.append(barrier(self.number(step.node)))  # what the condition lies in may be written again behind the branch
             for symbol, *extents in (*step.node.attrs["sizes"], *step.node.attrs["elements"]):
                 lines += _give(symbol, extents[n])
             result += [*(["} else {"] if n else []), *_indented(lines)]
@@ -103,7 +113,7 @@ class StepWriter:
         if trips is not None:
             lines.append(Assignment.of(trips.name, "0"))
         if step.before or step.limit is not None or step.begins is not None:
-            lines.append(BARRIER)
+            lines.append(barrier(self.number(step.node)))
         lines.append(f"for (int64_t {index.name} = 0; {' && '.join(tests)}; {index.name}++) {{")
         lines += _indented([*self._trip_begins(step, index), *self.lines(step.body), *self._trip_ends(step, index, own)])
         return [*lines, "}"]
@@ -119,7 +129,7 @@ class StepWriter:
         if step.goes_on is not None:
             lines.append(f"{own}_goes_on = {self._read(step.goes_on)} != 0;")
         if lines:
-            lines.append(BARRIER)
+            lines.append(barrier(self.number(step.node)))
         for symbol, extent in attrs["equal"]:
             lines += _unless(f"{index.name} == 0 || {symbol.name} == {to_c(extent)}")
             lines += _give(symbol, extent)
@@ -137,12 +147,14 @@ class StepWriter:
 
     def _find_true(self, step: FindTrue) -> list[str]:
         arguments = [self.pointer(step.mask), step.size, self.pointer(step.positions), self.pointer(step.count)]
-        lines = [f"/* {_title(step.node)} */", f"kk_true_positions(t, {', '.join(arguments)});", BARRIER]
-        return [*lines, Assignment.of(step.node.finds[0].name, self._read(step.count)), BARRIER]
+        meet = barrier(self.number(step.node))
+        lines = [f"/* {_title(step.node)} */", f"kk_true_positions(t, {', '.join(arguments)});", meet]
+        return [*lines, Assignment.of(step.node.finds[0].name, self._read(step.count)), meet]
 
     def _find(self, step: FindSize) -> list[str]:
         symbol = step.symbol
-        lines: list[str] = [f"/* {_title(step.node)} */", Assignment.of(symbol.name, self._read(step.source)), BARRIER]
+        lines: list[str] = [f"/* {_title(step.node)} */", Assignment.of(symbol.name, self._read(step.source))]
+        lines.append(barrier(self.number(step.node)))
         tests = [f"{symbol.name} >= {symbol.lower}"]
         tests += [f"{symbol.name} <= {to_c(symbol.upper)}"] if symbol.upper is not None else []
         return lines + _unless(" && ".join(tests))

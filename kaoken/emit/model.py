@@ -9,13 +9,14 @@ from typing import Any
 
 import kaoken
 from kaoken.emit.blocks import Block, Step, find_blocks
-from kaoken.emit.control import BARRIER, StepWriter, assigned, without_unread
+from kaoken.emit.control import StepWriter, assigned, barrier, is_barrier, without_unread
 from kaoken.emit.embedding import Embedding
 from kaoken.emit.generation import GenerationDefaults
 from kaoken.emit.interface import Interface, Tensor, in_call
 from kaoken.emit.kernels import render_tiles, templates
 from kaoken.emit.program import Argument, Call, Program
 from kaoken.emit.runtime_sources import runtime_folder
+from kaoken.emit.step_table import StepTable
 from kaoken.emit.steps import Copy
 from kaoken.ir.dims import Dim, product, to_c, to_text
 from kaoken.ir.dtypes import C_TYPES, item_size
@@ -112,6 +113,15 @@ class ModelFiles:
     forward: Stage = field(default_factory=Stage)
     generation: GenerationDefaults = field(default_factory=GenerationDefaults)
     version: str = kaoken.__version__
+    cost_locals: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.steps = StepTable(self.program)
+
+    @staticmethod
+    def quoted(text: str) -> str:
+        """The inside of a C string literal."""
+        return re.sub(r'[\\"?]', r"\\\g<0>", re.sub(r"[\x00-\x1f\x7f]", "_", text))
 
     @property
     def upper(self) -> str:
@@ -302,6 +312,7 @@ def build_model_files(
     if interface.encode:
         m.encode = writer.stage([s for s in steps if _stage_of(s) == ENCODE])
     m.forward = writer.stage([s for s in steps if _stage_of(s) != ENCODE], interface.found_names)
+    m.cost_locals = writer.locals([text for cost in m.steps.costs for text in cost])
     return m
 
 
@@ -319,7 +330,7 @@ class _CallWriter:
     def stage(self, steps: list[Step], found: Sequence[str] = ()) -> Stage:
         """What every thread does, in order, and the sizes `found` that it tells the caller. What only logits need is left out
         when nobody asks for them."""
-        writer = StepWriter(self.step, lambda argument: self.argument(argument, None, {}))
+        writer = StepWriter(self.step, lambda argument: self.argument(argument, None, {}), self.m.steps.number)
         lines: list[str] = []
         tail = False
         for step in steps:
@@ -330,8 +341,8 @@ class _CallWriter:
             lines += written
         for name in found:
             lines += [f"if (t->index == 0 && c->{name})", f"    *c->{name} = {name};"]
-        if lines and lines[-1] == BARRIER:
-            lines.pop()
+        if lines and is_barrier(lines[-1]):
+            lines.append(lines.pop().replace("kk_barrier", "kk_step"))  # the pool's own end is a barrier
         lines = without_unread(lines)
         return Stage(self.locals(lines), lines)
 
@@ -339,9 +350,9 @@ class _CallWriter:
         fields = iter(block.fields)
         caches = dict(zip(block.caches(0), block.cache_names(), strict=True))
         lines: list[str] = []
-        for call in block.calls:
-            lines += [*self.call(call, fields, caches).splitlines(), BARRIER]
-        rows = [", ".join(map(str, block.weights(n))) for n in range(len(block.layers))]
+        for n, call in enumerate(block.calls):
+            lines += [*self.call(call, fields, caches).splitlines(), barrier(f"w->first_step + {n}" if n else "w->first_step")]
+        rows = [", ".join(map(str, [layer[0].number, *block.weights(n)])) for n, layer in enumerate(block.layers)]
         groups: list[list[str]] = []
         taken = iter(block.fields)
         for call in block.calls:
@@ -358,7 +369,7 @@ class _CallWriter:
     def step(self, step: Step) -> list[str]:
         """The lines of a call, or of a layer."""
         if isinstance(step, Call):
-            return [*self.call(step, None).splitlines(), BARRIER]
+            return [*self.call(step, None).splitlines(), barrier(step.number)]
         assert isinstance(step, tuple)
         block, layer = step
         caches = "".join(f", c->m->cache + {cache.index}" for cache in block.caches(layer))

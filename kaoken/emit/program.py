@@ -78,6 +78,7 @@ class Call:
     node: Node
     module: str
     note: str
+    number: int
 
     def signature(self) -> tuple:
         """Equal for calls that differ only in the constants and the cache they use."""
@@ -90,13 +91,15 @@ class Call:
 
 @dataclass(eq=False)
 class Program:
-    """Everything the templates need of the graph: `calls` are those of `steps` in order, inside branches and loops too."""
+    """Everything the templates need of the graph: `calls` are those of `steps` in order, inside branches and loops too, as are
+    the nodes of `control`, which are steps and no calls."""
 
     graph: Graph
     memory: MemoryPlan
     weights: WeightPlan
     kernels: list[Kernel] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    control: list[Node] = field(default_factory=list)
     steps: list[Any] = field(default_factory=list)
     checks: list[IndexUse] = field(default_factory=list)
     binary: list[Value] = field(default_factory=list)
@@ -105,6 +108,15 @@ class Program:
 def build_program(graph: Graph) -> Program:
     """Turn a graph that went through all passes into kernels and calls."""
     return _Builder(graph).run()
+
+
+def index_bounds(program: Program) -> dict[str, int]:
+    """For inputs whose elements are indices the number that they lie below, where it is fixed."""
+    found: dict[str, int] = {}
+    for use in program.checks:
+        if use.extent.constant is not None:
+            found[use.value.name] = min(int(use.extent), found.get(use.value.name, int(use.extent)))
+    return found
 
 
 class _Builder:
@@ -141,7 +153,10 @@ class _Builder:
         outer, self.steps = self.steps, []
         for node in graph.nodes:
             if node.op not in ("reshape", "view"):
+                before = len(self.steps)
                 emitters[node.op](node)
+                if not all(isinstance(step, Call) for step in self.steps[before:]):
+                    self.program.control.append(node)
         steps, self.steps = self.steps, outer
         return steps
 
@@ -158,7 +173,7 @@ class _Builder:
     def _call(self, kernel: Kernel, node: Node, arguments: list[Argument], note: str = "") -> None:
         module = module_of(node.origin) or node.output.name
         kernel.origins.append(module)
-        call = Call(kernel, arguments, node, module, note)
+        call = Call(kernel, arguments, node, module, note, len(self.program.calls))
         self.program.calls.append(call)
         self.steps.append(call)
 

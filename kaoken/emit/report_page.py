@@ -45,8 +45,8 @@ def memory_report(graph: Graph, interface: Interface) -> dict[str, Any]:
     }
 
 
-def render_page(report: dict[str, Any]) -> str:
-    """The page as HTML."""
+def render_page(report: dict[str, Any], profile: dict[str, Any] | None = None) -> str:
+    """The page as HTML, with what `kaoken profile` measured where it did."""
     text: str = templates().get_template("kit/report.html.mako").render(r=report, layers=layers(report), size=readable_size)
     return text
 

@@ -17,7 +17,7 @@ RESERVED = frozenset(
 FUNCTIONS = frozenset(
     "behind bad_word_lengths bad_words choose_kernels complete_sizes cover encode farther feed_rows forget_encoded forward "
     "forward_encode forward_feed forward_run generate_feed generate_position generate_reorder is_text is_too_long join lay_out "
-    "layout place plan_memory pool runtime_options stop text_demand cache_shapes model_hash "
+    "layout place plan_memory pool note_step runtime_options step_cost steps stop text_demand cache_shapes model_hash "
     "valid_int64_indices valid_int32_indices binary_int64 binary_int32 binary_bool".split()
 )
 """Functions and tables of a model's C file, which its layers share it with."""

@@ -14,8 +14,9 @@
 
 #include <string.h>
 
-/* Where the constants of a layer lie in the weights: layer 0 to encoder.layer. */
+/* A layer's first step, and where its constants lie in the weights: layer 0 to encoder.layer. */
 typedef struct layer_0_weights {
+    int64_t first_step;
     int64_t embeddings_LayerNorm_scale, embeddings_LayerNorm_shift;
     int64_t encoder_layer_0_attention_self_query_weight, encoder_layer_0_attention_self_query_bias;
     int64_t encoder_layer_0_attention_output_dense_weight, encoder_layer_0_attention_output_dense_bias;
@@ -25,8 +26,8 @@ typedef struct layer_0_weights {
 } layer_0_weights;
 
 static const layer_0_weights layer_0_layers[2] = {
-    {164352, 164608, 164864, 214016, 214784, 231168, 231424, 231680, 231936, 264704, 265216, 297984},
-    {298240, 298496, 298752, 347904, 348672, 365056, 365312, 365568, 365824, 398592, 399104, 431872},
+    {1, 164352, 164608, 164864, 214016, 214784, 231168, 231424, 231680, 231936, 264704, 265216, 297984},
+    {8, 298240, 298496, 298752, 347904, 348672, 365056, 365312, 365568, 365824, 398592, 399104, 431872},
 };
 
 struct tiny_bert {
@@ -40,6 +41,10 @@ struct tiny_bert {
     size_t text_scratch_size;
     int64_t *embed_inputs;
     tiny_bert_sizes sizes;
+    kk_profile profile;
+    tiny_bert_step *steps; /* the caller's, while the handle is profiled */
+    int64_t last_step;
+    const struct tiny_bert_call *call; /* the one that runs */
     kk_weights file;
     void *owned; /* what create allocated, or null */
 };
@@ -54,6 +59,100 @@ typedef struct tiny_bert_call {
     const int64_t *token_type_ids;
     float *last_hidden_state;
 } tiny_bert_call;
+
+/* Every step of a call by number: its layer, the function that does it, and its case of step_cost. */
+static const struct {
+    const char *layer, *kernel;
+    int cost;
+} steps[TINY_BERT_STEPS] = {
+    {"embeddings.word_embeddings", "embed_64", 1},
+    {"embeddings.LayerNorm", "layer_norm_64", 2},
+    {"encoder.layer.0.attention.self.query", "linear_64x192_queries_keys_values", 3},
+    {"encoder.layer.0.attention.self", "attention_4x16", 4},
+    {"encoder.layer.0.attention.output.dense", "linear_64x64_residual", 5},
+    {"encoder.layer.0.attention.output.LayerNorm", "layer_norm_64", 2},
+    {"encoder.layer.0.intermediate.dense", "linear_64x128_gelu", 6},
+    {"encoder.layer.0.output.dense", "linear_128x64_residual", 6},
+    {"encoder.layer.0.output.LayerNorm", "layer_norm_64", 2},
+    {"encoder.layer.1.attention.self.query", "linear_64x192_queries_keys_values", 3},
+    {"encoder.layer.1.attention.self", "attention_4x16", 4},
+    {"encoder.layer.1.attention.output.dense", "linear_64x64_residual", 5},
+    {"encoder.layer.1.attention.output.LayerNorm", "layer_norm_64", 2},
+    {"encoder.layer.1.intermediate.dense", "linear_64x128_gelu", 6},
+    {"encoder.layer.1.output.dense", "linear_128x64_residual", 6},
+    {"encoder.layer.1.output.LayerNorm", "layer_norm_64", 2},
+};
+
+/* FLOP, and bytes of weights and caches that are read, at the sizes of a call. */
+static void step_cost(const tiny_bert_call *c, int cost, int64_t *flop, int64_t *bytes)
+{
+    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length;
+
+    *flop = *bytes = 0;
+    switch (cost) {
+    case 1:
+        *flop = batch_size*sequence_length*128;
+        *bytes = kk_min_i64(131072, batch_size*sequence_length*512) + kk_min_i64(32768, batch_size*sequence_length*512) + 512;
+        break;
+    case 2:
+        *flop = batch_size*sequence_length*448;
+        *bytes = 0;
+        break;
+    case 3:
+        *flop = batch_size*sequence_length*24576;
+        *bytes = 49152;
+        break;
+    case 4:
+        *flop = batch_size*sequence_length*sequence_length*256;
+        *bytes = 0;
+        break;
+    case 5:
+        *flop = batch_size*sequence_length*8192;
+        *bytes = 16384;
+        break;
+    case 6:
+        *flop = batch_size*sequence_length*16384;
+        *bytes = 32768;
+        break;
+    default:
+        (void)c;
+    }
+}
+
+/* A step has ended: adds to its row. Only the thread of the caller comes here. */
+static void note_step(void *argument, int64_t number, uint64_t nanoseconds, uint64_t waiting)
+{
+    tiny_bert *m = argument;
+    tiny_bert_step *s = m->steps + m->last_step;
+    int64_t flop, bytes;
+
+    if (number != KK_NO_STEP) {
+        s = m->steps + number;
+        m->last_step = number;
+        step_cost(m->call, steps[number].cost, &flop, &bytes);
+        s->calls++;
+        s->flop += (double)flop;
+        s->bytes += (double)bytes;
+    }
+    s->nanoseconds += (int64_t)nanoseconds;
+    s->waiting += (int64_t)waiting;
+}
+
+tiny_bert_status tiny_bert_profile(tiny_bert *m, tiny_bert_step *rows)
+{
+    if (!m)
+        return TINY_BERT_ERROR_ARGUMENT;
+    m->steps = rows;
+    m->profile.note = note_step;
+    m->profile.argument = m;
+    kk_pool_profile(m->pool, rows ? &m->profile : 0);
+    for (int n = 0; rows && n < TINY_BERT_STEPS; n++) {
+        memset(&rows[n], 0, sizeof rows[n]);
+        rows[n].layer = steps[n].layer;
+        rows[n].kernel = steps[n].kernel;
+    }
+    return TINY_BERT_OK;
+}
 
 /* What the tokenizer's tables ask of the memory that a text is encoded in. */
 static const kk_text_demand text_demand = {3, 5, 0, 2};
@@ -285,25 +384,25 @@ static void layer_0(const tiny_bert_call *c, kk_thread *t, const layer_0_weights
 
     /* embeddings.LayerNorm: [batch_size][sequence_length][64] */
     k->layer_norm_64(t, 1, batch_size*sequence_length, slot2, 0, 64, (const float *)(weights + w->embeddings_LayerNorm_scale), (const float *)(weights + w->embeddings_LayerNorm_shift), slot2);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step);
     /* self.query: [batch_size][sequence_length][64] */
     k->linear_64x192_queries_keys_values(t, batch_size, sequence_length, slot2, 64, (const float *)(weights + w->encoder_layer_0_attention_self_query_weight), (const float *)(weights + w->encoder_layer_0_attention_self_query_bias), slot0, 64, cache);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 1);
     /* attention.self: [batch_size][sequence_length][64] */
     k->attention_4x16(t, batch_size, sequence_length, slot0, 64, cache, sequence_length, c->attention_mask, sequence_length, slot4, 64);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 2);
     /* output.dense: [batch_size][sequence_length][64] */
     k->linear_64x64_residual(t, batch_size*sequence_length, slot4, 64, (const float *)(weights + w->encoder_layer_0_attention_output_dense_weight), (const float *)(weights + w->encoder_layer_0_attention_output_dense_bias), slot2, 64, slot2, 64);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 3);
     /* output.LayerNorm: [batch_size][sequence_length][64] */
     k->layer_norm_64(t, 1, batch_size*sequence_length, slot2, 0, 64, (const float *)(weights + w->encoder_layer_0_attention_output_LayerNorm_scale), (const float *)(weights + w->encoder_layer_0_attention_output_LayerNorm_shift), slot2);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 4);
     /* intermediate.dense: [batch_size][sequence_length][128] */
     k->linear_64x128_gelu(t, batch_size*sequence_length, slot2, 64, (const float *)(weights + w->encoder_layer_0_intermediate_dense_weight), (const float *)(weights + w->encoder_layer_0_intermediate_dense_bias), slot0, 128);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 5);
     /* output.dense: [batch_size][sequence_length][64] */
     k->linear_128x64_residual(t, batch_size*sequence_length, slot0, 128, (const float *)(weights + w->encoder_layer_0_output_dense_weight), (const float *)(weights + w->encoder_layer_0_output_dense_bias), slot2, 64, slot2, 64);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 6);
 }
 
 /* The whole model, run by every thread of the pool. */
@@ -316,11 +415,12 @@ static void forward(const tiny_bert_call *c, kk_thread *t)
 
     /* embeddings.word_embeddings: [batch_size][sequence_length][64] */
     k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->token_type_ids, (const float *)(weights + 131584), slot2);
-    kk_barrier(t);
+    kk_barrier(t, 0);
     layer_0(c, t, &layer_0_layers[0], c->m->cache + 0); /* layer 0 */
     layer_0(c, t, &layer_0_layers[1], c->m->cache + 1); /* encoder.layer */
     /* encoder.layer.1.output.LayerNorm: [batch_size][sequence_length][64] */
     k->layer_norm_64(t, 1, batch_size*sequence_length, slot2, 0, 64, (const float *)(weights + 432128), (const float *)(weights + 432384), c->last_hidden_state);
+    kk_step(t, 15);
 }
 
 static void forward_run(void *argument, kk_thread *t)
@@ -368,6 +468,7 @@ tiny_bert_status tiny_bert_run(tiny_bert *m, const tiny_bert_arguments *a)
         return TINY_BERT_ERROR_RANGE;
     if (!valid_int64_indices(a->token_type_ids, a->batch_size*a->sequence_length, 1, 2))
         return TINY_BERT_ERROR_RANGE;
+    m->call = &c;
     return (tiny_bert_status)kk_pool_run(m->pool, forward_run, &c);
 }
 
@@ -387,7 +488,7 @@ static void pool(void *argument, kk_thread *t)
     kk_pooling_rows(t, c->pooling, c->batch, c->length, 64, c->hidden, c->mask, c->y);
     if (!c->normalize)
         return;
-    kk_barrier(t);
+    kk_barrier(t, KK_NO_STEP);
     kk_pooling_normalize(t, c->batch, 64, c->y);
 }
 

@@ -72,6 +72,19 @@ tiny_bert_status tiny_bert_check_weights(const tiny_bert *handle);
 /* The instruction set level the handle chose: "avx512", "avx2", "neon" or "plain". */
 const char *tiny_bert_level(const tiny_bert *handle);
 
+/* What a step of the model takes: a kernel of one layer. Times are those of the calling thread, from the end of the step before. */
+#define TINY_BERT_STEPS 16
+typedef struct tiny_bert_step {
+    const char *layer, *kernel;      /* the layer as the ONNX model calls it, and the function in tiny_bert_kernels.c */
+    int64_t calls;                   /* how often it ran */
+    int64_t nanoseconds, waiting;    /* working on its share, and then waiting for the other threads; sums over all calls */
+    double flop, bytes;              /* FLOP of all threads, and bytes of weights and earlier positions that they read; sums as well */
+} tiny_bert_step;
+
+/* From now on every call adds to steps[TINY_BERT_STEPS], which stays the caller's; it is cleared first. Null: no longer. It costs a look at the
+   clock or two for each step, and nothing while it is off. */
+tiny_bert_status tiny_bert_profile(tiny_bert *handle, tiny_bert_step *steps);
+
 /* The model as the ONNX file has it: every input and output, nothing kept between calls. */
 typedef struct tiny_bert_arguments {
     /* sizes of this call, within the handle's */

@@ -15,8 +15,9 @@
 
 #include <string.h>
 
-/* Where the constants of a layer lie in the weights: transformer.h.0 to transformer.h.1. */
+/* A layer's first step, and where its constants lie in the weights: transformer.h.0 to transformer.h.1. */
 typedef struct transformer_h_weights {
+    int64_t first_step;
     int64_t ln_1_scale, ln_1_shift;
     int64_t attn_c_attn_weight, attn_c_attn_bias;
     int64_t attn_c_proj_weight, attn_c_proj_bias;
@@ -26,8 +27,8 @@ typedef struct transformer_h_weights {
 } transformer_h_weights;
 
 static const transformer_h_weights transformer_h_layers[2] = {
-    {163840, 164096, 164352, 213504, 214272, 230656, 230912, 231168, 231424, 296960, 297984, 363520},
-    {363776, 364032, 364288, 413440, 414208, 430592, 430848, 431104, 431360, 496896, 497920, 563456},
+    {1, 163840, 164096, 164352, 213504, 214272, 230656, 230912, 231168, 231424, 296960, 297984, 363520},
+    {8, 363776, 364032, 364288, 413440, 414208, 430592, 430848, 431104, 431360, 496896, 497920, 563456},
 };
 
 /* A layer's cache: heads, floats of a key and of a value. */
@@ -47,6 +48,10 @@ struct tiny_gpt2 {
     unsigned char *generate_scratch;
     kk_generate_result *results; /* [batch] */
     tiny_gpt2_sizes sizes;
+    kk_profile profile;
+    tiny_gpt2_step *steps; /* the caller's, while the handle is profiled */
+    int64_t last_step;
+    const struct tiny_gpt2_call *call; /* the one that runs */
     kk_weights file;
     void *owned; /* what create allocated, or null */
 };
@@ -71,6 +76,111 @@ typedef struct tiny_gpt2_call {
     float *present_1_key;
     float *present_1_value;
 } tiny_gpt2_call;
+
+/* Every step of a call by number: its layer, the function that does it, and its case of step_cost. */
+static const struct {
+    const char *layer, *kernel;
+    int cost;
+} steps[TINY_GPT2_STEPS] = {
+    {"transformer.wte", "embed_64", 1},
+    {"transformer.h.0.ln_1", "layer_norm_64", 2},
+    {"transformer.h.0.attn.c_attn", "linear_64x192_queries_keys_values", 3},
+    {"transformer.h.0.attn", "attention_4x16_causal", 4},
+    {"transformer.h.0.attn.c_proj", "linear_64x64_residual", 5},
+    {"transformer.h.0.ln_2", "layer_norm_64", 2},
+    {"transformer.h.0.mlp.c_fc", "linear_64x256_gelu_tanh", 6},
+    {"transformer.h.0.mlp.c_proj", "linear_256x64_residual", 6},
+    {"transformer.h.1.ln_1", "layer_norm_64", 2},
+    {"transformer.h.1.attn.c_attn", "linear_64x192_queries_keys_values", 3},
+    {"transformer.h.1.attn", "attention_4x16_causal", 4},
+    {"transformer.h.1.attn.c_proj", "linear_64x64_residual", 5},
+    {"transformer.h.1.ln_2", "layer_norm_64", 2},
+    {"transformer.h.1.mlp.c_fc", "linear_64x256_gelu_tanh", 6},
+    {"transformer.h.1.mlp.c_proj", "linear_256x64_residual", 6},
+    {"transformer.ln_f", "layer_norm_64", 7},
+    {"lm_head", "linear_64x512", 8},
+    {"past_key_values", "kk_cache_import", 0},
+    {"present", "kk_cache_export", 0},
+};
+
+/* FLOP, and bytes of weights and caches that are read, at the sizes of a call. */
+static void step_cost(const tiny_gpt2_call *c, int cost, int64_t *flop, int64_t *bytes)
+{
+    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length, past_sequence_length = c->past_sequence_length, logit_rows = c->logit_rows;
+
+    *flop = *bytes = 0;
+    switch (cost) {
+    case 1:
+        *flop = batch_size*sequence_length*64;
+        *bytes = kk_min_i64(131072, batch_size*sequence_length*256) + kk_min_i64(32768, batch_size*sequence_length*256);
+        break;
+    case 2:
+        *flop = batch_size*sequence_length*448;
+        *bytes = 0;
+        break;
+    case 3:
+        *flop = batch_size*sequence_length*24576;
+        *bytes = 49152;
+        break;
+    case 4:
+        *flop = batch_size*past_sequence_length*sequence_length*256 + batch_size*((sequence_length*sequence_length + sequence_length) / 2)*256;
+        *bytes = batch_size*past_sequence_length*512;
+        break;
+    case 5:
+        *flop = batch_size*sequence_length*8192;
+        *bytes = 16384;
+        break;
+    case 6:
+        *flop = batch_size*sequence_length*32768;
+        *bytes = 65536;
+        break;
+    case 7:
+        *flop = batch_size*logit_rows*448;
+        *bytes = 0;
+        break;
+    case 8:
+        *flop = batch_size*logit_rows*65536;
+        *bytes = 131072;
+        break;
+    default:
+        (void)c;
+    }
+}
+
+/* A step has ended: adds to its row. Only the thread of the caller comes here. */
+static void note_step(void *argument, int64_t number, uint64_t nanoseconds, uint64_t waiting)
+{
+    tiny_gpt2 *m = argument;
+    tiny_gpt2_step *s = m->steps + m->last_step;
+    int64_t flop, bytes;
+
+    if (number != KK_NO_STEP) {
+        s = m->steps + number;
+        m->last_step = number;
+        step_cost(m->call, steps[number].cost, &flop, &bytes);
+        s->calls++;
+        s->flop += (double)flop;
+        s->bytes += (double)bytes;
+    }
+    s->nanoseconds += (int64_t)nanoseconds;
+    s->waiting += (int64_t)waiting;
+}
+
+tiny_gpt2_status tiny_gpt2_profile(tiny_gpt2 *m, tiny_gpt2_step *rows)
+{
+    if (!m)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    m->steps = rows;
+    m->profile.note = note_step;
+    m->profile.argument = m;
+    kk_pool_profile(m->pool, rows ? &m->profile : 0);
+    for (int n = 0; rows && n < TINY_GPT2_STEPS; n++) {
+        memset(&rows[n], 0, sizeof rows[n]);
+        rows[n].layer = steps[n].layer;
+        rows[n].kernel = steps[n].kernel;
+    }
+    return TINY_GPT2_OK;
+}
 
 /* Scratch of generate: logits, texts and beams, and a row's text that is held back for stop strings. */
 #define GENERATE_TEXT (1 << 16)
@@ -323,25 +433,25 @@ static void transformer_h(const tiny_gpt2_call *c, kk_thread *t, const transform
 
     /* ln_1: [batch_size][sequence_length][64] */
     k->layer_norm_64(t, 1, batch_size*sequence_length, slot0, 0, 64, (const float *)(weights + w->ln_1_scale), (const float *)(weights + w->ln_1_shift), slot1);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step);
     /* attn.c_attn: [batch_size][sequence_length][64] */
     k->linear_64x192_queries_keys_values(t, batch_size, sequence_length, slot1, 64, (const float *)(weights + w->attn_c_attn_weight), (const float *)(weights + w->attn_c_attn_bias), slot2, 64, cache);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 1);
     /* attn: [batch_size][sequence_length][64] */
     k->attention_4x16_causal(t, batch_size, sequence_length, slot2, 64, cache, sequence_length, c->attention_mask, past_sequence_length + sequence_length, slot1, 64);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 2);
     /* attn.c_proj: [batch_size][sequence_length][64] */
     k->linear_64x64_residual(t, batch_size*sequence_length, slot1, 64, (const float *)(weights + w->attn_c_proj_weight), (const float *)(weights + w->attn_c_proj_bias), slot0, 64, slot0, 64);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 3);
     /* ln_2: [batch_size][sequence_length][64] */
     k->layer_norm_64(t, 1, batch_size*sequence_length, slot0, 0, 64, (const float *)(weights + w->ln_2_scale), (const float *)(weights + w->ln_2_shift), slot1);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 4);
     /* mlp.c_fc: [batch_size][sequence_length][256] */
     k->linear_64x256_gelu_tanh(t, batch_size*sequence_length, slot1, 64, (const float *)(weights + w->mlp_c_fc_weight), (const float *)(weights + w->mlp_c_fc_bias), slot2, 256);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 5);
     /* mlp.c_proj: [batch_size][sequence_length][64] */
     k->linear_256x64_residual(t, batch_size*sequence_length, slot2, 256, (const float *)(weights + w->mlp_c_proj_weight), (const float *)(weights + w->mlp_c_proj_bias), slot0, 64, slot0, 64);
-    kk_barrier(t);
+    kk_barrier(t, w->first_step + 6);
 }
 
 /* The whole model, run by every thread of the pool. */
@@ -354,16 +464,17 @@ static void forward(const tiny_gpt2_call *c, kk_thread *t)
 
     /* transformer.wte: [batch_size][sequence_length][64] */
     k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->position_ids, slot0);
-    kk_barrier(t);
+    kk_barrier(t, 0);
     transformer_h(c, t, &transformer_h_layers[0], c->m->cache + 0); /* transformer.h.0 */
     transformer_h(c, t, &transformer_h_layers[1], c->m->cache + 1); /* transformer.h.1 */
     if (logit_rows == 0)
         return; /* nobody asks for the head */
     /* transformer.ln_f: [batch_size][logit_rows][64] */
     k->layer_norm_64(t, batch_size, logit_rows, slot0 + sequence_length*64 - logit_rows*64, sequence_length*64, 64, (const float *)(weights + 563712), (const float *)(weights + 563968), slot1);
-    kk_barrier(t);
+    kk_barrier(t, 15);
     /* lm_head: [batch_size][logit_rows][512] */
     k->linear_64x512(t, batch_size*logit_rows, slot1, 64, (const float *)(weights + 0), c->logits, 512);
+    kk_step(t, 16);
 }
 
 static void forward_run(void *argument, kk_thread *t)
@@ -372,11 +483,12 @@ static void forward_run(void *argument, kk_thread *t)
     /* What the caller kept of earlier positions goes into the cache; the longer cache comes back out. */
     kk_cache_import(t, &c->m->cache[0], cache_shapes[0], c->batch_size, c->past_sequence_length, c->past_key_values_0_key, c->past_key_values_0_value);
     kk_cache_import(t, &c->m->cache[1], cache_shapes[1], c->batch_size, c->past_sequence_length, c->past_key_values_1_key, c->past_key_values_1_value);
-    kk_barrier(t);
+    kk_barrier(t, 17);
     forward(c, t);
-    kk_barrier(t);
+    kk_barrier(t, KK_NO_STEP);
     kk_cache_export(t, &c->m->cache[0], cache_shapes[0], c->batch_size, c->past_sequence_length + c->sequence_length, c->present_0_key, c->present_0_value);
     kk_cache_export(t, &c->m->cache[1], cache_shapes[1], c->batch_size, c->past_sequence_length + c->sequence_length, c->present_1_key, c->present_1_value);
+    kk_step(t, 18);
 }
 
 /* Whether every step-th element is an index into an axis of `extent`; negative ones count from its end. */
@@ -443,6 +555,7 @@ tiny_gpt2_status tiny_gpt2_run(tiny_gpt2 *m, const tiny_gpt2_arguments *a)
     kk_rows_reset(&m->rows);
     for (int64_t b = 0; b < a->batch_size; b++)
         m->rows.call_length[b] = a->past_sequence_length;
+    m->call = &c;
     return (tiny_gpt2_status)kk_pool_run(m->pool, forward_run, &c);
 }
 
@@ -488,6 +601,7 @@ static kk_status feed_rows(tiny_gpt2 *m, const int64_t *which, int64_t rows, int
             for (int64_t s = 0; s < n; s++)
                 m->positions[b * n + s] = m->rows.call_length[b] + s;
         }
+        m->call = &c;
         status = kk_pool_run(m->pool, forward_feed, &c);
         if (status != KK_OK)
             return status;

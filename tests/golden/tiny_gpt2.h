@@ -73,6 +73,19 @@ tiny_gpt2_status tiny_gpt2_check_weights(const tiny_gpt2 *handle);
 /* The instruction set level the handle chose: "avx512", "avx2", "neon" or "plain". */
 const char *tiny_gpt2_level(const tiny_gpt2 *handle);
 
+/* What a step of the model takes: a kernel of one layer. Times are those of the calling thread, from the end of the step before. */
+#define TINY_GPT2_STEPS 19
+typedef struct tiny_gpt2_step {
+    const char *layer, *kernel;      /* the layer as the ONNX model calls it, and the function in tiny_gpt2_kernels.c */
+    int64_t calls;                   /* how often it ran */
+    int64_t nanoseconds, waiting;    /* working on its share, and then waiting for the other threads; sums over all calls */
+    double flop, bytes;              /* FLOP of all threads, and bytes of weights and earlier positions that they read; sums as well */
+} tiny_gpt2_step;
+
+/* From now on every call adds to steps[TINY_GPT2_STEPS], which stays the caller's; it is cleared first. Null: no longer. It costs a look at the
+   clock or two for each step, and nothing while it is off. */
+tiny_gpt2_status tiny_gpt2_profile(tiny_gpt2 *handle, tiny_gpt2_step *steps);
+
 /* The model as the ONNX file has it: every input and output, nothing kept between calls. */
 typedef struct tiny_gpt2_arguments {
     /* sizes of this call, within the handle's */

@@ -16,7 +16,7 @@ static void pool(void *argument, kk_thread *t)
     kk_pooling_rows(t, c->pooling, c->batch, c->length, ${e.width}, c->hidden, c->mask, c->y);
     if (!c->normalize)
         return;
-    kk_barrier(t);
+    kk_barrier(t, KK_NO_STEP);
     kk_pooling_normalize(t, c->batch, ${e.width}, c->y);
 }
 

@@ -57,6 +57,7 @@ ${m.name}_status ${m.name}_encode(${m.name} *m${i.encode_parameters})
     c.${v.c_name} = ${v.c_name} ? ${v.c_name} : m->unwanted_${v.c_name};
 % endfor
     kk_rows_reset(&m->rows);
+    m->call = &c;
     status = kk_pool_run(m->pool, forward_encode, &c);
     for (int64_t b = 0; b < m->sizes.batch; b++)
         m->rows.input[b] = status == KK_OK && b < ${i.batch or i.fixed_batch} ? b : -1;

@@ -61,6 +61,7 @@ static kk_status feed_rows(${m.name} *m, const int64_t *which, int64_t rows, int
             for (int64_t s = 0; s < n; s++)
                 m->positions[b * n + s] = m->rows.call_length[b] + s;
         }
+        m->call = &c;
         status = kk_pool_run(m->pool, forward_feed, &c);
         if (status != KK_OK)
             return status;

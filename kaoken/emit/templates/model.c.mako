@@ -27,8 +27,9 @@
 #include <string.h>
 % for block in m.blocks:
 
-/* Where the constants of a layer lie in the weights: ${block.title}. */
+/* A layer's first step, and where its constants lie in the weights: ${block.title}. */
 typedef struct ${block.name}_weights {
+    int64_t first_step;
 % for group in block.field_groups:
     int64_t ${", ".join(group)};
 % endfor
@@ -80,6 +81,10 @@ struct ${m.name} {
     int64_t *embed_inputs;
 % endif
     ${m.name}_sizes sizes;
+    kk_profile profile;
+    ${m.name}_step *steps; /* the caller's, while the handle is profiled */
+    int64_t last_step;
+    const struct ${m.name}_call *call; /* the one that runs */
     kk_weights file;
     void *owned; /* what create allocated, or null */
 };
@@ -103,6 +108,8 @@ typedef struct ${m.name}_call {
     kk_status *status; /* what becomes of the call */
 % endif
 } ${m.name}_call;
+
+<%include file="profile.c.mako"/>\
 
 <%include file="memory.c.mako"/>\
 % if m.embedded:

@@ -59,6 +59,19 @@ ${m.name}_status ${m.name}_check_weights(const ${m.name} *handle);
 /* The instruction set level the handle chose: "avx512", "avx2", "neon" or "plain". */
 const char *${m.name}_level(const ${m.name} *handle);
 
+/* What a step of the model takes: a kernel of one layer. Times are those of the calling thread, from the end of the step before. */
+#define ${m.upper}_STEPS ${len(m.steps.rows)}
+typedef struct ${m.name}_step {
+    const char *layer, *kernel;      /* the layer as the ONNX model calls it, and the function in ${m.name}_kernels.c */
+    int64_t calls;                   /* how often it ran */
+    int64_t nanoseconds, waiting;    /* working on its share, and then waiting for the other threads; sums over all calls */
+    double flop, bytes;              /* FLOP of all threads, and bytes of weights and earlier positions that they read; sums as well */
+} ${m.name}_step;
+
+/* From now on every call adds to steps[${m.upper}_STEPS], which stays the caller's; it is cleared first. Null: no longer. It costs a look at the
+   clock or two for each step, and nothing while it is off. */
+${m.name}_status ${m.name}_profile(${m.name} *handle, ${m.name}_step *steps);
+
 /* The model as the ONNX file has it: every input and output, nothing kept between calls. */
 typedef struct ${m.name}_arguments {
     /* sizes of this call, within the handle's */

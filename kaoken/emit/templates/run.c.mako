@@ -7,16 +7,17 @@ static void forward_run(void *argument, kk_thread *t)
 % for s in m.state_pairs:
     kk_cache_import(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${i.past}, c->${s.past_keys}, c->${s.past_values});
 % endfor
-    kk_barrier(t);
+    kk_barrier(t, ${m.steps.imported});
 % if i.encode:
     encode(c, t);
-    kk_barrier(t);
+    kk_barrier(t, KK_NO_STEP);
 % endif
     forward(c, t);
-    kk_barrier(t);
+    kk_barrier(t, KK_NO_STEP);
 % for s in m.state_pairs:
     kk_cache_export(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${i.past} + c->${i.seq}, c->${s.present_keys}, c->${s.present_values});
 % endfor
+    kk_step(t, ${m.steps.imported + 1});
 % else:
     forward(c, t);
 % endif
@@ -109,6 +110,7 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
     kk_status stopped = KK_OK;
     c.status = &stopped;
 % endif
+    m->call = &c;
 % if i.encode or m.may_stop:
     const kk_status status = kk_pool_run(m->pool, forward_run, &c);
 % if i.encode:
