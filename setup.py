@@ -10,6 +10,7 @@ setup(
     package_data={
         "kaoken": ["py.typed"],
         "kaoken.bench": ["*.h", "*.c"],
+        "kaoken.tune": ["*.c"],
         "kaoken.emit": ["templates/**/*"],
         "kaoken._runtime": ["*.c", "*.h"],
         "kaoken._models": ["zoo.toml", "configs/*.json", "story*/*.json", "story*/*.safetensors"],

@@ -10,48 +10,34 @@ probe, and the median of the rounds is shown beside it.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kaoken.emit.kernels import (
-    AttentionSpec,
-    LinearSpec,
-    NormSpec,
-    Part,
-    render_attention,
-    render_linear,
-    render_norm,
-    render_tiles,
-)
+from kaoken.emit.kernels import AttentionSpec, LinearSpec, NormSpec, Part, Spec
 from kaoken.passes.choose_schedule import choose_attention, choose_linear
+from kaoken.tune.harness import LARGEST_WEIGHTS, Library, Memory, Size, floats_read, flop
 
-ROOT = Path(__file__).resolve().parent.parent
 ROWS = (1, 2, 4, 8, 16, 32, 128, 512)
-FMA_FLOP = 12 * 16 * 2 * 1_000_000
-BUFFER_BYTES = 4 * (96 << 20)
-MOST_ROWS, MOST_WIDTH = 512, 3072
-HEADS, HEAD_DIM, CAPACITY = 12, 64, 1040
-PROBES = {-1: "fma", -2: "read 1", -3: "read 4", -4: "read 8"}
+HEADS, HEAD_DIM = 12, 64
+STREAMS = (1, 4, 8)
+CASES_A_PROBE = 8
 
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table: C statements that run it, its cost, and the floats of weights or cache it walks through."""
+    """One row of the table: a kernel, the sizes of its call, and the bytes that it has to read from memory."""
 
     name: str
-    call: str
-    flop: float
+    spec: Spec
+    size: Size
     bytes: float
-    weight_floats: int
 
 
-def linear_cases() -> tuple[list[LinearSpec], list[Case]]:
+def linear_cases(k_block: int, row_block: int) -> list[Case]:
     table = [
         ("qkv", 768, 2304, None, False),
         ("attn_proj", 768, 768, None, True),
@@ -59,127 +45,76 @@ def linear_cases() -> tuple[list[LinearSpec], list[Case]]:
         ("mlp_proj", 3072, 768, None, True),
         ("lm_head", 768, 50257, None, False),
     ]
-    specs, cases = [], []
+    cases = []
     for name, k, n, activation, residual in table:
         parts = (Part("rows", 768), Part("keys", 768, 64), Part("values", 768, 64)) if name == "qkv" else None
-        spec = LinearSpec(name, (), k, n, name != "lm_head", activation, residual, parts, choose_linear(k, n))
-        specs.append(spec)
-        floats = k * -(-n // 16) * 16
-        bias = ", m->x" if spec.bias else ""
-        for rows in ROWS:
-            if parts:
-                call = f"{name}(t, 1, {rows}, m->x, {k}, w{bias}, m->y, 768, &cache);"
-            else:
-                more = f", m->y, {n}" if residual else ""
-                call = f"{name}(t, {rows}, m->x, {k}, w{bias}{more}, m->y, {n});"
-            flop = 2.0 * rows * k * n
-            cases.append(Case(f"linear {k}x{n} {rows}", call, flop, 4.0 * floats, floats))
-    return specs, cases
+        schedule = choose_linear(k, n)
+        if k_block or row_block:
+            schedule = replace(schedule, k_block=k_block or -(-k // 256) * 256, row_block=row_block or 256)
+        spec = LinearSpec(name, (), k, n, name != "lm_head", activation, residual, parts, schedule)
+        cases += [Case(f"linear {k}x{n} {rows}", spec, Size(rows), 4.0 * floats_read(spec, Size(rows))) for rows in ROWS]
+    return cases
 
 
-def attention_cases() -> tuple[list[AttentionSpec], list[Case]]:
+def attention_cases() -> list[Case]:
     spec = AttentionSpec("attention", (), HEADS, HEADS, HEAD_DIM, HEAD_DIM, 0.125, True, False, False, "zero", choose_attention())
-    floats = 2 * HEADS * CAPACITY * HEAD_DIM
     cases = []
-    for seq in (128, 512):
-        call = f"attention(t, 1, {seq}, m->x, 768, &cache, {seq}, m->y, 768);"
-        flop = 4.0 * HEADS * HEAD_DIM * seq * (seq + 1) / 2
-        cases.append(Case(f"attention prompt {seq}", call, flop, 0.0, 0))  # the cache was just written
+    for seq in (128, 512):  # the cache was just written
+        cases.append(Case(f"attention prompt {seq}", spec, Size(seq, keys=seq), 0.0))
     for context in (128, 512, 1024):
-        past = f"static const int64_t past[] = {{{context - 1}}}; cache.past = past; "
-        call = past + "attention(t, 1, 1, m->x, 768, &cache, 1, m->y, 768);"
-        flop = 4.0 * HEADS * HEAD_DIM * context
-        cases.append(Case(f"attention decode {context}", call, flop, 4.0 * 2 * HEADS * HEAD_DIM * context, floats))
-    return [spec], cases
+        size = Size(1, keys=context)
+        cases.append(Case(f"attention decode {context}", spec, size, 4.0 * floats_read(spec, size)))
+    return cases
 
 
-def norm_cases() -> tuple[list[NormSpec], list[Case]]:
+def norm_cases() -> list[Case]:
     spec = NormSpec("norm", (), "layer", 768, 1e-5, True, True)
-    cases = []
-    for rows in (1, 128, 512):
-        call = f"(void)w; norm(t, 1, {rows}, m->x, 0, 768, m->x, m->x, m->y);"
-        cases.append(Case(f"norm 768 {rows}", call, 7.0 * rows * 768, 0.0, 0))
-    return [spec], cases
+    return [Case(f"norm 768 {rows}", spec, Size(rows), 0.0) for rows in (1, 128, 512)]
 
 
-def source(level: str, only: str, k_block: int, row_block: int) -> tuple[str, list[Case]]:
-    """The C program and its cases, in the order of the numbers that it prints."""
-    linears, cases = linear_cases()
-    if k_block or row_block:
-        linears = [replace(s, schedule=replace(s.schedule, k_block=k_block or s.k, row_block=row_block or 256)) for s in linears]
-    attentions, more = attention_cases()
-    norms, rest = norm_cases()
-    cases = [case for case in cases + more + rest if only in case.name]
-    lines = [f"#define KK_LEVEL_{level.upper()} 1"] if level in ("avx512", "avx2") else []
-    lines += ["#define _POSIX_C_SOURCE 200809L", "#include <math.h>", '#include "kk_simd.h"']
-    lines += ['#include "kk_activation.h"', '#include "kk_threads.h"', '#include "kk_cache.h"']
-    lines.append(render_tiles([spec.schedule for spec in (*linears, *attentions)]))
-    lines += [*map(render_linear, linears), *map(render_attention, attentions), *map(render_norm, norms)]
-    lines.append(f"enum {{ BENCH_ROWS = {MOST_ROWS}, BENCH_WIDTH = {MOST_WIDTH} }};")
-    lines.append("typedef struct bench_memory { float *buffer, *x, *y; } bench_memory;")
-    lines.append(
-        "typedef struct bench_case { void (*run)(kk_thread *t, bench_memory *m, float *w); int64_t weight_floats; } bench_case;"
-    )
-    for number, case in enumerate(cases):
-        cache = ""
-        if "&cache" in case.call:
-            # Linear layers write keys and values behind y's rows; attention reads them where the weights would be.
-            place = "m->y + 512 * 768" if case.name.startswith("linear") else "w"
-            cache = f"float *c = {place}; kk_cache cache = {{c, c + {HEADS * CAPACITY * HEAD_DIM}, {CAPACITY}, NULL}}; "
-        unused = "" if "w" in case.call.replace("norm", "").split("(t")[1] or "= w" in cache else "(void)w; "
-        lines.append(f"static void case_{number}(kk_thread *t, bench_memory *m, float *w) {{ {unused}{cache}{case.call} }}")
-    table = ", ".join(f"{{case_{number}, {case.weight_floats}}}" for number, case in enumerate(cases))
-    lines.append(f"static const bench_case cases[] = {{{table}}};")
-    lines.append((ROOT / "benchmarks" / "kernels.c").read_text())
-    lines.append('#include "kk_simd_end.h"')
-    return "\n".join(lines) + "\n", cases
+class Bench:
+    """Times of all rounds for some threads, by case; probes beside them."""
 
+    def __init__(self, cases: Sequence[Case], level: str, threads: int, folder: Path, cpu: bool) -> None:
+        self.cases, self.threads, self.cpu = cases, threads, cpu
+        specs = list(dict.fromkeys(case.spec for case in cases))
+        self.numbers = [specs.index(case.spec) for case in cases]
+        self.library = Library(specs, level, folder)
+        self.memory = Memory([(case.spec, case.size) for case in cases], LARGEST_WEIGHTS, threads)
+        self.times: dict[int, list[float]] = defaultdict(list)
+        self.peaks: list[float] = []
+        self.reads: dict[int, list[float]] = defaultdict(list)
 
-def build(text: str, folder: Path, compiler: str) -> Path:
-    path, program = folder / "bench.c", folder / "bench"
-    path.write_text(text)
-    command = [
-        compiler,
-        "-std=c99",
-        "-O2",
-        "-Wall",
-        "-Wextra",
-        "-Wno-unused-function",
-        f"-I{ROOT / 'runtime'}",
-        f"-I{ROOT / 'kaoken' / 'bench'}",
-    ]
-    subprocess.run([*command, str(path), "-o", str(program), "-lpthread", "-lm"], check=True)
-    return program
+    def round(self, number: int, seconds: float) -> None:
+        """Every case for some seconds, in turning order, with probes among them: other tenants of the machine come and go."""
+        order = range(len(self.cases))
+        for place, case in enumerate(order if number % 2 == 0 else reversed(order)):
+            if place % CASES_A_PROBE == 0:
+                self.peaks.append(self.library.fma(self.memory, self.threads, self.cpu))
+                for streams in STREAMS:
+                    self.reads[streams].append(self.library.read(self.memory, self.threads, streams, self.cpu))
+            arguments = (self.memory, self.numbers[case], self.cases[case].size, self.threads)
+            calls = max(1, min(10000, int(seconds / self.library.run(*arguments, 1, self.cpu))))
+            self.times[case].append(self.library.run(*arguments, calls, self.cpu) / calls)
 
-
-def report(text: str, cases: Sequence[Case], threads: int) -> str:
-    """The table of one run: time, speed, and share of the limit by best and by median."""
-    times: dict[int, list[float]] = defaultdict(list)
-    for line in text.splitlines():
-        _, number, seconds = line.split()
-        times[int(number)].append(float(seconds))
-    peak = threads * FMA_FLOP / min(times[-1])
-    reads = {PROBES[p]: BUFFER_BYTES / min(times[p]) for p in (-2, -3, -4)}
-    bandwidth = max(reads.values())
-    middle = statistics.median
-    lines = [
-        f"{threads} thread(s): FMA {peak / 1e9:.0f} GFLOP/s, " + ", ".join(f"{k} {v / 1e9:.1f} GB/s" for k, v in reads.items())
-    ]
-    lines.append(
-        f"  (medians: FMA {threads * FMA_FLOP / middle(times[-1]) / 1e9:.0f}, "
-        f"read {BUFFER_BYTES / min(middle(times[p]) for p in (-2, -3, -4)) / 1e9:.1f})"
-    )
-    lines.append(f"{'case':30} {'best us':>10} {'median us':>10} {'GFLOP/s':>8} {'GB/s':>6} {'bound':>7} {'share':>6}")
-    for number, case in enumerate(cases):
-        best, median = min(times[number]), statistics.median(times[number])
-        compute, memory = case.flop / peak, case.bytes / bandwidth
-        bound = "compute" if compute > memory else "memory"
-        share = max(compute, memory) / best
-        lines.append(
-            f"{case.name:30} {1e6 * best:10.1f} {1e6 * median:10.1f} {case.flop / best / 1e9:8.1f} "
-            f"{case.bytes / best / 1e9:6.1f} {bound:>7} {100 * share:5.0f}%"
-        )
-    return "\n".join(lines)
+    def report(self) -> str:
+        """The table: time, speed, and share of the limit by best and by median."""
+        peak, bandwidth = max(self.peaks), max(max(speeds) for speeds in self.reads.values())
+        middle = statistics.median
+        reads = ", ".join(f"read {streams} {max(speeds) / 1e9:.1f} GB/s" for streams, speeds in self.reads.items())
+        lines = [f"{self.threads} thread(s): FMA {peak / 1e9:.0f} GFLOP/s, {reads}"]
+        typical = max(middle(speeds) for speeds in self.reads.values())
+        lines.append(f"  (medians: FMA {middle(self.peaks) / 1e9:.0f}, read {typical / 1e9:.1f})")
+        lines.append(f"{'case':30} {'best us':>10} {'median us':>10} {'GFLOP/s':>8} {'GB/s':>6} {'bound':>7} {'share':>6}")
+        for number, case in enumerate(self.cases):
+            best, median, work = min(self.times[number]), middle(self.times[number]), flop(case.spec, case.size)
+            compute, memory = work / peak, case.bytes / bandwidth
+            bound = "compute" if compute > memory else "memory"
+            lines.append(
+                f"{case.name:30} {1e6 * best:10.1f} {1e6 * median:10.1f} {work / best / 1e9:8.1f} "
+                f"{case.bytes / best / 1e9:6.1f} {bound:>7} {100 * max(compute, memory) / best:5.0f}%"
+            )
+        return "\n".join(lines)
 
 
 def main() -> None:
@@ -193,13 +128,16 @@ def main() -> None:
     parser.add_argument("--k-block", type=int, default=0, help="instead of the chosen one")
     parser.add_argument("--row-block", type=int, default=0, help="instead of the chosen one")
     options = parser.parse_args()
+    cases = linear_cases(options.k_block, options.row_block) + attention_cases() + norm_cases()
+    cases = [case for case in cases if options.only in case.name]
+    if not cases:
+        parser.error(f"no case has {options.only} in its name")
     with tempfile.TemporaryDirectory() as folder:
-        text, cases = source(options.level, options.only, options.k_block, options.row_block)
-        program = build(text, Path(folder), os.environ.get("CC", "cc"))
         for threads in map(int, options.threads.split(",")):
-            command = [str(program), str(threads), str(options.rounds), str(options.seconds), options.clock]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            print(report(done.stdout, cases, threads), flush=True)
+            bench = Bench(cases, options.level, threads, Path(folder), options.clock == "cpu")
+            for number in range(options.rounds):
+                bench.round(number, options.seconds)
+            print(bench.report(), flush=True)
 
 
 if __name__ == "__main__":

@@ -49,8 +49,7 @@ class CompileOptions:
     name: the C prefix; from the model's folder or file by default. dims: bounds by dimension name. embed: "x86_64" or "aarch64"
     to write the weights as an object file too. dump_ir: a folder for the graph's text after every pass. taps: values of the ONNX
     graph, by name, that become outputs as well (verification looks at layers through them). bare: only what a library is built
-    from and runs with, without build files, example, wrappers and the page of the report.
-    graph, by name, that become outputs as well (verification looks at layers through them). schedule: a file of `kaoken tune`.
+    from and runs with, without build files, example, wrappers and the page of the report. schedule: a file of `kaoken tune`.
     """
 
     name: str | None = None

@@ -1,0 +1,1 @@
+"""Schedule search: kernels rendered with other schedules, built, timed beside each other, and the best written to a file."""
