@@ -11,6 +11,7 @@ from kaoken.emit.layouts import cache_offset, panel_offset, row_major
 from kaoken.emit.loops import emit_body
 from kaoken.emit.names import Names, c_name
 from kaoken.emit.nests import Index, IndexUse
+from kaoken.emit.partition import Partition
 from kaoken.ir.dims import Dim, Symbol, dim
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.expr import Formula, Int, Read, children, extent_of, reads, to_text
@@ -30,6 +31,7 @@ class LoopKernel:
     parameters: tuple[str, ...]
     body: str
     comment: Callable[[str], str]
+    partition: Partition | None = None
 
     @property
     def key(self) -> tuple:
@@ -65,7 +67,7 @@ def loop_kernel(
         row, first = (index(Read(v, (Int(at[0]),))) for v in (rows, past))
         return cache_offset(output, [row, at[1], first + at[2], at[3]], dim(Symbol("capacity", 1)))
 
-    body = emit_body(formula, output.dtype, {**names, past: "cache->past", rows: "cache->row"}, place, store, trusted)
+    body, partition = emit_body(formula, output.dtype, {**names, past: "cache->past", rows: "cache->row"}, place, store, trusted)
     operands = tuple(v for v in operands if re.search(rf"\b{names[v]}\b", body))
     symbols = tuple(sorted(n for n in {s.name for s in _symbols(formula)} if re.search(rf"\b{n}\b", body)))
     parameters = ["kk_thread *t", *(f"int64_t {s}" for s in symbols)]
@@ -86,7 +88,7 @@ def loop_kernel(
         lines.append(f"  {'y':{width}}  {_shape_text(output)}")
         return "/* " + "\n * ".join(lines).replace("*/", "* /") + " */"
 
-    return LoopKernel(symbols, operands, tuple(parameters), body, comment)
+    return LoopKernel(symbols, operands, tuple(parameters), body, comment, None if cached else partition)
 
 
 def extents_text(formula: Formula) -> str:

@@ -9,24 +9,29 @@ from contextlib import contextmanager, nullcontext
 
 from kaoken.emit.loop_values import FEWEST_FOR_LANES, Writer, plus
 from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, running, segments
+from kaoken.emit.partition import Partition, nest_partition
 from kaoken.ir.dims import Dim, Symbol, factor, product, to_c
 from kaoken.ir.dtypes import DType
 from kaoken.ir.expr import Expr, Formula, extent_of
 from kaoken.ir.graph import Value
 
 
-def emit_body(formula: Formula, dtype: DType, names: dict[Value, str], place: Place, store: Store, trusted: set[IndexUse]) -> str:
-    """The body of a function of `kk_thread *t`, operands by `names`, and `y`, which computes the formula.
+def emit_body(
+    formula: Formula, dtype: DType, names: dict[Value, str], place: Place, store: Store, trusted: set[IndexUse]
+) -> tuple[str, Partition | None]:
+    """The body of a function of `kk_thread *t`, operands by `names`, and `y`, that computes the formula; how threads share it.
 
     `place` and `store` say where elements of operands and of the output lie; `trusted` are inputs checked as indices before.
     """
-    return _Emitter(build_nest(formula, place, store, trusted), dtype, names).run()
+    emitter = _Emitter(build_nest(formula, place, store, trusted), dtype, names)
+    return emitter.run(), emitter.partition
 
 
 class _Emitter(Writer):
     def __init__(self, nest: Nest, dtype: DType, names: dict[Value, str]):
         super().__init__(nest, names)
         self.dtype = dtype
+        self.partition: Partition | None = None
 
     def run(self) -> str:
         nest, block = self.nest, self.block
@@ -42,6 +47,9 @@ class _Emitter(Writer):
         self.nest = nest = by_rows(nest, outer)
         self.hoist_nest({a.name for a in nest.axes} | {"row"})
         if outer:
+            name = "row" if len(outer) > 1 else outer[0].name
+            count = product(extent_of(a) for a in outer)
+            self.partition = nest_partition(nest, "rows", count, name, outer if len(outer) > 1 else ())
             with self._rows(outer):
                 self.hoist_nest({a.name for a in inner})
                 self._loops(inner)
@@ -72,6 +80,8 @@ class _Emitter(Writer):
     def _loops(self, inner: list[Symbol], shared: bool = False) -> None:
         """The inner axes, one in the other; where there are no rows, the threads share the first."""
         if len(inner) > 1:
+            if shared:
+                self._share(inner[0], "elements")
             with self.each(inner[0], shared):
                 self.hoist_nest({a.name for a in inner[1:]})
                 self._loops(inner[1:])
@@ -88,6 +98,12 @@ class _Emitter(Writer):
                 self._enclose(begun)
                 self.block.forget(kept)
         self.nest = whole
+        if len(pieces) > 1 and shared:
+            self.partition = None  # of each piece a thread has a share
+
+    def _share(self, symbol: Symbol, kind: str) -> None:
+        """Threads share an axis."""
+        self.partition = nest_partition(self.nest, kind, extent_of(symbol), symbol.name)
 
     def _enclose(self, begun: int) -> None:
         """Braces around what was written since, if it declares anything."""
@@ -108,6 +124,8 @@ class _Emitter(Writer):
         if not contiguous or short or not self.has_lanes(nest.body, symbol):
             sums = [] if shared or symbol.lower != 0 else running(nest, symbol)
             names = [self.begin_reduction(node) for node, _ in sums]
+            if shared:
+                self._share(symbol, "elements")
             with self.each(symbol, shared):
                 for (node, step), name in zip(sums, names, strict=True):
                     self.share(step)
@@ -115,6 +133,8 @@ class _Emitter(Writer):
                 self._store(nest.body, nest.offset)
             return
         self.hoist_lanes(nest.body, symbol)
+        if shared:
+            self._share(symbol, "sixteens")
         for run in self.sixteens(symbol, shared):
             self.share(nest.body, run)
             element = self.lanes(nest.body, run)

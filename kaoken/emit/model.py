@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import kaoken
+from kaoken.emit.barriers import needed_barriers
 from kaoken.emit.blocks import Block, Step, find_blocks
 from kaoken.emit.control import StepWriter, assigned, barrier, is_barrier, without_unread
 from kaoken.emit.embedding import Embedding
@@ -307,7 +308,7 @@ def build_model_files(
     m = ModelFiles(name, title, source, program, interface, model_hash, tokenizer, embedded)
     m.scratch = max([64, *(k.scratch for k in program.kernels)])
     blocks, steps = find_blocks(program)
-    writer = _CallWriter(m)
+    writer = _CallWriter(m, needed_barriers(program, [block.layers for block in blocks]))
     m.blocks = [writer.block(b) for b in blocks]
     if interface.encode:
         m.encode = writer.stage([s for s in steps if _stage_of(s) == ENCODE])
@@ -323,8 +324,9 @@ def _stage_of(step: Step) -> str:
 
 
 class _CallWriter:
-    def __init__(self, m: ModelFiles):
+    def __init__(self, m: ModelFiles, barriers: set[int]):
         self.m = m
+        self.barriers = barriers
         self.rendered: dict[Block, RenderedBlock] = {}
 
     def stage(self, steps: list[Step], found: Sequence[str] = ()) -> Stage:
@@ -351,7 +353,10 @@ class _CallWriter:
         caches = dict(zip(block.caches(0), block.cache_names(), strict=True))
         lines: list[str] = []
         for n, call in enumerate(block.calls):
-            lines += [*self.call(call, fields, caches).splitlines(), barrier(f"w->first_step + {n}" if n else "w->first_step")]
+            lines += [
+                *self.call(call, fields, caches).splitlines(),
+                self.end(call, f"w->first_step + {n}" if n else "w->first_step"),
+            ]
         rows = [", ".join(map(str, [layer[0].number, *block.weights(n)])) for n, layer in enumerate(block.layers)]
         groups: list[list[str]] = []
         taken = iter(block.fields)
@@ -369,12 +374,16 @@ class _CallWriter:
     def step(self, step: Step) -> list[str]:
         """The lines of a call, or of a layer."""
         if isinstance(step, Call):
-            return [*self.call(step, None).splitlines(), barrier(step.number)]
+            return [*self.call(step, None).splitlines(), self.end(step, step.number)]
         assert isinstance(step, tuple)
         block, layer = step
         caches = "".join(f", c->m->cache + {cache.index}" for cache in block.caches(layer))
         found = "".join(f", {name}" for name in self.rendered[block].found)
         return [f"{block.name}(c, t, &{block.name}_layers[{layer}]{caches}{found}); /* {block.modules[layer]} */"]
+
+    def end(self, call: Call, step: int | str) -> str:
+        """The line behind a call."""
+        return barrier(step) if call.number in self.barriers else f"kk_step(t, {step});"
 
     def found_in(self, lines: list[str]) -> list[str]:
         """The sizes found at run time that lines read."""
@@ -386,7 +395,7 @@ class _CallWriter:
         """A call as C, a comment that says which layer and shape before it. In a block, constants are the layer's `w->`."""
         arguments = [self.argument(a, fields, caches or {}) for a in call.arguments]
         shape = "".join(f"[{to_text(d)}]" for d in call.node.outputs[0].shape)
-        comment = f"/* {call.module}: {shape} */" if fields is None else f"/* {call.note or _tail(call)}: {shape} */"
+        comment = f"/* {call.module}: {shape} */" if fields is None else f"/* {_tail(call)}: {shape} */"
         text = f"k->{call.kernel.name}({', '.join(['t', *arguments])});"
         return f"{comment}\n{text}"
 

@@ -20,6 +20,7 @@ from kaoken.emit.kernels import (
 from kaoken.emit.loop_kernels import extents_text, loop_kernel
 from kaoken.emit.names import Names, c_name, module_of, tensor_names
 from kaoken.emit.nests import IndexUse, index_uses
+from kaoken.emit.partition import Partition
 from kaoken.emit.steps import Branch, Copy, FindSize, FindTrue, Repeat
 from kaoken.ir.dims import Dim, dim, product, to_c
 from kaoken.ir.dtypes import C_TYPES, item_size
@@ -77,8 +78,8 @@ class Call:
     arguments: list[Argument]
     node: Node
     module: str
-    note: str
     number: int
+    partition: Partition | None = None
 
     def signature(self) -> tuple:
         """Equal for calls that differ only in the constants and the cache they use."""
@@ -170,10 +171,10 @@ class _Builder:
             self.program.kernels.append(kernel)
         return self.by_spec[key]
 
-    def _call(self, kernel: Kernel, node: Node, arguments: list[Argument], note: str = "") -> None:
+    def _call(self, kernel: Kernel, node: Node, arguments: list[Argument], partition: Partition | None = None) -> None:
         module = module_of(node.origin) or node.output.name
         kernel.origins.append(module)
-        call = Call(kernel, arguments, node, module, note, len(self.program.calls))
+        call = Call(kernel, arguments, node, module, len(self.program.calls), partition)
         self.program.calls.append(call)
         self.steps.append(call)
 
@@ -244,7 +245,11 @@ class _Builder:
         cached = [v for p, v in zip(parts, node.outputs, strict=True) if p.kind != "rows"]
         if cached:
             arguments.append(Argument(cache=self.memory.cache_of(cached[0])))
-        self._call(self._kernel(key, scheduled_name(node), render), node, arguments)
+        partition = None
+        if schedule.partition == "rows" and plain:
+            strides = {o.x: dim(k)} | ({o.residual: dim(n)} if o.residual is not None else {})
+            partition = Partition("rows", product(o.x.shape[:-1]), strides, dim(n))
+        self._call(self._kernel(key, scheduled_name(node), render), node, arguments, partition)
 
     def _attention(self, node: Node) -> None:
         q, keys, values = (v for v in node.inputs[:3] if v is not None)
@@ -310,7 +315,7 @@ class _Builder:
             spec = NormSpec(fresh, (), node.attrs["kind"], width, node.attrs["epsilon"], scale is not None, shift is not None)
             return Kernel(fresh, render_norm(spec), spec)
 
-        if x.producer is not None and x.producer.op == "view":
+        if x.producer is not None and _is_view(x):
             strides = _strides(_viewed(x.producer).value)
             batch, rows, steps = x.shape[0], x.shape[1], (strides[0], strides[1])
         else:
@@ -321,7 +326,8 @@ class _Builder:
             if value is not None:
                 arguments.append(self.pointer(value, role))
         arguments.append(self.pointer(node.output))
-        self._call(self._kernel(key, f"{node.attrs['kind']}_norm_{width}", render), node, arguments)
+        partition = None if _is_view(x) else Partition("rows", product(x.shape[:axis]), {x: dim(width)}, dim(width))
+        self._call(self._kernel(key, f"{node.attrs['kind']}_norm_{width}", render), node, arguments, partition)
 
     def _append(self, node: Node) -> None:
         """New positions stored into a cache, element by element."""
@@ -343,7 +349,7 @@ class _Builder:
         arguments += [self.pointer(v, role) for v, role in zip(made.operands, _roles(made.operands), strict=True)]
         cached = output.packing in ("keys", "values")
         arguments.append(Argument(cache=self.memory.cache_of(output)) if cached else self.pointer(output))
-        self._call(kernel, node, arguments)
+        self._call(kernel, node, arguments, made.partition)
 
     # control flow -----------------------------------------------------------------------------------------------------------
 
@@ -385,6 +391,10 @@ class _Builder:
         for use in index_uses(formula):
             if use.value in self.inputs and use not in self.program.checks and not found_symbols(use.extent):
                 self.program.checks.append(use)
+
+
+def _is_view(value: Value) -> bool:
+    return value.producer is not None and value.producer.op == "view"
 
 
 def _viewed(view: Node) -> Read:

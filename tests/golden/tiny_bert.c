@@ -393,13 +393,13 @@ static void layer_0(const tiny_bert_call *c, kk_thread *t, const layer_0_weights
     kk_barrier(t, w->first_step + 2);
     /* output.dense: [batch_size][sequence_length][64] */
     k->linear_64x64_residual(t, batch_size*sequence_length, slot4, 64, (const float *)(weights + w->encoder_layer_0_attention_output_dense_weight), (const float *)(weights + w->encoder_layer_0_attention_output_dense_bias), slot2, 64, slot2, 64);
-    kk_barrier(t, w->first_step + 3);
+    kk_step(t, w->first_step + 3);
     /* output.LayerNorm: [batch_size][sequence_length][64] */
     k->layer_norm_64(t, 1, batch_size*sequence_length, slot2, 0, 64, (const float *)(weights + w->encoder_layer_0_attention_output_LayerNorm_scale), (const float *)(weights + w->encoder_layer_0_attention_output_LayerNorm_shift), slot2);
     kk_barrier(t, w->first_step + 4);
     /* intermediate.dense: [batch_size][sequence_length][128] */
     k->linear_64x128_gelu(t, batch_size*sequence_length, slot2, 64, (const float *)(weights + w->encoder_layer_0_intermediate_dense_weight), (const float *)(weights + w->encoder_layer_0_intermediate_dense_bias), slot0, 128);
-    kk_barrier(t, w->first_step + 5);
+    kk_step(t, w->first_step + 5);
     /* output.dense: [batch_size][sequence_length][64] */
     k->linear_128x64_residual(t, batch_size*sequence_length, slot0, 128, (const float *)(weights + w->encoder_layer_0_output_dense_weight), (const float *)(weights + w->encoder_layer_0_output_dense_bias), slot2, 64, slot2, 64);
     kk_barrier(t, w->first_step + 6);
@@ -415,7 +415,7 @@ static void forward(const tiny_bert_call *c, kk_thread *t)
 
     /* embeddings.word_embeddings: [batch_size][sequence_length][64] */
     k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->token_type_ids, (const float *)(weights + 131584), slot2);
-    kk_barrier(t, 0);
+    kk_step(t, 0);
     layer_0(c, t, &layer_0_layers[0], c->m->cache + 0); /* layer 0 */
     layer_0(c, t, &layer_0_layers[1], c->m->cache + 1); /* encoder.layer */
     /* encoder.layer.1.output.LayerNorm: [batch_size][sequence_length][64] */

@@ -442,7 +442,7 @@ static void transformer_h(const tiny_gpt2_call *c, kk_thread *t, const transform
     kk_barrier(t, w->first_step + 2);
     /* attn.c_proj: [batch_size][sequence_length][64] */
     k->linear_64x64_residual(t, batch_size*sequence_length, slot1, 64, (const float *)(weights + w->attn_c_proj_weight), (const float *)(weights + w->attn_c_proj_bias), slot0, 64, slot0, 64);
-    kk_barrier(t, w->first_step + 3);
+    kk_step(t, w->first_step + 3);
     /* ln_2: [batch_size][sequence_length][64] */
     k->layer_norm_64(t, 1, batch_size*sequence_length, slot0, 0, 64, (const float *)(weights + w->ln_2_scale), (const float *)(weights + w->ln_2_shift), slot1);
     kk_barrier(t, w->first_step + 4);
@@ -464,7 +464,7 @@ static void forward(const tiny_gpt2_call *c, kk_thread *t)
 
     /* transformer.wte: [batch_size][sequence_length][64] */
     k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->position_ids, slot0);
-    kk_barrier(t, 0);
+    kk_step(t, 0);
     transformer_h(c, t, &transformer_h_layers[0], c->m->cache + 0); /* transformer.h.0 */
     transformer_h(c, t, &transformer_h_layers[1], c->m->cache + 1); /* transformer.h.1 */
     if (logit_rows == 0)
