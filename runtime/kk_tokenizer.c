@@ -3,6 +3,7 @@
 
 #include "kk_tokenizer.h"
 
+#include "kk_crc32.h"
 #include "kk_normalizer.h"
 #include "kk_tokenizer_check.h"
 #include "kk_tokenizer_tables.h"
@@ -41,29 +42,6 @@ enum {
 /* Bytes of an element of each array, in the order of enum kk_table. */
 static const unsigned char kk_element_bytes[KK_TOKENIZER_ARRAYS] = {4, 1, 1, 4, 1, 4, 4, 4, 4, 4, 8, 4, 4, 4,
                                                                     4, 2, 4, 1, 4, 4, 4, 4, 2, 2, 1, 4, 4};
-
-/* CRC-32 of IEEE 802.3, four bytes at a step. The tables are made on the stack: there is no state to share. */
-static uint32_t kk_crc32(const unsigned char *data, size_t bytes)
-{
-    uint32_t table[4][256];
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t value = i;
-        for (int bit = 0; bit < 8; bit++)
-            value = value >> 1 ^ (value & 1 ? 0xEDB88320u : 0);
-        table[0][i] = value;
-    }
-    for (int step = 1; step < 4; step++)
-        for (int i = 0; i < 256; i++)
-            table[step][i] = table[step - 1][i] >> 8 ^ table[0][table[step - 1][i] & 0xFF];
-    uint32_t crc = 0xFFFFFFFFu;
-    for (; bytes >= 4; bytes -= 4, data += 4) {
-        crc ^= kk_read32(data);
-        crc = table[3][crc & 0xFF] ^ table[2][crc >> 8 & 0xFF] ^ table[1][crc >> 16 & 0xFF] ^ table[0][crc >> 24];
-    }
-    for (; bytes > 0; bytes--, data++)
-        crc = crc >> 8 ^ table[0][(crc ^ *data) & 0xFF];
-    return crc ^ 0xFFFFFFFFu;
-}
 
 /* Finds the arrays; each lies inside the section. */
 static int kk_read_directory(const unsigned char *section, uint32_t bytes, kk_tokenizer *t)

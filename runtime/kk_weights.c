@@ -1,5 +1,6 @@
 /* The weights file: see kk_weights.h for its layout. Whatever lies in the file, nothing outside it is read. */
 #include "kk_weights.h"
+#include "kk_crc32.h"
 
 #include <string.h>
 
@@ -11,40 +12,6 @@ static uint32_t kk_read_u32(const unsigned char *p)
 }
 
 static uint64_t kk_read_u64(const unsigned char *p) { return kk_read_u32(p) | (uint64_t)kk_read_u32(p + 4) << 32; }
-
-/* CRC-32 with the reversed polynomial 0xEDB88320, eight bytes a step: row k of the table moves a byte's remainder k bytes further on.
-   The table is made anew at each use (8 KB on the stack), since the runtime has no mutable globals. */
-typedef struct kk_crc_table {
-    uint32_t row[8][256];
-} kk_crc_table;
-
-static void kk_crc_table_fill(kk_crc_table *table)
-{
-    for (uint32_t byte = 0; byte < 256; byte++) {
-        uint32_t remainder = byte;
-        for (int bit = 0; bit < 8; bit++)
-            remainder = remainder >> 1 ^ (remainder & 1 ? 0xedb88320u : 0);
-        table->row[0][byte] = remainder;
-    }
-    for (int k = 1; k < 8; k++)
-        for (int byte = 0; byte < 256; byte++) {
-            uint32_t before = table->row[k - 1][byte];
-            table->row[k][byte] = before >> 8 ^ table->row[0][before & 255];
-        }
-}
-
-static uint32_t kk_crc32(const kk_crc_table *table, const unsigned char *p, size_t size)
-{
-    uint32_t crc = 0xffffffffu;
-    for (; size >= 8; p += 8, size -= 8) {
-        uint32_t low = crc ^ kk_read_u32(p), high = kk_read_u32(p + 4);
-        crc = table->row[7][low & 255] ^ table->row[6][low >> 8 & 255] ^ table->row[5][low >> 16 & 255] ^ table->row[4][low >> 24] ^
-              table->row[3][high & 255] ^ table->row[2][high >> 8 & 255] ^ table->row[1][high >> 16 & 255] ^ table->row[0][high >> 24];
-    }
-    for (; size > 0; p++, size--)
-        crc = crc >> 8 ^ table->row[0][(crc ^ *p) & 255];
-    return ~crc;
-}
 
 /* Every section aligned, behind the one before it and inside the file; every name terminated. */
 static kk_status kk_check_table(const unsigned char *table, uint32_t count, uint64_t table_offset)
@@ -73,7 +40,6 @@ static int kk_all_zero(const unsigned char *bytes, const unsigned char *end)
 static kk_status kk_check_header(const unsigned char *data, size_t size, const unsigned char *hash)
 {
     static const unsigned char magic[8] = {0x89, 'K', 'A', 'O', 'K', 'E', 'N', '\n'};
-    kk_crc_table crc;
     uint64_t table_offset, table_bytes;
     size_t present = size < sizeof magic ? size : sizeof magic;
     if (memcmp(data, magic, present) != 0)
@@ -83,8 +49,7 @@ static kk_status kk_check_header(const unsigned char *data, size_t size, const u
     /* The version comes before the checksum: another layout may keep its checksum elsewhere. */
     if (kk_read_u32(data + 8) != KK_WEIGHTS_VERSION)
         return KK_ERROR_WEIGHTS_VERSION;
-    kk_crc_table_fill(&crc);
-    if (kk_crc32(&crc, data, 68) != kk_read_u32(data + 68))
+    if (kk_crc32(data, 68) != kk_read_u32(data + 68))
         return KK_ERROR_WEIGHTS;
     if (!kk_all_zero(data + 72, data + KK_HEADER_BYTES))
         return KK_ERROR_WEIGHTS;
@@ -96,7 +61,7 @@ static kk_status kk_check_header(const unsigned char *data, size_t size, const u
         return KK_ERROR_WEIGHTS;
     if (memcmp(data + 32, hash, KK_WEIGHTS_HASH_BYTES) != 0)
         return KK_ERROR_WEIGHTS_MODEL;
-    if (kk_crc32(&crc, data + table_offset, (size_t)table_bytes) != kk_read_u32(data + 64))
+    if (kk_crc32(data + table_offset, (size_t)table_bytes) != kk_read_u32(data + 64))
         return KK_ERROR_WEIGHTS;
     return kk_check_table(data + table_offset, kk_read_u32(data + 12), table_offset);
 }
@@ -180,17 +145,15 @@ const void *kk_weights_find(const kk_weights *weights, const char *name, size_t 
 
 kk_status kk_weights_check(const kk_weights *weights)
 {
-    kk_crc_table crc;
     const unsigned char *end;
     if (weights == NULL || weights->data == NULL)
         return KK_ERROR_ARGUMENT;
     end = weights->data + KK_HEADER_BYTES;
-    kk_crc_table_fill(&crc);
     for (uint32_t i = 0; i < weights->count; i++) {
         const unsigned char *entry = weights->table + (size_t)i * KK_ENTRY_BYTES;
         size_t size;
         const unsigned char *section = kk_weights_section(weights, i, &size);
-        if (!kk_all_zero(end, section) || kk_crc32(&crc, section, size) != kk_read_u32(entry + 16))
+        if (!kk_all_zero(end, section) || kk_crc32(section, size) != kk_read_u32(entry + 16))
             return KK_ERROR_WEIGHTS;
         end = section + size;
     }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from compiled import compiled
 from models_fixture import GRAPHS
 
 from benchmarks.peers.adapters import PEERS, Task, quickest
@@ -139,3 +141,19 @@ def test_whoever_is_installed_computes_the_same(graph: str, tmp_path: Path, caps
     assert all(a["difference"] < 1e-4 * a["scale"] and a["argmax"] is not False for a in model["agreements"])
     assert "checkpoint" in " ".join([*model["notes"], *model["left_out"].values()])
     assert (tmp_path / "peers.md").read_text().startswith("# Kaoken beside its peers")
+
+
+def test_fresh_processes_find_the_same_first_token(tmp_path: Path) -> None:
+    from benchmarks.cold_start import Starts, build_program, contestants, start, table
+
+    graph = GRAPHS / "tiny-gpt2"
+    files = ModelFiles("tiny-gpt2", "generator", graph, graph / "model.onnx", compiled("tiny-gpt2"), None, tmp_path)
+    program = build_program(files.compiled, tmp_path / "cold_start")
+    found, left_out = contestants(files, ["onnxruntime", "torch"], 1, program)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    for one in found.values():
+        start(one, environment)
+    assert len({one.token for one in found.values()}) == 1 and all(one.memory > 1000 for one in found.values())
+    assert len(found["kaoken"].creation) == 1 and "torch" in left_out
+    text = table({**found, "other": Starts([], [1.0], -2)})
+    assert "| kaoken | " in text and "Another first token than Kaoken's: other." in text

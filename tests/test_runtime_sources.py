@@ -62,7 +62,8 @@ def test_two_models_link_into_one_program(tmp_path: Path) -> None:
 
 def test_what_is_needed_comes_along_and_nothing_else(tmp_path: Path) -> None:
     weights = runtime_closure(["kk_weights.h"])
-    assert weights == ["kk_platform.c", "kk_platform.h", "kk_prefix.h", "kk_status.h", "kk_weights.c", "kk_weights.h"]
+    pairs = {f"{name}.{kind}" for name in ("kk_crc32", "kk_platform", "kk_weights") for kind in "ch"}
+    assert set(weights) == {*pairs, "kk_prefix.h", "kk_status.h"}
     vectors = runtime_closure(["kk_math.h"])
     assert {"kk_simd_avx512.h", "kk_simd_neon.h", "kk_simd_round.h", "kk_activation.h"} <= set(vectors)
     assert not any(name.endswith(".c") for name in vectors)

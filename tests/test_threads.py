@@ -133,7 +133,7 @@ def test_the_environment_lowers_the_level_and_never_raises_it(asked: str | None,
 def test_every_source_compiles_without_a_warning(compiler: str, options: tuple[str, ...], tmp_path: Path) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"no {compiler}")
-    for source in ("kk_platform.c", "kk_threads.c", "kk_weights.c"):
+    for source in ("kk_platform.c", "kk_threads.c", "kk_weights.c", "kk_crc32.c"):
         command = [compiler, "-O2", *c_build.WARNINGS, *options, "-c", str(RUNTIME / source), "-o", str(tmp_path / "a.o")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")

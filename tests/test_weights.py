@@ -39,7 +39,7 @@ class Weights(ctypes.Structure):
 
 @pytest.fixture(scope="module")
 def library() -> ctypes.CDLL:
-    built = ctypes.CDLL(str(c_build.build_shared([RUNTIME / "kk_weights.c", RUNTIME / "kk_platform.c"])))
+    built = ctypes.CDLL(str(c_build.build_shared([RUNTIME / f"{name}.c" for name in ("kk_weights", "kk_platform", "kk_crc32")])))
     built.kk_weights_section.restype = ctypes.c_void_p
     built.kk_weights_find.restype = ctypes.c_void_p
     return built
@@ -173,7 +173,9 @@ def test_opening_does_not_read_the_sections(library: ctypes.CDLL, tmp_path: Path
 
 def test_thousands_of_damaged_files_give_a_status_and_no_read_outside(tmp_path: Path) -> None:
     sample(tmp_path / "a.weights")
-    program = c_build.build_program([TESTS / "weights_damage.c", RUNTIME / "kk_platform.c"], sanitize=True)
+    program = c_build.build_program(
+        [TESTS / "weights_damage.c", RUNTIME / "kk_platform.c", RUNTIME / "kk_crc32.c"], sanitize=True
+    )
     done = subprocess.run([program, tmp_path / "a.weights", "16000"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
@@ -183,6 +185,15 @@ def test_thousands_of_damaged_files_give_a_status_and_no_read_outside(tmp_path: 
     assert 0 <= accepted.pop("forged") < 2000
     assert set(accepted.values()) == {0}
     assert statuses == {OK, WEIGHTS, FOREIGN, VERSION, SHORT}
+
+
+def test_the_checksum_is_that_of_zlib_at_every_size_and_alignment(library: ctypes.CDLL) -> None:
+    library.kk_crc32.restype = ctypes.c_uint32
+    data = np.random.default_rng(4).integers(0, 256, 70000).astype(np.uint8).tobytes()
+    sizes = [*range(40), *range(4080, 4140), 65536, 69990]
+    for start in (0, 1, 6):
+        for size in sizes:
+            assert library.kk_crc32(data[start : start + size], ctypes.c_size_t(size)) == zlib.crc32(data[start : start + size])
 
 
 def test_equal_sections_give_equal_bytes_and_hash(tmp_path: Path) -> None:

@@ -104,10 +104,10 @@ def _run(options: argparse.Namespace, choices: Choices) -> int:
         picture = work / f"{files.name}.svg"
         if plot(found[-1], picture):
             plots[files.name] = picture
-    page = markdown(found, versions, _machine(), plots)
-    (work / "peers.md").write_text(page)
-    record = {"machine": _machine(), "versions": versions, "models": [one.as_json() for one in found]}
-    (work / "peers.json").write_text(json.dumps(record, indent=1) + "\n")
+        page = markdown(found, versions, _machine(), plots)  # after each model, so that an interrupted run leaves something
+        (work / "peers.md").write_text(page)
+        record = {"machine": _machine(), "versions": versions, "models": [one.as_json() for one in found]}
+        (work / "peers.json").write_text(json.dumps(record, indent=1) + "\n")
     print(page)
     _say(f"written: {work / 'peers.md'}, peers.json{' and pictures' if plots else ''}; {time.perf_counter() - started:.0f} s")
     return 0
