@@ -151,7 +151,8 @@ def _run(options: argparse.Namespace) -> int:
         found, left_out = contestants(files, options.peers.split(","), options.threads, program)
         for one in found.values():  # once before, which warms the file cache
             start(one, environment)
-            one.seconds.clear(), one.creation.clear()
+            one.seconds.clear()
+            one.creation.clear()
         for turn in range(options.rounds):
             _say(f"round {turn + 1} of {options.rounds}")
             for name in turned(list(found), turn):

@@ -75,7 +75,7 @@ class Child:
             status, answer = pickle.load(self._process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError):
             self._process.wait()
-            raise ChildError(f"its process ended with {self._process.returncode}: {self._last_words()}") from None
+            raise ChildError(f"{self.peer}: its process ended with {self._process.returncode}: {self._last_words()}") from None
         if status != "fine":
             raise ChildError(answer)
         return answer

@@ -22,9 +22,10 @@ Say = Callable[[str], None]
 class ModelFiles:
     """Where the forms of one model lie.
 
-    exported: the exporter's folder. graph: the ONNX file that peers run (of an encoder-decoder the encoder), cut to the logits of
-    the last position where it is a language model and `notes` do not say otherwise. compiled: Kaoken's folder. checkpoint:
-    weights for transformers, or None. work: a folder for what a peer makes of them.
+    kind: generator, encoder, encoder-decoder, or layer (of benchmarks/layers.py). exported: the exporter's folder. graph: the
+    ONNX file that peers run (of an encoder-decoder the encoder), cut to the logits of the last position where it is a
+    language model and `notes` do not say otherwise. compiled: Kaoken's folder. checkpoint: weights for transformers, or None.
+    work: a folder for what a peer makes of them.
     """
 
     name: str

@@ -132,7 +132,7 @@ def _workloads(files: ModelFiles, graph: Any, choices: Choices) -> tuple[list[Wo
     proto = onnx.load(find_model_file(files.exported), load_external_data=False)
     if files.kind == "generator":
         found = generation_workloads(graph, proto, choices.dims, choices.lengths, choices.decode)
-    elif files.kind == "encoder":
+    elif files.kind in ("encoder", "layer"):
         found = whole_workloads(graph, proto, choices.dims, choices.lengths, choices.batches)
         found = [replace(workload, inputs=_first_kind(workload.inputs)) for workload in found]
     else:

@@ -27,6 +27,7 @@ class Adapter:
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
         }
         self._core = openvino.Core()
+        self._kept: list[Workload] = []
         if files.kind == "encoder-decoder":
             names = (ENCODER, FIRST_STEP, OTHER_STEPS)
             self._models = [self._compile(files.exported / name, stateful=name == OTHER_STEPS) for name in names]
@@ -48,6 +49,7 @@ class Adapter:
         return self._core.compile_model(model, "CPU", self._settings)
 
     def prepare(self, workload: Workload) -> Task:
+        self._kept.append(workload)  # tensors share its memory
         if len(self._models) == 3:
             return Task(self._answer(workload))
         request = self._models[0].create_infer_request()
@@ -109,10 +111,10 @@ def _takes(model: Any, name: str) -> bool:
 
 
 def _bind(request: Any, inputs: Mapping[str, np.ndarray]) -> None:
-    """Inputs as tensors on the arrays' own memory; a cache among them is the request's state instead."""
+    """Inputs as tensors on the memory of arrays that somebody keeps; a cache among them is the request's state instead."""
     for name, array in inputs.items():
         if not name.startswith("past_key_values"):
-            request.set_tensor(name, openvino.Tensor(np.ascontiguousarray(array), shared_memory=True))
+            request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
 
 
 def _call(request: Any, inputs: Mapping[str, np.ndarray], last: bool = False) -> Any:

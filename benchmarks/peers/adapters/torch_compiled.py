@@ -10,7 +10,7 @@ from torch._inductor import config as inductor
 from transformers import EncoderDecoderCache, StaticCache
 
 from benchmarks.peers.adapters import Task
-from benchmarks.peers.adapters.torch_eager import first, load, tensors
+from benchmarks.peers.adapters.torch_eager import first, layer_step, load, tensors
 from benchmarks.peers.files import ModelFiles
 from kaoken.bench.contestants import Workload
 
@@ -29,6 +29,8 @@ class Adapter:
     def prepare(self, workload: Workload) -> Task:
         if self._kind == "encoder-decoder":
             return Task(self._answer(workload))
+        if self._kind == "layer":
+            return Task(layer_step(self._compiled, workload))
         return Task(self._generate(workload) if self._kind == "generator" else self._encode(workload))
 
     def _encode(self, workload: Workload) -> Any:

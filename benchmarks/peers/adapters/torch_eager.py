@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig, DynamicCache
 
+from benchmarks.layer_modules import make_layer
 from benchmarks.peers.adapters import Task, Unsupported
 from benchmarks.peers.files import ModelFiles
 from kaoken.bench.contestants import Workload
@@ -18,9 +19,11 @@ from kaoken.export.random_weights import _model_class
 
 def load(files: ModelFiles, threads: int) -> Any:
     """The model of transformers that the checkpoint is for, ready to run."""
+    torch.set_num_threads(threads)
+    if files.kind == "layer":
+        return make_layer(files.name)
     if files.checkpoint is None:
         raise Unsupported("no checkpoint to load")
-    torch.set_num_threads(threads)
     record = files.exported / "export.json"
     kinds = {"generator": "text-generation", "encoder": "feature-extraction", "encoder-decoder": "text2text-generation"}
     task = json.loads(record.read_text())["task"] if record.is_file() else kinds[files.kind]
@@ -41,6 +44,17 @@ def first(output: Any) -> torch.Tensor:
     return found
 
 
+def layer_step(module: Any, workload: Workload) -> Any:
+    """A call of one of GPT-2's layers."""
+    (hidden,) = tensors(workload).values()
+
+    @torch.inference_mode()
+    def step() -> np.ndarray:
+        return np.asarray(module(hidden).numpy())
+
+    return step
+
+
 class Adapter:
     def __init__(self, files: ModelFiles, threads: int) -> None:
         self._model, self._kind = load(files, threads), files.kind
@@ -48,6 +62,8 @@ class Adapter:
     def prepare(self, workload: Workload) -> Task:
         if self._kind == "encoder-decoder":
             return Task(self._answer(workload))
+        if self._kind == "layer":
+            return Task(layer_step(self._model, workload))
         return Task(self._generate(workload) if self._kind == "generator" else self._encode(workload))
 
     def _encode(self, workload: Workload) -> Any:
