@@ -1,27 +1,23 @@
 /* Times calls of kernels and probes the machine's limits, from a shared library that tune/harness.py renders and builds: the kernels
    and the table `cases` come before this text. All memory is the caller's. */
 #define _POSIX_C_SOURCE 200809L
-#include <pthread.h>
 #include <time.h>
 
 #include "probes.h"
 
-#define MOST_THREADS 64
-
 enum { CLOCK_WALL = 0, CLOCK_CPU = 1 };
 
-typedef struct worker {
-    kk_thread thread;
+/* What every thread of a measurement does. */
+typedef struct tune_work {
     const tune_case *kernel; /* null: a probe */
     const tune_call *call;
     tune_memory *memory;
     int64_t calls, first; /* first: where the first call's weights begin */
     int streams;          /* of a probe that reads; 0: the probe multiplies and adds */
     clockid_t clock;
-    pthread_barrier_t *gate;
-    double seconds;
-    float result;
-} worker;
+    double seconds;                /* thread 0's, behind the last barrier */
+    float results[KK_THREADS_MAX]; /* so that no probe is dropped */
+} tune_work;
 
 static double now(clockid_t clock)
 {
@@ -37,62 +33,45 @@ static float *weights_of(const tune_memory *memory, int64_t first, int64_t call,
     return memory->weights + (first + call) % (places > 0 ? places : 1) * floats;
 }
 
-static void *work(void *argument)
+static void work(void *argument, kk_thread *thread)
 {
-    worker *w = argument;
-    const int alone = w->thread.count == 1;
-    if (!alone)
-        pthread_barrier_wait(w->gate);
+    tune_work *w = argument;
+    kk_barrier(thread, KK_NO_STEP);
     const double start = now(w->clock);
     if (w->kernel)
         for (int64_t i = 0; i < w->calls; i++) {
-            w->kernel->run(&w->thread, w->memory, w->call, weights_of(w->memory, w->first, i, w->call->floats));
-            if (!alone)
-                pthread_barrier_wait(w->gate);
+            w->kernel->run(thread, w->memory, w->call, weights_of(w->memory, w->first, i, w->call->floats));
+            kk_barrier(thread, KK_NO_STEP);
         }
     else if (w->streams == 0)
-        w->result = probe_fma();
+        w->results[thread->index] = probe_fma();
     else {
-        const int64_t share = w->memory->weight_floats / w->thread.count;
+        const int64_t share = w->memory->weight_floats / thread->count;
         for (int64_t i = 0; i < w->calls; i++)
-            w->result = probe_read(w->memory->weights + w->thread.index * share, share, w->streams);
+            w->results[thread->index] = probe_read(w->memory->weights + thread->index * share, share, w->streams);
     }
-    if (!alone)
-        pthread_barrier_wait(w->gate);
-    w->seconds = now(w->clock) - start;
-    return NULL;
+    kk_barrier(thread, KK_NO_STEP);
+    if (thread->index == 0)
+        w->seconds = now(w->clock) - start;
 }
 
-static double measure(const worker *all, int threads, int clock)
+static double measure(tune_work *all, int threads, int clock)
 {
-    worker workers[MOST_THREADS];
-    pthread_t ids[MOST_THREADS];
-    pthread_barrier_t gate;
-    if (threads < 1 || threads > MOST_THREADS || threads > all->memory->threads || pthread_barrier_init(&gate, NULL, (unsigned)threads))
+    kk_pool *pool = NULL;
+    kk_status status;
+    const tune_memory *m = all->memory;
+    all->clock = clock == CLOCK_CPU ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+    if (kk_pool_create(m->pool, (size_t)m->pool_bytes, threads, (size_t)m->scratch_bytes, &pool) != KK_OK)
         return -1;
-    for (int i = 0; i < threads; i++) {
-        workers[i] = *all;
-        workers[i].thread.index = i;
-        workers[i].thread.count = threads;
-        workers[i].thread.scratch = all->memory->scratch + (size_t)i * all->memory->scratch_bytes;
-        workers[i].thread.scratch_bytes = all->memory->scratch_bytes;
-        workers[i].gate = &gate;
-        workers[i].clock = clock == CLOCK_CPU ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
-    }
-    for (int i = 1; i < threads; i++)
-        if (pthread_create(&ids[i], NULL, work, &workers[i]))
-            return -1; /* a machine without room for a thread; the caller gives up */
-    work(&workers[0]);
-    for (int i = 1; i < threads; i++)
-        pthread_join(ids[i], NULL);
-    pthread_barrier_destroy(&gate);
-    return workers[0].seconds;
+    status = kk_pool_run(pool, work, all);
+    kk_pool_destroy(pool);
+    return status == KK_OK ? all->seconds : -1;
 }
 
 /* Seconds that `threads` threads take for `calls` calls of a case one behind the other, or -1. */
 double kaoken_tune_run(tune_memory *memory, int number, const tune_call *call, int threads, int64_t calls, int clock)
 {
-    worker all = {0};
+    tune_work all = {0};
     if (number < 0 || number >= (int)(sizeof cases / sizeof *cases))
         return -1;
     all.kernel = &cases[number];
@@ -107,7 +86,7 @@ double kaoken_tune_run(tune_memory *memory, int number, const tune_call *call, i
 /* Seconds of a probe: of multiply-adds (streams 0), or of reading all weights `passes` times in so many streams; or -1. */
 double kaoken_tune_probe(tune_memory *memory, int streams, int64_t passes, int threads, int clock)
 {
-    worker all = {0};
+    tune_work all = {0};
     all.memory = memory;
     all.streams = streams;
     all.calls = passes;

@@ -32,11 +32,16 @@ FMA_FLOP = 12 * 16 * 2 * 1_000_000
 LARGEST_WEIGHTS = 96 << 20
 """Floats that successive calls walk through at most: more than caches hold."""
 
+POOL_BYTES = 1 << 16
+"""What a pool of threads needs beside their scratch, with room to spare."""
+
+_RUNTIME = ("kk_threads.c", "kk_platform.c")
+
 _DECLARATIONS = """
 typedef struct tune_memory {
     float *weights, *x, *y, *cache, *zeros;
-    unsigned char *scratch;
-    int64_t weight_floats, scratch_bytes, threads, cursor;
+    unsigned char *pool; /* of threads, with scratch_bytes each */
+    int64_t weight_floats, scratch_bytes, pool_bytes, cursor;
     int64_t zero_floats; /* half of them lie before a relative bias */
 } tune_memory;
 typedef struct tune_call {
@@ -145,8 +150,8 @@ def render(specs: Sequence[Spec], level: str) -> str:
 
 class _Memory(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("weights", "x", "y", "cache", "zeros", "scratch")),
-        *((name, ctypes.c_int64) for name in ("weight_floats", "scratch_bytes", "threads", "cursor", "zero_floats")),
+        *((name, ctypes.c_void_p) for name in ("weights", "x", "y", "cache", "zeros", "pool")),
+        *((name, ctypes.c_int64) for name in ("weight_floats", "scratch_bytes", "pool_bytes", "cursor", "zero_floats")),
     ]
 
 
@@ -175,12 +180,13 @@ class Memory:
             "y": _aligned(y),
             "cache": _aligned(cache),
             "zeros": _aligned(zeros),
-            "scratch": _aligned(each * threads // 4),
+            "pool": _aligned((POOL_BYTES + each * threads) // 4),
         }
         self.c = _Memory()
         for name, array in self.arrays.items():
             setattr(self.c, name, array.ctypes.data)
-        self.c.weight_floats, self.c.scratch_bytes, self.c.threads, self.c.zero_floats = weights, each, threads, zeros
+        self.c.weight_floats, self.c.scratch_bytes, self.c.zero_floats = weights, each, zeros
+        self.c.pool_bytes = self.arrays["pool"].nbytes
 
     def fits(self, spec: Spec) -> bool:
         """Whether a kernel's scratch fits."""
@@ -228,7 +234,8 @@ class Library:
         source.write_text(render(specs, level), encoding="utf-8")
         here = Path(__file__).parent
         command = [*shlex.split(os.environ.get("CC") or "cc"), "-O2", "-std=c99", "-fPIC", "-shared", "-Wno-unused-function"]
-        command += [f"-I{runtime_folder()}", f"-I{here.parent / 'bench'}", str(source), "-o", str(library), "-lm", "-lpthread"]
+        command += [f"-I{runtime_folder()}", f"-I{here.parent / 'bench'}", str(source)]
+        command += [*(str(runtime_folder() / name) for name in _RUNTIME), "-o", str(library), "-lm", "-lpthread"]
         try:
             done = subprocess.run(command, capture_output=True, text=True)
         except OSError as error:
@@ -240,7 +247,8 @@ class Library:
 
     def run(self, memory: Memory, number: int, size: Size, threads: int, calls: int, cpu: bool = False) -> float:
         """Seconds for `calls` calls of the kernel of a number: wall time, or processor time of the first thread."""
-        call = _Call(size.batch, size.rows, size.keys, floats_read(self.specs[number], size))
+        just_written = size.rows == size.keys  # keys and values of a prompt, which attention finds in the caches
+        call = _Call(size.batch, size.rows, size.keys, 0 if just_written else floats_read(self.specs[number], size))
         run = self._library.kaoken_tune_run
         arguments = (ctypes.c_int(number), ctypes.byref(call), ctypes.c_int(threads), ctypes.c_int64(calls), ctypes.c_int(cpu))
         return _positive(run(ctypes.byref(memory.c), *arguments))

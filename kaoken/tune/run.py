@@ -147,7 +147,7 @@ class _Tune:
             self._compare_whole()
         except KeyboardInterrupt:
             self.found.interrupted = True
-            self.found.notes.append("interrupted: what was known by then was written; gains are those that the search saw")
+            self.found.notes.append("interrupted: what was known by then was written")
             self._write()
         return self.found
 

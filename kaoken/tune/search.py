@@ -29,9 +29,13 @@ Point = tuple[Size, int]
 
 SLICE = 0.006
 """Seconds of calls that one measurement takes, unless one call takes longer."""
-MARGINS = (0.12, 0.06, 0.04, 0.03, 0.02, 0.02)
-"""After each round: how much slower than the best one may be to stay."""
-LEAST_ROUNDS = 3
+MARGINS = (0.12, 0.08, 0.06, 0.05, 0.04, 0.03)
+"""After each round, and after the last in all that follow: how much slower than the best one may be to stay."""
+LEAST_ROUNDS = 4
+PAIRS = 24
+"""Measurements beside what there was that a race takes of each alternative at least: more rounds where there are few points."""
+AGREED = 2 / 3
+"""The part of those that have to be faster for an alternative to win: one that wins by a few strokes of luck does not."""
 WORTH = 0.99
 """A ratio of times that counts as faster: differences below a percent are noise."""
 MOST_SCRATCH = 4 << 20
@@ -103,9 +107,10 @@ class Race:
     def best(self, numbers: Sequence[int], points: Sequence[Point]) -> tuple[int, float]:
         """The fastest of some kernels and its time beside the first of them: that itself unless another is faster for sure."""
         base, alive = numbers[0], list(numbers)
-        for turn, margin in enumerate(MARGINS):
+        for turn in range(max(len(MARGINS), math.ceil(PAIRS / len(points)))):
             if time.monotonic() > self.deadline:
                 break
+            margin = MARGINS[min(turn, len(MARGINS) - 1)]
             self.round(alive, points, turn)
             ratios = {n: self.ratio(n, base, points) for n in alive}
             bar = min(ratios.values()) * (1 + margin)
@@ -114,8 +119,15 @@ class Race:
                 return base, 1.0
         rounds = min(len(self.seconds[n, points[0]]) for n in alive)
         found = min(alive, key=lambda n: self.ratio(n, base, points)) if rounds >= LEAST_ROUNDS else base
-        ratio = self.ratio(found, base, points) if found != base else 1.0
+        if found == base or self.agreement(found, base, points) < AGREED:
+            return base, 1.0
+        ratio = self.ratio(found, base, points)
         return (found, ratio) if ratio < WORTH else (base, 1.0)
+
+    def agreement(self, number: int, base: int, points: Sequence[Point]) -> float:
+        """The part of all measurements, paired by round, in which a kernel was faster than another."""
+        pairs = [pair for p in points for pair in zip(self.seconds[number, p], self.seconds[base, p], strict=False)]
+        return sum(a < b for a, b in pairs) / len(pairs)
 
 
 class Search:

@@ -26,6 +26,8 @@ SLICE = 0.05
 """Seconds that a side is timed for in a round, at least one call."""
 MOST_ROUNDS = 15
 STEPS_BEHIND_ENCODING = 8
+SET_IN_STONE = ("partition",)
+"""Fields that more than the kernel's own C follows from."""
 Calls = Callable[[], Any]
 
 
@@ -55,7 +57,8 @@ class Comparison:
 def rescheduled_folder(folder: Path, report: Mapping[str, Any], chosen: Mapping[str, Schedule], out: Path) -> Path:
     """A copy of a compiled folder in `out` whose kernels have other schedules, by the name of their shape.
 
-    Weights are linked, not copied. Raises NotRenderedHereError for a folder that another version of Kaoken wrote.
+    What threads share stays as it was: where the model's C waits for all threads depends on it. Weights are linked, not copied.
+    Raises NotRenderedHereError for a folder that another version of Kaoken wrote.
     """
     name = report["name"]
     shutil.copytree(folder, out, ignore=shutil.ignore_patterns("build", f"{name}.weights", f"{name}_weights.o"))
@@ -79,7 +82,10 @@ def rescheduled_folder(folder: Path, report: Mapping[str, Any], chosen: Mapping[
 
 
 def _with(spec: ScheduledSpec, schedule: Schedule | None) -> ScheduledSpec:
-    return spec if schedule is None else replace(spec, schedule=schedule)  # type: ignore[arg-type]
+    if schedule is None:
+        return spec
+    kept = {name: getattr(spec.schedule, name) for name in SET_IN_STONE if hasattr(schedule, name)}
+    return replace(spec, schedule=replace(schedule, **kept))  # type: ignore[arg-type]
 
 
 def _render(spec: ScheduledSpec) -> str:
@@ -124,18 +130,19 @@ def compare(
                     outputs[situation.name].append(result)
                     if result != outputs[situation.name][0]:
                         raise VerificationError(f"{situation.name}: the schedules change the result, which is a bug in Kaoken")
-                    (row.before, row.after)[number].append(_seconds(call))
+                    (row.before, row.after)[number].append(_seconds(call, time.thread_time if count == 1 else time.perf_counter))
         turn += 1
     return list(rows.values())
 
 
-def _seconds(call: Calls) -> float:
+def _seconds(call: Calls, clock: Callable[[], float]) -> float:
+    """The median of some calls: one thread's processor time is not disturbed by what else runs, several need the wall's."""
     times: list[float] = []
     end = time.perf_counter() + SLICE
     while not times or time.perf_counter() < end:
-        started = time.perf_counter()
+        started = clock()
         call()
-        times.append(time.perf_counter() - started)
+        times.append(clock() - started)
     return statistics.median(times)
 
 
