@@ -208,12 +208,13 @@ def test_chosen_tiles_fit_the_registers_and_no_taller_one_would(target: object) 
     target = next(t for t in TARGETS if t is target)
     tiles = choose_tiles(target)
     assert all(registers_needed(target, tile.rows, tile.panels) <= target.registers for tile in tiles.tiles())
-    assert not fits(target, tiles.main.rows + 1, 1)
+    assert not fits(target, tiles.main.rows + 1, tiles.main.panels)
+    assert tiles.main.panels * target.panel_registers >= 2, "a broadcast feeds two multiply-adds"
 
 
 def test_schedules_read_as_one_line() -> None:
     assert str(choose_linear(768, 3072)).count("\n") == 0
-    assert "avx512 8x48" in str(choose_linear(768, 3072))
+    assert "avx512 14x32" in str(choose_linear(768, 3072))
     assert "128 keys" in str(choose_attention())
 
 

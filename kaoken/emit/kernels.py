@@ -19,9 +19,6 @@ from mako.lookup import TemplateLookup
 from kaoken.ir.schedule import FEW_TILES, LEVELS, PANEL, SUM_BLOCK, AttentionSchedule, LinearSchedule, Tile, TileSet
 
 FLOAT_BYTES = 4
-SUM_STRIDE = 4 * PANEL
-"""Floats of a row of sums of the widest tile."""
-
 EMPTY_ROWS = {
     "zero": "zeros",
     "mean": "the mean of all values",
@@ -347,9 +344,10 @@ def scratch_bytes(spec: Spec) -> int:
         return 0
     rows = max(tile_set.main.rows for tile_set in spec.schedule.tiles)
     if isinstance(spec, LinearSpec):
-        floats = rows * SUM_STRIDE
+        # A last panel alone is computed twice, side by side: one more than a block has.
+        widest = max(max(tile_set.panels) for tile_set in spec.schedule.tiles)
+        floats = FEW_TILES * rows * PANEL * (widest + 1)
         if spec.schedule.k_block < spec.k:
-            # A last panel alone is computed twice, side by side: one more than a block has.
             floats = max(floats, spec.schedule.row_block * PANEL * (spec.schedule.column_block + 1))
         return floats * FLOAT_BYTES
     geometry = _geometry(spec)

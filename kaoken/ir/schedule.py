@@ -14,8 +14,9 @@ PANEL = 16
 SUM_BLOCK = 256
 """Products that one accumulator takes before its sum is added to the sum of those before: part of every result's bits."""
 
-FEW_TILES = 6
-"""Up to so many tiles of rows, reading the weights from memory takes longer than the arithmetic."""
+FEW_TILES = 4
+"""Where 2 to so many tiles hold all rows, they take SUM_BLOCK of k at a time: the weights pass from memory through the
+first-level cache once, and the next ones follow while the other tiles work."""
 
 MOST_TILE_ROWS, MOST_TILE_PANELS = 16, 4
 """The largest tile that a schedule may name."""
@@ -46,9 +47,9 @@ class Tile:
 class TileSet:
     """The tiles of one level. Rows are cut into the fewest tiles of nearly equal height, at most `len(panels)` each.
 
-    panels: `panels[r - 1]` is the width of a tile of r rows where FEW_TILES or fewer hold all rows: there the weights come
-        from memory, and each panel is a stream that is prefetched on its own.
-    main_panels: the width where there are more tiles, and arithmetic decides.
+    panels: `panels[r - 1]` is the width of a tile of r rows, and of its neighbours a row lower, where FEW_TILES or fewer hold
+        all rows.
+    main_panels: the width where there are more tiles.
     """
 
     level: str
@@ -68,17 +69,15 @@ class TileSet:
 
     def tiles(self) -> frozenset[Tile]:
         """Every microkernel that the set may call, remainders in columns included."""
-        found = set()
         most = len(self.panels)
+        needed = set()
         for rows, panels in enumerate(self.panels, start=1):
-            widths = {panels}
-            if rows >= (most + 1) // 2:
-                widths.add(self.panels[-1])  # one of a few tiles: the lowest when two share most + 1 rows
+            needed.add(Tile(rows, panels))
+            if rows > 1 and rows > most // 2:  # so many come in several tiles, some a row lower
+                needed.add(Tile(rows - 1, panels))
             if rows >= (FEW_TILES * most + 1) // (FEW_TILES + 1):
-                widths.add(self.main_panels)  # one of many
-            for width in widths:
-                found |= {Tile(rows, width)} | ({Tile(rows, 2)} if width > 2 else set())
-        return frozenset(found)
+                needed.add(Tile(rows, self.main_panels))
+        return frozenset(needed | {Tile(tile.rows, 2) for tile in needed if tile.panels > 2})
 
     def __str__(self) -> str:
         return f"{self.level} {self.main}"

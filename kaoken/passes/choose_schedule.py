@@ -3,12 +3,13 @@
 What decides, with the figures that it was fitted to (Sapphire Rapids, 2 cores, gcc 12; `benchmarks/kernels.py`):
 
 - A tile keeps rows x panels accumulators, its weights and one broadcast in registers; a spill costs more than any
-  other choice wins. Each weight line is used once a row, so taller tiles ask less of the L2 cache: most rows first,
-  then most panels. (From L1 and L2, of the FMA peak: 8x48 95-98%, 6x64 and 14x32 5% less, 16x16 60%.)
-- General registers count too: with prefetch addresses of its own for each panel gcc spilled pointers into the loop, and
-  8x48 fell to 80-90%. So wide tiles prefetch slowly what comes next, from one address and k; a line a k, into the
-  buffers that the weights need on their way from L2, cost 5% at 128 rows.
-- A few tiles of rows wait for memory: there a tile is two panels wide and prefetches each on its own.
+  other choice wins. Each weight line is used once a row, so taller tiles ask less of the L2 cache: as many rows as there
+  are registers for, at least two registers wide, so that a broadcast feeds two multiply-adds. (128 rows, weights from
+  memory, of the FMA peak: 14x32 87%, 12x32 85%, 8x48 81%, 8x32 78%.) The narrow tile also has the fewest streams.
+- General registers count too: rows share pointers in threes, and what comes next is prefetched evenly, by address and
+  step. (Three prefetches a k in an 8x48 cost 5%; a pointer for each row 2%.)
+- A few tiles of rows would pass over weights that come from memory once a tile: in blocks of 256 k they find them in L1
+  (16 rows: 15% to 30% faster, at the read bandwidth).
 - Blocks of k are of 512 to 768, so that a tile's rows of x stay in L1, and its panels beside a block of x in L2: at
   K = 3072 and 128 rows 256 to 768 reached 82%, 1536 77%, one of 3072 74%. A k-block passes over 48 panels before the
   next, or the rows of x would come from L3 for each tile (71%).
@@ -37,15 +38,14 @@ def registers_needed(target: Target, rows: int, panels: int) -> int:
 
 def fits(target: Target, rows: int, panels: int) -> bool:
     """Whether a tile runs without spilling vector registers or row pointers."""
-    return rows <= target.row_pointers and registers_needed(target, rows, panels) <= target.registers
+    return rows <= target.rows and registers_needed(target, rows, panels) <= target.registers
 
 
-def choose_tiles(target: Target, most_panels: int = MOST_PANELS) -> TileSet:
-    """The tiles of one level: the widest at the greatest height for many rows, two panels or less for few."""
-    rows = max(r for r in range(1, target.row_pointers + 1) if fits(target, r, 1))
-    main = max(p for p in range(1, most_panels + 1) if fits(target, rows, p))
-    few = [MOST_PANELS] + [2 if fits(target, r, 2) else 1 for r in range(2, rows + 1)]
-    return TileSet(target.level, tuple(few), main)
+def choose_tiles(target: Target) -> TileSet:
+    """The tiles of one level: as high as a tile of two registers' width can be, lower ones two panels wide where they fit."""
+    rows = max(r for r in range(1, target.rows + 1) if fits(target, r, -(-2 // target.panel_registers)))
+    panels = (MOST_PANELS, *(2 if fits(target, r, 2) else 1 for r in range(2, rows + 1)))
+    return TileSet(target.level, panels, panels[-1])
 
 
 def choose_linear(k: int, n: int, targets: Sequence[Target] = TARGETS) -> LinearSchedule:
@@ -61,6 +61,6 @@ def choose_linear(k: int, n: int, targets: Sequence[Target] = TARGETS) -> Linear
 
 
 def choose_attention(targets: Sequence[Target] = TARGETS) -> AttentionSchedule:
-    """The schedule of streaming attention. Tiles are at most two panels wide: heads are narrow."""
-    tiles = tuple(choose_tiles(target, most_panels=2) for target in targets)
+    """The schedule of streaming attention."""
+    tiles = tuple(choose_tiles(target) for target in targets)
     return AttentionSchedule(tiles, QUERY_BLOCK, KEY_BLOCK)

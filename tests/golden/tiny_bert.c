@@ -225,7 +225,7 @@ static layout plan_memory(const tiny_bert_sizes *sizes)
     l.arena_end = end;
     l.text_scratch = place(&end, (int64_t)kk_text_scratch(&text_demand, (size_t)sizes->text_bytes));
     l.embed_inputs = place(&end, 32 * sizes->batch_size * sizes->sequence_length);
-    l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 8960));
+    l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 17920));
     l.total = end;
     return l;
 }
@@ -288,7 +288,7 @@ static tiny_bert_status lay_out(tiny_bert **handle, kk_weights *file, const tiny
     m->text_scratch_size = kk_text_scratch(&text_demand, (size_t)sizes->text_bytes);
     m->embed_inputs = (int64_t *)(void *)(base + l.embed_inputs);
     if (status == KK_OK)
-        status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 8960), (int)sizes->threads, 8960, &m->pool);
+        status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 17920), (int)sizes->threads, 17920, &m->pool);
     if (status != KK_OK) {
         kk_weights_close(file);
         return (tiny_bert_status)status;

@@ -269,7 +269,7 @@ static layout plan_memory(const tiny_gpt2_sizes *sizes)
     l.text_scratch = place(&end, (int64_t)kk_text_scratch(&text_demand, (size_t)sizes->text_bytes));
     l.generate_scratch = place(&end, (int64_t)GENERATE_BYTES(sizes));
     l.results = place(&end, (int64_t)sizeof(kk_generate_result) * sizes->batch);
-    l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 8960));
+    l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 17920));
     l.total = end;
     return l;
 }
@@ -337,7 +337,7 @@ static tiny_gpt2_status lay_out(tiny_gpt2 **handle, kk_weights *file, const tiny
     m->generate_scratch = base + l.generate_scratch;
     m->results = (kk_generate_result *)(void *)(base + l.results);
     if (status == KK_OK)
-        status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 8960), (int)sizes->threads, 8960, &m->pool);
+        status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 17920), (int)sizes->threads, 17920, &m->pool);
     if (status != KK_OK) {
         kk_weights_close(file);
         return (tiny_gpt2_status)status;

@@ -6,15 +6,12 @@
  *   x      [rows][depth], rows x_stride floats apart
  *   w      panel p is [depth][16]: w + p * panel_stride + k * w_stride
  *   sum    [rows][16 * panels], rows sum_stride floats apart; resume: add to these sums, else store
- *   ahead  address to prefetch while at it, ahead_step bytes further with each k; of panel p at ahead + p * ahead_stride.
- *          Tiles of three have no registers for that: they fetch WIDE_AHEAD bytes with each k, as three runs of 8. */
+ *   ahead  address to prefetch while at it, ahead_step bytes further with each k; of panel p at ahead + p * ahead_stride. */
 #define TILE_ARGUMENTS int64_t depth, const float *x, int64_t x_stride, const float *w, int64_t w_stride, int64_t panel_stride, float *sum, int64_t sum_stride, int resume, uintptr_t ahead, uintptr_t ahead_stride, uintptr_t ahead_step
 typedef void tile_function(TILE_ARGUMENTS);
 
 /* Distance, in bytes, at which a lone tile prefetches what it streams. */
 #define STREAM_AHEAD 2048
-/* Bytes that each of many tiles prefetches of what comes next with each k. */
-#define WIDE_AHEAD 24
 
 /* Products that one accumulator takes: rounding errors grow with the root of a chain's length, and this is part of the bits. */
 #define SUM_BLOCK ${sum_block}
@@ -40,7 +37,8 @@ static const unsigned char ${name}[] = {${main.rows}, ${", ".join(map(str, numbe
 #endif
 % if matmul:
 
-/* Up to so many tiles of rows, reading the weights takes longer than the arithmetic. */
+/* Where 2 to so many tiles hold all rows, they take SUM_BLOCK of k at a time, so that the weights pass from memory through
+ * the first-level cache once. */
 #define FEW_TILES ${few_tiles}
 
 /* One y = x W: its sizes and schedule. */
@@ -69,11 +67,10 @@ typedef void matmul_finish(const matmul_output *out, int64_t row, int64_t rows, 
 /* This thread's share of y[rows][n] = finish(x[rows][k] W).
  *   x       [rows][k], x_stride floats from row to row
  *   weight  [(n + 15) / 16][k][16], 64-byte aligned
- * Needs scratch: 64 floats for each row of a tile; where k is in blocks, 16 * (column_block + 1) for each of row_block rows. */
+ * Needs scratch: 16 * (panels of a tile + 1) floats for each row of FEW_TILES tiles, 16 * (column_block + 1) for each of row_block rows. */
 static void matmul(kk_thread *t, const matmul_plan *plan, int64_t rows, const float *x, int64_t x_stride, const float *weight, matmul_finish *finish, const matmul_output *out)
 {
     const int64_t k = plan->k, all_panels = (plan->n + 15) / 16, panel_stride = 16 * k;
-    const int64_t tile_rows = plan->tiles[0];
     float *const sums = (float *)t->scratch;
     int64_t row_begin = 0, row_end = rows, panel_begin = 0, panel_end = all_panels;
     if (plan->by_rows) {
@@ -88,11 +85,12 @@ static void matmul(kk_thread *t, const matmul_plan *plan, int64_t rows, const fl
         /* 1. A block of rows, cut into tiles of nearly equal height. */
         const int64_t from = row_begin + (row_end - row_begin) * block / blocks;
         const int64_t count = row_begin + (row_end - row_begin) * (block + 1) / blocks - from;
-        const int64_t tile_count = (count + tile_rows - 1) / tile_rows;
+        const int64_t tile_count = (count + plan->tiles[0] - 1) / plan->tiles[0];
         const int few = tile_count <= FEW_TILES;
-        const int64_t panels = plan->tiles[tile_count == 1 ? count : few ? tile_rows : tile_rows + 1];
+        const int64_t panels = plan->tiles[few ? (count + tile_count - 1) / tile_count : plan->tiles[0] + 1];
         /* 2. Columns by k in blocks, so that the rows' part of x stays in cache while the columns of W pass; sums wait meanwhile. */
-        const int64_t k_block = few ? k : plan->k_block, column_block = k_block < k ? plan->column_block : all_panels;
+        const int64_t k_block = tile_count == 1 ? k : few ? SUM_BLOCK : plan->k_block;
+        const int64_t column_block = k_block >= k ? all_panels : few ? panels : plan->column_block;
         for (int64_t column = panel_begin; column < panel_end; column += column_block) {
             const int64_t column_end = panel_end - column < column_block ? panel_end : column + column_block;
             for (int64_t k0 = 0; k0 < k; k0 += k_block) {
@@ -111,19 +109,10 @@ static void matmul(kk_thread *t, const matmul_plan *plan, int64_t rows, const fl
                     else if (column_end < panel_end)
                         next = weight + column_end * panel_stride;
                     for (int64_t tile = 0; tile < tile_count; tile++) {
-                        /* 4. A lone tile prefetches what it streams. Several fetch the next block: a few a part of every panel each,
-                           many the next WIDE_AHEAD bytes for each k until all is fetched. */
+                        /* 4. A lone tile prefetches what it streams; several share in fetching the next block, a part of every panel each. */
                         const int64_t r0 = count * tile / tile_count, r1 = count * (tile + 1) / tile_count;
-                        const int64_t line = tile * depth * WIDE_AHEAD / 64;
-                        uintptr_t ahead = (uintptr_t)(line < step * depth ? next + line / depth * panel_stride + line % depth * 16 : w);
-                        uintptr_t ahead_step = WIDE_AHEAD;
-                        if (tile_count == 1) {
-                            ahead = (uintptr_t)w + STREAM_AHEAD;
-                            ahead_step = 64;
-                        } else if (few) {
-                            ahead = (uintptr_t)next + 64 * (uintptr_t)(depth * tile / tile_count);
-                            ahead_step = 64 / (uintptr_t)tile_count;
-                        }
+                        const uintptr_t ahead = tile_count == 1 ? (uintptr_t)w + STREAM_AHEAD : (uintptr_t)(next + depth * tile / tile_count * 16);
+                        const uintptr_t ahead_step = (uintptr_t)((64 + tile_count - 1) / tile_count);
                         float *sum = sums + (k_block < k ? (panel - column) * 16 * count + r0 * sum_stride : 0);
                         tiles[r1 - r0][step](depth, x + (from + r0) * x_stride + k0, x_stride, w, 16, stride, sum, sum_stride, k0 > 0, ahead, 4 * (uintptr_t)stride, ahead_step);
                         if (last)
