@@ -199,6 +199,7 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
         (folder / file_name).write_text(text, encoding="utf-8", newline="\n")
     runtime = ["kk_cache.c", "kk_platform.c", "kk_threads.c", "kk_weights.c", "kk_simd.h", "kk_simd_end.h", "kk_math.h"]
     runtime += ["kk_activation.h", "kk_scalar.h", "kk_status.h"]
+    runtime += sorted(program.routines)
     if tables is not None or interface.feed:
         runtime += ["kk_tokenizer.c"]
     if tables is not None:

@@ -81,6 +81,23 @@ static inline KK_UNUSED int64_t kk_shift_right_i64(int64_t a, int64_t by, unsign
     return a < 0 ? (int64_t)~(~(uint64_t)a >> steps) : a >> steps;
 }
 
+/* 64 random bits for each counter: two words of Philox-4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). */
+static inline KK_UNUSED uint64_t kk_random_bits(uint64_t key, uint64_t counter)
+{
+    uint32_t word[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), 0, 0};
+    uint32_t keys[2] = {(uint32_t)key, (uint32_t)(key >> 32)};
+    for (int round = 0; round < 10; round++) {
+        const uint64_t a = (uint64_t)word[0] * 0xD2511F53u, b = (uint64_t)word[2] * 0xCD9E8D57u;
+        word[0] = (uint32_t)(b >> 32) ^ word[1] ^ keys[0];
+        word[1] = (uint32_t)b;
+        word[2] = (uint32_t)(a >> 32) ^ word[3] ^ keys[1];
+        word[3] = (uint32_t)a;
+        keys[0] += 0x9E3779B9u;
+        keys[1] += 0xBB67AE85u;
+    }
+    return word[0] | (uint64_t)word[1] << 32;
+}
+
 /* An index as ONNX defines it: a negative one counts from the end. */
 static inline KK_UNUSED int64_t kk_wrap_index(int64_t index, int64_t extent) { return index < 0 ? kk_add_i64(index, extent) : index; }
 

@@ -183,6 +183,26 @@ KK_INLINE kk_f32 kk_log1p(kk_f32 x)
     return kk_copysign(kk_log_special(kk_add(x, kk_set1(1.0f)), kk_log1p_core(x)), x);
 }
 
+/* The arc tangent: of 1 / |x| taken from pi / 2 beyond 1. ULP: 1.5 */
+KK_INLINE kk_f32 kk_atan(kk_f32 x)
+{
+    kk_f32 a = kk_abs(x), one = kk_set1(1.0f);
+    kk_mask large = kk_gt(a, one);
+    kk_f32 r = kk_select(large, kk_div(one, a), a), z = kk_mul(r, r);
+    kk_f32 p = kk_set1(0x1.1bf438p-10f);
+    p = kk_fma(p, z, kk_set1(-0x1.d5860ap-8f));
+    p = kk_fma(p, z, kk_set1(0x1.6bec0ep-6f));
+    p = kk_fma(p, z, kk_set1(-0x1.6aed2ep-5f));
+    p = kk_fma(p, z, kk_set1(0x1.1300c4p-4f));
+    p = kk_fma(p, z, kk_set1(-0x1.6866fap-4f));
+    p = kk_fma(p, z, kk_set1(0x1.c4cf92p-4f));
+    p = kk_fma(p, z, kk_set1(-0x1.2470d4p-3f));
+    p = kk_fma(p, z, kk_set1(0x1.9997aep-3f));
+    p = kk_fma(p, z, kk_set1(-0x1.555550p-2f));
+    r = kk_fma(kk_mul(r, z), p, r);
+    return kk_copysign(kk_select(large, kk_sub(kk_set1(0x1.921fb6p+0f), kk_add(r, kk_set1(0x1.777a5cp-25f))), r), x);
+}
+
 /* a * b - product, where product is a * b rounded (Dekker's splitting where there is no fused multiply-add). */
 KK_INLINE kk_f32 kk_product_error(kk_f32 a, kk_f32 b, kk_f32 product)
 {

@@ -17,6 +17,14 @@ KK_INLINE uint64_t kk_truncate_u64(double a)
     return a >= 0x1p63 && a < 0x1p64 ? (uint64_t)a : (uint64_t)kk_truncate_i64(a);
 }
 
+/* The bits of a number and back. */
+#define KK_BITS(width, type)                                                                                                              \
+    KK_INLINE uint##width##_t kk_bits_of_f##width(type a) { uint##width##_t bits; memcpy(&bits, &a, sizeof bits); return bits; }           \
+    KK_INLINE type kk_f##width##_of_bits(uint##width##_t bits) { type a; memcpy(&a, &bits, sizeof a); return a; }
+KK_BITS(32, float)
+KK_BITS(64, double)
+#undef KK_BITS
+
 /* float32: lane 0 of the vector function, so that a loop gives the same bits with lanes and without ------------------------- */
 
 #define KK_ONE_LANE(name) \
@@ -33,6 +41,9 @@ KK_ONE_LANE(tanh)
 KK_ONE_LANE(erf)
 KK_ONE_LANE(sin)
 KK_ONE_LANE(cos)
+KK_ONE_LANE(atan)
+KK_ONE_LANE(expm1)
+KK_ONE_LANE(log1p)
 KK_ONE_LANE(sigmoid)
 #undef KK_ONE_LANE
 

@@ -136,7 +136,7 @@ void kk_copy(const kk_thread *thread, void *target, const void *source, int64_t 
         memcpy((unsigned char *)target + begin, (const unsigned char *)source + begin, (size_t)((end < bytes ? end : bytes) - begin));
 }
 
-void kk_true_positions(const kk_thread *thread, const uint8_t *mask, int64_t size, int64_t *positions, int64_t *count)
+void kk_true_positions(const kk_thread *thread, const uint8_t *mask, int64_t *positions, int64_t *count, int64_t size)
 {
     const int64_t begin = size * thread->index / thread->count, end = size * (thread->index + 1) / thread->count;
     int64_t next = 0;

@@ -69,7 +69,7 @@ void kk_copy(const kk_thread *thread, void *target, const void *source, int64_t 
 
 /* Writes the positions of the elements that are not 0, ascending, to `positions`, which has room for `size`, and their number to *count: every thread
    those of its share. A barrier is the caller's. */
-void kk_true_positions(const kk_thread *thread, const uint8_t *mask, int64_t size, int64_t *positions, int64_t *count);
+void kk_true_positions(const kk_thread *thread, const uint8_t *mask, int64_t *positions, int64_t *count, int64_t size);
 
 #ifdef __cplusplus
 }

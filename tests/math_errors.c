@@ -24,7 +24,7 @@ static double exp_nonpositive(double x) { return exp(x); }
 /* name, greatest argument, smallest argument of the third column */
 #define FUNCTIONS(X) \
     X(exp, INFINITY, -INFINITY) X(exp_nonpositive, 0, -INFINITY) X(expm1, INFINITY, -INFINITY) X(tanh, INFINITY, -INFINITY) \
-    X(erf, INFINITY, -INFINITY) X(log, INFINITY, -INFINITY) X(log1p, INFINITY, -INFINITY) X(sin, INFINITY, -INFINITY) \
+    X(erf, INFINITY, -INFINITY) X(log, INFINITY, -INFINITY) X(log1p, INFINITY, -INFINITY) X(atan, INFINITY, -INFINITY) X(sin, INFINITY, -INFINITY) \
     X(cos, INFINITY, -INFINITY) X(sigmoid, INFINITY, -INFINITY) X(silu, INFINITY, -87) X(quick_gelu, INFINITY, -1) \
     X(gelu_tanh, INFINITY, -1) X(gelu, INFINITY, -1) X(softplus, INFINITY, -INFINITY) X(mish, INFINITY, -87) X(softsign, INFINITY, -INFINITY)
 

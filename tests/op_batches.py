@@ -22,7 +22,7 @@ from c_build import SANITIZERS, compiler
 from compiled import ROOT, sources_digest
 from onnx import helper
 from op_cases import CASES, Case
-from op_cases.case import NEWEST
+from op_cases.case import NEWEST, opset_imports
 
 from kaoken.compiler import CompileOptions, compile_model
 from kaoken.errors import KaokenError
@@ -90,7 +90,7 @@ def merged_model(batch: Batch) -> onnx.ModelProto:
             node.input[:] = [f"c{number}_{name}" if name else "" for name in node.input]
             node.output[:] = [f"c{number}_{name}" if name else "" for name in node.output]
             graph.node.append(node)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", batch.opset)], ir_version=10)
+    return helper.make_model(graph, opset_imports=opset_imports(batch.opset), ir_version=10)
 
 
 def feeds(batch: Batch) -> dict[str, np.ndarray]:

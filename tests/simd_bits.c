@@ -161,7 +161,7 @@ static float tree(const float *x, int maximum)
 
 #define MATH(X) \
     X(exp, kk_exp(a)) X(exp_nonpositive, kk_exp_nonpositive(kk_neg(kk_abs(a)))) X(expm1, kk_expm1(a)) X(tanh, kk_tanh(a)) \
-    X(erf, kk_erf(a)) X(log, kk_log(a)) X(log1p, kk_log1p(a)) X(pow, kk_pow(a, b)) X(sin, kk_sin(a)) X(cos, kk_cos(a)) \
+    X(erf, kk_erf(a)) X(log, kk_log(a)) X(log1p, kk_log1p(a)) X(atan, kk_atan(a)) X(pow, kk_pow(a, b)) X(sin, kk_sin(a)) X(cos, kk_cos(a)) \
     X(relu, kk_relu(a)) X(relu_squared, kk_relu_squared(a)) X(leaky_relu, kk_leaky_relu(a, b)) \
     X(thresholded_relu, kk_thresholded_relu(a, b)) X(sigmoid, kk_sigmoid(a)) X(silu, kk_silu(a)) X(quick_gelu, kk_quick_gelu(a)) \
     X(gelu_tanh, kk_gelu_tanh(a)) X(gelu, kk_gelu(a)) X(softplus, kk_softplus(a)) X(softsign, kk_softsign(a)) X(mish, kk_mish(a)) \

@@ -15,7 +15,7 @@ from kaoken.ir.dims import is_nonnegative
 from kaoken.ir.expr import Expr, Int, Read, Select, children, to_text
 from kaoken.ir.graph import graph_text
 from kaoken.ir.interpret import run_graph
-from kaoken.ops import formula_of
+from kaoken.ops import OPS, formula_of
 
 ROWS = [(case, opset) for case in CASES for opset in case.opsets()]
 
@@ -86,6 +86,8 @@ def test_indices_that_sizes_decide_are_inside(case: Case, tmp_path: Path) -> Non
         onnx.save(case.model(case.opsets()[-1], symbolic), path)
         graph = import_model(path, {f"n{size}": "1..64" for size in case.sizes if symbolic and has(case, size)})
         for node in graph.nodes:
+            if OPS[node.op].kind == "control" or node.attrs.get("checked"):
+                continue  # a routine checks what it reads; the call has checked that such a reshape fits
             for n, value in enumerate(node.outputs):
                 if all(extent != 0 for extent in value.shape):
                     assert not unproven(formula_of(node, n).body), node

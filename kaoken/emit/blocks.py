@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from kaoken.emit.names import Names, c_name, common_module, without_numbers
 from kaoken.emit.program import Argument, Call, Program
-from kaoken.emit.steps import Branch, Copy, FindSize, FindTrue, Repeat
+from kaoken.emit.steps import Branch, Copy, FindSize, Repeat, RunRoutine
 from kaoken.ir.reserved import FUNCTIONS
 from kaoken.passes.plan_memory import CachePlan
 
@@ -46,7 +46,7 @@ def _cache_pattern(calls: list[Call]) -> list[int]:
     return [order.index(cache) for cache in used]
 
 
-Step = Call | tuple[Block, int] | Branch | Repeat | Copy | FindSize | FindTrue
+Step = Call | tuple[Block, int] | Branch | Repeat | Copy | FindSize | RunRoutine
 
 
 def find_blocks(program: Program) -> tuple[list[Block], list[Step]]:

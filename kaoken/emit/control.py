@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kaoken.emit.blocks import Step
 from kaoken.emit.program import Argument, Call
-from kaoken.emit.steps import Branch, Copy, FindSize, FindTrue, Repeat
+from kaoken.emit.steps import Branch, Copy, FindSize, Repeat, RunRoutine
 from kaoken.ir.dims import Dim, Symbol, dim, is_nonnegative, to_c
 from kaoken.ir.found_sizes import smallest
 from kaoken.ir.graph import Node
@@ -67,8 +67,8 @@ class StepWriter:
             return self._repeat(step)
         if isinstance(step, FindSize):
             return self._find(step)
-        if isinstance(step, FindTrue):
-            return self._find_true(step)
+        if isinstance(step, RunRoutine):
+            return self._routine(step)
         if isinstance(step, Copy):
             return [f"kk_copy(t, {self.pointer(step.target)}, {self.pointer(step.source)}, {step.bytes});"]
         return self.plain(step)
@@ -145,11 +145,17 @@ class StepWriter:
             lines.append(Assignment.of(trips.name, f"{index.name} + 1"))
         return lines
 
-    def _find_true(self, step: FindTrue) -> list[str]:
-        arguments = [self.pointer(step.mask), step.size, self.pointer(step.positions), self.pointer(step.count)]
+    def _routine(self, step: RunRoutine) -> list[str]:
+        arguments = [*map(self.pointer, step.pointers), *step.sizes]
         meet = barrier(self.number(step.node))
-        lines = [f"/* {_title(step.node)} */", f"kk_true_positions(t, {', '.join(arguments)});", meet]
-        return [*lines, Assignment.of(step.node.finds[0].name, self._read(step.count)), meet]
+        lines: list[str] = [f"/* {_title(step.node)} */"]
+        for copy in step.before:
+            lines += [*self.step(copy), meet]
+        lines += [f"{step.function}(t, {', '.join(arguments)});", meet]
+        finds = step.node.finds
+        for symbol, source in zip(finds, step.pointers[len(step.pointers) - len(finds) :], strict=True):
+            lines.append(Assignment.of(symbol.name, self._read(source)))
+        return [*lines, meet] if finds else lines
 
     def _find(self, step: FindSize) -> list[str]:
         symbol = step.symbol

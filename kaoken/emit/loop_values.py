@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator
@@ -76,20 +77,24 @@ class Writer:
     def __init__(self, nest: Nest, names: dict[Value, str]):
         self.nest = nest
         self.names = names
-        taken = {*names.values(), *nest.dimensions(), "y", "t", "row", "count", "end", "rest", "cache", "capacity"}
+        taken = {*names.values(), *nest.dimensions(), "y", "t", "row", "count", "begin", "end", "rest", "cache", "capacity"}
         self.block = Block(taken=taken)
 
     # loops ----------------------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def each(self, symbol: Symbol, shared: bool = False) -> Iterator[None]:
-        """A loop over an axis, one element after the other; `shared`: of which every thread takes its share."""
+    def each(self, symbol: Symbol, shared: bool = False, begins: bool = True) -> Iterator[None]:
+        """A loop over an axis, one element after the other; `shared`: of which every thread takes its share. Without `begins` all
+        threads come from the first element on: `begin` is where theirs begin."""
         name, first, end = symbol.name, symbol.lower, extent_of(symbol)
         header = f"for (int64_t {name} = {first}; {name} < {to_c(end)}; {name}++)"
         if shared:
             start = f"{first} + " if first else ""
             self.block.line(f"const int64_t count = {to_c(end - first)}, end = {start}count * (t->index + 1) / t->count;")
             header = f"for (int64_t {name} = {start}count * t->index / t->count; {name} < end; {name}++)"
+            if not begins:
+                self.block.line(f"const int64_t begin = {start}count * t->index / t->count;")
+                header = f"for (int64_t {name} = {first}; {name} < end; {name}++)"
         with self.block.braces(header):
             yield
 
@@ -120,15 +125,24 @@ class Writer:
         if length is not None and length % LANES == 0:
             return
         if length is not None and not shared:
-            with block.braces(""):
-                block.line(f"const int64_t {name} = {end};")
+            with block.braces(""), self._if_used(name, end):
                 yield Run(symbol, str(length % LANES))
             return
         rest = f"(end - {first}) % 16" if first else f"{factor(end)} % 16"
         with block.braces(f"if ({rest} != 0)"):
             block.line(f"const int rest = (int)({rest});")
-            block.line(f"const int64_t {name} = {end} - rest;")
-            yield Run(symbol, "rest")
+            with self._if_used(name, f"{end} - rest"):
+                yield Run(symbol, "rest")
+
+    @contextmanager
+    def _if_used(self, name: str, value: str) -> Iterator[None]:
+        """An index, declared if what is written inside needs it."""
+        lines = self.block.lines
+        first = len(lines)
+        self.block.line(f"const int64_t {name} = {value};")
+        yield
+        if not any(re.search(rf"\b{name}\b", line) for line in lines[first + 1 :]):
+            del lines[first]
 
     # what is computed before it is used -----------------------------------------------------------------------------------------
 

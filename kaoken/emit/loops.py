@@ -122,15 +122,16 @@ class _Emitter(Writer):
         contiguous = self.dtype == "float32" and self.steps_by_one(nest.offset, symbol)
         short = length.constant is not None and int(length) < FEWEST_FOR_LANES
         if not contiguous or short or not self.has_lanes(nest.body, symbol):
-            sums = [] if shared or symbol.lower != 0 else running(nest, symbol)
+            sums = [] if symbol.lower != 0 else running(nest, symbol)
             names = [self.begin_reduction(node) for node, _ in sums]
             if shared:
                 self._share(symbol, "elements")
-            with self.each(symbol, shared):
+            with self.each(symbol, shared, begins=not sums):
                 for (node, step), name in zip(sums, names, strict=True):
                     self.share(step)
                     self.step_reduction(node, name, step)
-                self._store(nest.body, nest.offset)
+                with self.block.braces(f"if ({symbol.name} >= begin)") if shared and sums else nullcontext():
+                    self._store(nest.body, nest.offset)
             return
         self.hoist_lanes(nest.body, symbol)
         if shared:

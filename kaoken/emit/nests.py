@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kaoken.ir.dims import Call, Dim, Symbol, dim, is_nonnegative, product, substitute
-from kaoken.ir.dtypes import is_integer
 from kaoken.ir.expr import (
     TRUE,
     Apply,
@@ -330,13 +329,11 @@ def reductions(node: Expr) -> Iterator[Reduce]:
 
 
 def running(nest: Nest, symbol: Symbol) -> list[tuple[Reduce, Expr]]:
-    """Reductions of integers over all elements up to the one at work on an axis, with the element that each step adds.
-
-    One accumulator serves all steps. (Those of floats keep the order of every other reduction of floats: sixteen lanes.)
-    """
+    """Reductions over all elements up to the one at work on an axis, with the element that each step adds: one accumulator
+    serves all steps."""
     found: dict[Reduce, Expr] = {}
     for node in reductions(nest.body):
-        if len(node.axes) != 1 or not is_integer(node.dtype) or extent_of(node.axes[0]) != dim(symbol) + 1:
+        if len(node.axes) != 1 or extent_of(node.axes[0]) != dim(symbol) + 1:
             continue
         at = [i.value for r in reads(node.body) for i in r.indices if isinstance(i, Int)]
         if symbol.name not in nest.axes_of(node.body) and not any(map(nest.needed_indices, at)):

@@ -21,7 +21,7 @@ from kaoken.emit.loop_kernels import extents_text, loop_kernel
 from kaoken.emit.names import Names, c_name, module_of, tensor_names
 from kaoken.emit.nests import IndexUse, index_uses
 from kaoken.emit.partition import Partition
-from kaoken.emit.steps import Branch, Copy, FindSize, FindTrue, Repeat
+from kaoken.emit.steps import Branch, Copy, FindSize, Repeat, RunRoutine
 from kaoken.ir.dims import Dim, dim, product, to_c
 from kaoken.ir.dtypes import C_TYPES, item_size
 from kaoken.ir.expr import Formula, Int, Read, reads
@@ -29,6 +29,7 @@ from kaoken.ir.found_sizes import found_symbols
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ops.linear import linear_operands
 from kaoken.ops.mapping import appended
+from kaoken.ops.routine import ROUTINES
 from kaoken.passes.assign_schedules import scheduled_name
 from kaoken.passes.body_memory import initial_values, loop_results, root
 from kaoken.passes.pack_weights import WeightEntry, WeightPlan
@@ -93,7 +94,7 @@ class Call:
 @dataclass(eq=False)
 class Program:
     """Everything the templates need of the graph: `calls` are those of `steps` in order, inside branches and loops too, as are
-    the nodes of `control`, which are steps and no calls."""
+    the nodes of `control`, which are steps and no calls; `routines` are the headers of the runtime's routines that these call."""
 
     graph: Graph
     memory: MemoryPlan
@@ -103,6 +104,7 @@ class Program:
     control: list[Node] = field(default_factory=list)
     steps: list[Any] = field(default_factory=list)
     checks: list[IndexUse] = field(default_factory=list)
+    routines: set[str] = field(default_factory=set)
     binary: list[Value] = field(default_factory=list)
 
 
@@ -148,8 +150,8 @@ class _Builder:
             "append": self._append,
             "if": self._if,
             "loop": self._repeat,
-            "positions": self._positions,
             "size": self._size,
+            **dict.fromkeys(ROUTINES, self._routine),
         }
         outer, self.steps = self.steps, []
         for node in graph.nodes:
@@ -375,11 +377,13 @@ class _Builder:
         size = to_c(product(source.shape) * item_size(source.dtype))
         return [] if places[0] == places[1] else [Copy(self.pointer(target), self.pointer(source), size)]
 
-    def _positions(self, node: Node) -> None:
-        mask = node.inputs[0]
-        assert mask is not None
-        positions, count = (self.pointer(v) for v in node.outputs)
-        self.steps.append(FindTrue(node, self.pointer(mask), to_c(mask.shape[0]), positions, count))
+    def _routine(self, node: Node) -> None:
+        routine = ROUTINES[node.op]
+        values = [v for v in (*node.inputs, *node.outputs) if v is not None]
+        before = self._copy(node.output, values.pop(0)) if routine.into else []
+        pointers = list(map(self.pointer, values))
+        self.program.routines.add(routine.header)
+        self.steps.append(RunRoutine(node, routine.function(node), pointers, [to_c(d) for d in routine.sizes(node)], before))
 
     def _size(self, node: Node) -> None:
         source = node.inputs[0]

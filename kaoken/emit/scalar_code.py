@@ -42,12 +42,32 @@ _LIBRARY = {
     "erf": "erf",
     "sin": "sin",
     "cos": "cos",
+    "atan": "atan",
+    "expm1": "expm1",
+    "log1p": "log1p",
     "pow": "pow",
     "fmod": "fmod",
 }
 """What float64 takes from the C library by another name or its own; the rest is `kk_NAME_f64`."""
 
-ONE_LANE = ("abs", "floor", "ceil", "round", "sqrt", "exp", "log", "tanh", "erf", "sin", "cos", "sigmoid", "pow")
+ONE_LANE = (
+    "abs",
+    "floor",
+    "ceil",
+    "round",
+    "sqrt",
+    "exp",
+    "log",
+    "tanh",
+    "erf",
+    "sin",
+    "cos",
+    "atan",
+    "expm1",
+    "log1p",
+    "sigmoid",
+    "pow",
+)
 """Functions of float32 that are computed on sixteen lanes even where one is wanted: worth computing once."""
 
 _FLOAT_FUNCTIONS = (*ONE_LANE, "max", "min", "sign", "fmod", "mod")
@@ -138,12 +158,24 @@ def apply_code(function: str, arguments: list[Code], dtype: DType) -> Code:
     """A scalar function of operands of one type. Raises UnsupportedModelError where C has none for the type."""
     if function in _COMPARISONS:
         return _comparison(function, arguments, dtype)
+    if function.startswith("bits_as_"):
+        return _bits(arguments[0], dtype, function[8:])
     if function in ("and", "or", "not", "xor") or dtype == "bool":
         return _logical(function, arguments)
     code = _float(function, arguments, dtype) if is_float(dtype) else _integer(function, arguments, dtype)
     if code is None:
         raise UnsupportedModelError(f"the function {function} of {dtype} is not supported; cast its operands to float32")
     return code
+
+
+def _bits(code: Code, source: DType, target: DType) -> Code:
+    """The bits of a number as another type of its width."""
+    bits = f"uint{8 * item_size(source)}"
+    if is_float(source):
+        code = call(f"kk_bits_of_f{bits[4:]}", code)
+    if is_float(target):
+        return call(f"kk_f{bits[4:]}_of_bits", code if is_float(source) else convert(code, bits))
+    return code if target == bits and is_float(source) else convert(code, target)
 
 
 def _comparison(function: str, arguments: list[Code], dtype: DType) -> Code:
@@ -212,6 +244,8 @@ def _integer(function: str, arguments: list[Code], dtype: DType) -> Code | None:
     if unsigned and bits >= 32 and function in ("add", "sub", "mul"):
         operator, level = _ARITHMETIC[function]
         return infix(arguments[0], operator, arguments[1], level)
+    if function == "random_bits":
+        return call("kk_random_bits", *arguments)
     if dtype == "uint64" and function in _UNSIGNED_FUNCTIONS:
         return call(f"kk_{_UNSIGNED_FUNCTIONS[function]}_u64", *arguments)
     if function == "sign" and unsigned:

@@ -45,14 +45,15 @@ class Repeat:
 
 
 @dataclass(eq=False)
-class FindTrue:
-    """The positions of a vector's true elements, whose number becomes a symbol. `size` is the vector's, as C."""
+class RunRoutine:
+    """A routine of the runtime, its pointers, its sizes as C; the last of its results become the symbols that the node finds.
+    `before`: copies that it needs."""
 
     node: Node
-    mask: Argument
-    size: str
-    positions: Argument
-    count: Argument
+    function: str
+    pointers: list[Argument]
+    sizes: list[str]
+    before: list[Copy] = field(default_factory=list)
 
 
 @dataclass(eq=False)

@@ -15,7 +15,8 @@ _FLOATS = {
     **{
         name: f"kk_{name}"
         for name in (
-            "neg", "abs", "sign", "floor", "ceil", "round", "sqrt", "exp", "log", "tanh", "erf", "sin", "cos", "sigmoid",
+            "neg", "abs", "sign", "floor", "ceil", "round", "sqrt", "exp", "log", "tanh", "erf", "sin", "cos", "atan", "expm1",
+            "log1p", "sigmoid",
         )
     },
 }  # fmt: skip

@@ -49,7 +49,7 @@ def function_body(node: onnx.NodeProto, version: int, inputs: list[Value | None]
     """The nodes that the standard spells `node` with, from its operands to its results, and their opset; None without a body."""
     schema: Any
     try:
-        schema = onnx.defs.get_schema(node.op_type, version, "")
+        schema = onnx.defs.get_schema(node.op_type, version, "" if node.domain == "ai.onnx" else node.domain)
     except onnx.defs.SchemaError:
         return None
     text: bytes | None = None

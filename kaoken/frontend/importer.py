@@ -17,6 +17,7 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     movement,
     neural,
     pointwise,
+    random,
     reduction,
     resize,
     scatter,
@@ -89,20 +90,26 @@ class Importer:
         self.broken: set[str] = set()
         self.problems: list[str] = []
         self.named: set[Value] = set()
+        self.declared = {info.name: _declared_shape(info) for info in self.proto.graph.output}
         self.inside = ""
         self.version = self._opset()
 
     def _opset(self) -> int:
+        """The version of ai.onnx; a model all of whose nodes are of other domains need not name one."""
         for entry in self.proto.opset_import:
             if entry.domain in ("", "ai.onnx"):
-                if entry.version < MIN_OPSET:
-                    raise UnsupportedModelError(
-                        f"opset {entry.version} is too old; export the model with opset {MIN_OPSET} or later"
-                    )
-                if entry.version > NEWEST_OPSET:
+                if not 1 <= entry.version <= NEWEST_OPSET:
                     raise UnsupportedModelError(f"opset {entry.version} is unknown; export with opset {NEWEST_OPSET} or older")
                 return entry.version
-        raise UnsupportedModelError("the model names no ai.onnx opset; export it again")
+        if any(node.domain in ("", "ai.onnx") for node in self.proto.graph.node) or not self.proto.opset_import:
+            raise UnsupportedModelError("the model names no ai.onnx opset; export it again")
+        return NEWEST_OPSET
+
+    def version_of(self, domain: str) -> int:
+        """The version of an operator set that the model imports; 1 where it names none."""
+        if domain in ("", "ai.onnx"):
+            return self.version
+        return next((entry.version for entry in self.proto.opset_import if entry.domain == domain), 1)
 
     def run(self) -> Graph:
         self.read_initializers(self.proto.graph)
@@ -189,9 +196,10 @@ class Importer:
             del self.table.symbols[free[0].name]
 
     def _node(self, proto: onnx.NodeProto, name: str) -> None:
+        operator = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
         if any(i in self.broken for i in proto.input):
             self.broken.update(o for o in proto.output if o)
-            if proto.domain not in ("", "ai.onnx") or proto.op_type not in (*READERS, *CONTROL):
+            if operator not in (*READERS, *CONTROL):
                 self.problems.append(f"{name}: {self._unknown(proto)}")
             return
         missing = [i for i in proto.input if i and i not in self.values]
@@ -204,20 +212,21 @@ class Importer:
             self._fail(proto, name, f"{proto.op_type}: computes {', '.join(again)} again; each name may be given once")
             return
         standard = proto.domain in ("", "ai.onnx")
-        reader = self._reader(proto.op_type)
+        version = self.version_of(proto.domain)
+        reader = self._reader(operator, version)
         self.builder.origin = (name,)
         try:
             if standard:
                 self._check(proto)
-            if reader is None or not standard:
-                if not standard or not self._expand(proto, name):
+            if reader is None:
+                if not self._expand(proto, name, version):
                     self._fail(proto, name, self._unknown(proto) + self.inside)
                 return
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
             attributes = {k: v.decode("utf-8") if isinstance(v, bytes) else v for k, v in attributes.items()}
             inputs = [self.values[i] if i else None for i in proto.input]
             outputs = len([o for o in proto.output if o])
-            given = OnnxNode(proto.op_type, self.version, inputs, attributes, outputs, self.builder, list(proto.output))
+            given = OnnxNode(proto.op_type, version, inputs, attributes, outputs, self.builder, list(proto.output), self.declared)
             results = reader(given)
         except _READING_ERRORS as error:
             self._fail(proto, name, f"{proto.op_type}: {error or type(error).__name__}")
@@ -229,11 +238,13 @@ class Importer:
         if missing:
             self._fail(proto, name, f"{proto.op_type}: output {', '.join(missing)} is not supported")
 
-    def _reader(self, operator: str) -> Reader | None:
+    def _reader(self, operator: str, version: int) -> Reader | None:
         since, control = CONTROL.get(operator, (0, None))
         if control is not None:
-            return partial(control, self) if self.version >= since else None
-        return reader_for(operator, self.version)
+            return partial(control, self) if version >= since else None
+        if version < MIN_OPSET and operator in READERS and "." not in operator and not _unchanged(operator, version):
+            return None
+        return reader_for(operator, version)
 
     def _check(self, proto: onnx.NodeProto) -> None:
         """Raises Unsupported where a node's operands, results or attributes are not those of its operator."""
@@ -249,11 +260,11 @@ class Importer:
             if "deprecated" not in reason:
                 raise Unsupported(reason) from None
 
-    def _expand(self, proto: onnx.NodeProto, name: str) -> bool:
+    def _expand(self, proto: onnx.NodeProto, name: str, own_version: int) -> bool:
         """Read the body by which the standard defines an operator, if there is one that can be read."""
         self.inside = ""
         inputs = [self.values[i] if i else None for i in proto.input]
-        body = function_body(proto, self.version, inputs)
+        body = function_body(proto, own_version, inputs)
         if body is None:
             return False
         version, problems, broken = self.version, list(self.problems), set(self.broken)
@@ -300,6 +311,20 @@ class Importer:
                 self.problems.append(f"output {info.name}: nothing computes it")
         if not self.proto.graph.output:
             self.problems.append("the model has no outputs")
+
+
+def _unchanged(operator: str, version: int) -> bool:
+    """Whether an operator of an opset before the first that is supported still means the same in that one."""
+    try:
+        return bool(onnx.defs.get_schema(operator, MIN_OPSET, "").since_version <= version)
+    except onnx.defs.SchemaError:
+        return False
+
+
+def _declared_shape(info: onnx.ValueInfoProto) -> list[Dim | None]:
+    """The extents that a model declares for an output as numbers."""
+    extents = info.type.tensor_type.shape.dim if info.type.HasField("tensor_type") else []
+    return [dim(d.dim_value) if d.HasField("dim_value") and d.dim_value >= 0 else None for d in extents]
 
 
 def _layer_name(node: onnx.NodeProto) -> str:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from kaoken.frontend.by_data import (
+    expand_by_data,
+    pad_by_data,
+    reshape_by_data,
+    slice_by_data,
+    slice_needs_data,
+    split_sizes,
+    squeeze_by_data,
+    unsqueeze_by_data,
+)
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
+from kaoken.frontend.spelled import from_data
 from kaoken.ir.dims import Dim, dim, floordiv, is_nonnegative, maximum, minimum, product
 from kaoken.ir.expr import Int
 from kaoken.ir.graph import Value
@@ -18,6 +29,8 @@ def reshape_to(node: OnnxNode, x: Value, shape: list[Dim]) -> Value:
 @onnx_op("Reshape")
 def reshape(node: OnnxNode) -> Value:
     x = node.input(0)
+    if from_data(node.input(1)):
+        return reshape_by_data(node)
     target = node.dims(1)
     if not node.attribute("allowzero", 0):
         target = [x.shape[n] if d == 0 and n < x.rank else d for n, d in enumerate(target)]
@@ -43,6 +56,8 @@ def _axes(node: OnnxNode) -> list[int] | None:
 @onnx_op("Squeeze")
 def squeeze(node: OnnxNode) -> Value:
     x = node.input(0)
+    if node.optional(1) is not None and from_data(node.input(1)):
+        return squeeze_by_data(node)
     axes = _axes(node)
     drop = {n for n, d in enumerate(x.shape) if d == 1} if axes is None else {normalize_axis(a, x.rank) for a in axes}
     for n in drop:
@@ -54,6 +69,8 @@ def squeeze(node: OnnxNode) -> Value:
 @onnx_op("Unsqueeze")
 def unsqueeze(node: OnnxNode) -> Value:
     x = node.input(0)
+    if node.optional(1) is not None and from_data(node.input(1)):
+        return unsqueeze_by_data(node)
     axes = _axes(node) or []
     rank = x.rank + len(axes)
     new = {normalize_axis(a, rank) for a in axes}
@@ -70,21 +87,29 @@ def transpose(node: OnnxNode) -> Value:
 
 @onnx_op("Expand")
 def expand(node: OnnxNode) -> Value:
-    x = node.input(0)
-    result = node.add("expand", x, shape=tuple(node.sizes(1)))
+    x, target = node.input(0), node.input(1)
+    if from_data(target):
+        sizes = expand_by_data(node)
+    else:
+        sizes = node.dims(1)
+    result = node.add("expand", x, shape=tuple(sizes))
     return x if result.shape == x.shape else result
 
 
 @onnx_op("Tile")
 def tile(node: OnnxNode) -> Value:
     x = node.input(0)
-    repeats = node.dims(1)
+    repeats = node.sizes(1, [_ratio(d, own) for d, own in zip(node.declared_shape(x.rank), x.shape, strict=True)])
     spread: list[Dim] = []
     for repeat, extent in zip(repeats, x.shape, strict=True):
         spread += [repeat, extent]
     split = reshape_to(node, x, [d for extent in x.shape for d in (dim(1), extent)])
     wide = node.add("expand", split, shape=tuple(spread))
     return reshape_to(node, wide, [r * d for r, d in zip(repeats, x.shape, strict=True)])
+
+
+def _ratio(whole: Dim | None, part: Dim) -> Dim | None:
+    return None if whole is None or not part.constant else dim(int(whole) // part.constant)
 
 
 @onnx_op("Concat")
@@ -134,6 +159,8 @@ def _slice_ends(node: OnnxNode, index: int, axes: list[int], steps: list[int]) -
 @onnx_op("Slice", since=10)
 def slice_(node: OnnxNode) -> Value:
     x = node.input(0)
+    if slice_needs_data(node):
+        return slice_by_data(node)
     count = int(product(node.input(1).shape))
     axes = node.integers(3) if node.optional(3) is not None else list(range(count))
     steps = node.integers(4) if node.optional(4) is not None else [1] * count
@@ -156,7 +183,7 @@ def split(node: OnnxNode) -> list[Value | None]:
     axis = normalize_axis(int(node.attribute("axis", 0)), x.rank)
     extent = x.shape[axis]
     if node.optional(1) is not None:
-        sizes = node.dims(1)
+        sizes = split_sizes(node, axis) if from_data(node.input(1)) else node.dims(1)
     elif "split" in node.attributes:
         sizes = [dim(int(s)) for s in node.attributes["split"]]
     else:
@@ -167,7 +194,8 @@ def split(node: OnnxNode) -> list[Value | None]:
         sizes = [size] * (count - 1)
         sizes.append(extent - size * (count - 1))
     total = sum(sizes, dim(0))
-    if len(sizes) != len(node.names) or total != extent:
+    checked = node.optional(1) is not None and from_data(node.input(1))
+    if len(sizes) != len(node.names) or (total != extent and not checked):
         raise Unsupported(f"sizes {sizes} do not divide an extent of {extent} into {len(node.names)} outputs")
     results: list[Value | None] = []
     start = dim(0)
@@ -200,6 +228,8 @@ def pad(node: OnnxNode) -> Value:
     mode = node.attribute("mode", "constant")
     if mode not in ("constant", "reflect", "edge", "wrap"):
         raise Unsupported(f"mode={mode!r} is none of constant, reflect, edge and wrap")
+    if from_data(node.input(1)) or (node.optional(3) is not None and from_data(node.input(3))):
+        return pad_by_data(node, mode)
     widths = node.dims(1)
     axes = node.integers(3) if node.optional(3) is not None else list(range(x.rank))
     before, after = [dim(0)] * x.rank, [dim(0)] * x.rank

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
+from kaoken.frontend.spelled import Tensor, tensor
 from kaoken.ir.dtypes import is_float
 from kaoken.ir.graph import Value
 
@@ -55,17 +58,6 @@ def identity(node: OnnxNode) -> Value:
     return node.input(0)
 
 
-@onnx_op("Dropout", since=7)
-def dropout(node: OnnxNode) -> list[Value | None]:
-    """What it is in inference: the operand itself, and a mask that keeps everything."""
-    x = node.input(0)
-    training = node.optional(2)
-    if training is not None and (training.data is None or bool(training.data.reshape(-1)[0])):
-        raise Unsupported("Dropout in training mode; export the model for inference")
-    mask = node.add("fill", shape=x.shape, value=True, dtype="bool") if node.output_count > 1 else None
-    return [x, mask]
-
-
 @onnx_op("IsInf", since=10)
 def is_inf(node: OnnxNode) -> Value:
     x = node.input(0)
@@ -85,10 +77,31 @@ def bit_shift(node: OnnxNode) -> Value:
     return node.add("shift_left" if direction == "LEFT" else "shift_right", node.input(0), node.input(1))
 
 
-@onnx_op("Tan")
-def tan(node: OnnxNode) -> Value:
-    x = node.input(0)
-    return node.add("div", node.add("sin", x), node.add("cos", x))
+_SPELLED: dict[str, Callable[[Tensor], Tensor]] = {
+    "Tan": lambda x: x.sin() / x.cos(),
+    "Atan": lambda x: x.atan(),
+    "Asin": lambda x: (x / ((1 - x) * (1 + x)).sqrt()).atan(),
+    "Acos": lambda x: 2 * ((1 - x) / (1 + x)).sqrt().atan(),
+    "Sinh": lambda x: 0.5 * (x.expm1() - (-x).expm1()),
+    "Cosh": lambda x: 0.5 * (x.exp() + (-x).exp()),
+    "Asinh": lambda x: x.sign() * (x.abs() + x * x / (1 + (x * x + 1).sqrt())).log1p(),
+    "Acosh": lambda x: (x - 1 + ((x - 1) * (x + 1)).sqrt()).log1p(),
+    "Atanh": lambda x: 0.5 * (2 * x / (1 - x)).log1p(),
+}
+"""Functions that others say without cancellation."""
+
+
+@onnx_op(*_SPELLED)
+def spelled(node: OnnxNode) -> Value:
+    return _SPELLED[node.op](tensor(node, node.input(0))).value
+
+
+@onnx_op("BitCast", since=26)
+def bit_cast(node: OnnxNode) -> Value:
+    x, to = node.input(0), element_dtype(int(node.attribute("to")))
+    if to == "bool":
+        return node.add("cast", x, to="bool")
+    return x if to == x.dtype else node.add(f"bits_as_{to}", x)
 
 
 @onnx_op("Reciprocal")

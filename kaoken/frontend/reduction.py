@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from kaoken.frontend.by_data import reduce_by_data
 from kaoken.frontend.movement import reshape_to
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.ir.dims import product
+from kaoken.frontend.spelled import Tensor, from_data, tensor, wrapped
+from kaoken.ir.dims import dim, product
 from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
 
@@ -26,6 +28,8 @@ _REDUCTIONS = {
 def reduction(node: OnnxNode) -> Value:
     x = node.input(0)
     axes = node.attribute("axes")
+    if node.optional(1) is not None and from_data(node.input(1)):
+        return reduce_by_data(node, _REDUCTIONS[node.op], bool(node.attribute("keepdims", 1)))
     if node.optional(1) is not None:
         axes = node.integers(1)
     if not axes:
@@ -56,10 +60,27 @@ def softmax_flattened(node: OnnxNode) -> Value:
 @onnx_op("CumSum", since=11)
 @onnx_op("CumProd", since=26)
 def cumulative(node: OnnxNode) -> Value:
-    x = node.input(0)
-    axis = normalize_axis(node.integers(1)[0], x.rank)
-    exclusive, reverse = bool(node.attribute("exclusive", 0)), bool(node.attribute("reverse", 0))
-    return node.add(node.op.lower(), x, axis=axis, exclusive=exclusive, reverse=reverse)
+    """Along the last axis of memory, ascending, one accumulator goes through a row; all else is movement around that."""
+    x = tensor(node, node.input(0))
+    if from_data(node.input(1)):
+        axis = wrapped(tensor(node, node.input(1)).reshape(), x.rank)
+        result = _accumulated(x, 0)
+        for n in range(1, x.rank):
+            result = axis.eq(n).where(_accumulated(x, n), result)
+        return result.value
+    return _accumulated(x, normalize_axis(node.integers(1)[0], x.rank)).value
+
+
+def _accumulated(x: Tensor, axis: int) -> Tensor:
+    node, last = x.node, x.rank - 1
+    swap = [last if n == axis else axis if n == last else n for n in range(x.rank)]
+    rows = x.transpose(*swap)
+    reverse = bool(node.attribute("reverse", 0))
+    result = (rows.flip(last) if reverse else rows).accumulate(node.op.lower(), last)
+    if node.attribute("exclusive", 0):
+        ends = [tuple(dim(sign if n == last else 0) for n in range(x.rank)) for sign in (1, -1)]
+        result = result.pad(0 if node.op == "CumSum" else 1, before=ends[0], after=ends[1])
+    return (result.flip(last) if reverse else result).transpose(*swap)
 
 
 @onnx_op("ArgMax", "ArgMin")

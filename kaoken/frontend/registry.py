@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class OnnxNode:
     output_count: int
     builder: Builder
     names: list[str]
+    declared: dict[str, list[Dim | None]] = field(default_factory=dict)
 
     def input(self, index: int) -> Value:
         """A required input. Raises Unsupported when it is missing."""
@@ -59,6 +60,8 @@ class OnnxNode:
     def integers(self, index: int) -> list[int]:
         """The elements of an integer input that must be constant. Raises Unsupported when they come from data."""
         elements = literal_elements(self.input(index))
+        if self.input(index).shape == (dim(0),):
+            return []
         if elements is None:
             raise Unsupported(f"input {index} ({self.input(index).name}) must be constant")
         return [int(e) for e in elements.reshape(-1)]
@@ -72,32 +75,58 @@ class OnnxNode:
             raise Unsupported(f"input {index} ({value.name}) is computed from data; sizes must follow from the inputs' shapes")
         return [element_dim(e) for e in value.known.reshape(-1)]
 
-    def sizes(self, index: int) -> list[Dim]:
-        """Like `dims`; elements that come from data are sizes that the call finds, which `--dim` bounds by the input's name."""
+    def sizes(self, index: int, declared: Sequence[Dim | None] = ()) -> list[Dim]:
+        """Like `dims`; elements that come from data are sizes that the call finds, which `--dim` bounds by the input's name.
+
+        `declared` are extents that the model says they have (see `declared_shape`); the call checks that.
+        """
         value = self.input(index)
         count = product(value.shape).constant
         computed = value.known is None and value.data is None
         if not computed or value.rank > 1 or count is None or count > MOST_SIZES or value.dtype not in ("int64", "int32"):
             return self.dims(index)
-        names = [value.name] if count == 1 else [f"{value.name}_{n}" for n in range(count)]
-        indices = [[integer(n)] * value.rank for n in range(count)]
-        elements = [expand(value, at) for at in indices]
-        return [
-            element_dim(element) if isinstance(element, (Const, Int)) else self.found_size(value, n, name, None)
-            for n, (name, element) in enumerate(zip(names, elements, strict=True))
-        ]
+        return self.found_sizes(value, value.name, declared)
 
-    def found_size(self, value: Value, element: int, name: str, upper: Dim | None) -> Dim:
-        """An element of an integer vector as a size that the call finds, 0 or more; the same symbol each time it is asked for."""
+    def found_sizes(
+        self, value: Value, name: str, declared: Sequence[Dim | None] = (), uppers: Sequence[Dim | None] = ()
+    ) -> list[Dim]:
+        """The elements of an integer vector as sizes: those that are known, those that the model declares, else found ones."""
+        if value.known is not None or value.data is not None:
+            elements = value.data.reshape(-1) if value.known is None and value.data is not None else value.known.reshape(-1)  # type: ignore[union-attr]
+            return [element_dim(e) if isinstance(e, (Const, Int)) else dim(int(e)) for e in elements]
+        count = int(product(value.shape))
+        sizes = []
+        for n in range(count):
+            element = expand(value, [integer(n)] * value.rank)
+            own = name if count == 1 else f"{name}_{n}"
+            expected = declared[n] if n < len(declared) else None
+            if isinstance(element, (Const, Int)):
+                sizes.append(element_dim(element))
+            else:
+                sizes.append(self.found_size(value, n, own, uppers[n] if n < len(uppers) else None, expected))
+        return sizes
+
+    def declared_shape(self, rank: int, output: int = 0) -> list[Dim | None]:
+        """The extents that the model declares as numbers for an output of its own; None for each that it does not."""
+        shape = self.declared.get(self.names[output], []) if output < len(self.names) else []
+        return list(shape) if len(shape) == rank else [None] * rank
+
+    def found_size(self, value: Value, element: int, name: str, upper: Dim | None, exactly: Dim | None = None) -> Dim:
+        """An element of an integer vector as a size that the call finds, 0 or more; the same symbol each time it is asked for.
+
+        Where it is known what it must be, `exactly` says so: the call only checks it.
+        """
         builder = self.builder
         key = (id(builder.graph), value, element)
         if key not in builder.sizes:
             flat = self.add("reshape", value, shape=(product(value.shape),))
             single = self.add("gather", flat, builder.constant(np.asarray(element)), axis=0)
             single = single if single.dtype == "int64" else self.add("cast", single, to="int64")
-            symbol = builder.found(name, 0, upper)
-            builder.add_node("size", [single], finds=(symbol,))
-            builder.sizes[key] = (builder.graph, dim(symbol))
+            if exactly is not None:
+                single = self.add("sub", single, builder.known(Int(exactly)))
+            symbol = builder.found(name, 0, upper if exactly is None else dim(0))
+            builder.add_node("size", [single], finds=(symbol,), checks=exactly is not None)
+            builder.sizes[key] = (builder.graph, dim(symbol) if exactly is None else exactly)
         return builder.sizes[key][1]
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from kaoken.frontend.movement import reshape_to
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.ir.dims import Dim, dim
+from kaoken.frontend.spelled import Tensor, iota, tensor, wrapped
+from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.graph import Value
+from kaoken.ops.movement import check_indices
+from kaoken.ops.registry import normalize_axis
 from kaoken.ops.scatter import COMBINE, scatter_box
 
 
@@ -22,7 +25,12 @@ def scatter_nd(node: OnnxNode) -> Value:
     kind = _reduction(node)
     box = scatter_box(x, indices)
     if box is None:
-        return node.add("scatter_nd", x, indices, updates, reduction=kind)
+        depth = int(indices.shape[-1])
+        where = tensor(node, indices).cast("int64")
+        place = tensor(node, dim(0)).expand(*indices.shape[:-1])
+        for n in range(depth):
+            place = place * x.shape[n] + wrapped(where.take(dim(n), indices.rank - 1), x.shape[n])
+        return _scattered(node, x, place * product(x.shape[depth:]), updates, kind)
     starts, runs = box
     own = indices.rank - 1
     order = [r for r in runs if r is not None]
@@ -48,7 +56,19 @@ def _write_box(node: OnnxNode, x: Value, updates: Value, starts: list[Dim], kind
 @onnx_op("Scatter", since=9)
 def scatter_elements(node: OnnxNode) -> Value:
     x, indices, updates = (node.input(n) for n in range(3))
-    return node.add("scatter_elements", x, indices, updates, axis=int(node.attribute("axis", 0)), reduction=_reduction(node))
+    axis = normalize_axis(int(node.attribute("axis", 0)), x.rank)
+    check_indices(indices, x.shape[axis])
+    place = tensor(node, dim(0)).expand(*indices.shape)
+    for n, extent in enumerate(x.shape):
+        own = iota(node, indices.shape[n]).along(n, x.rank) if n != axis else wrapped(tensor(node, indices), extent)
+        place = place * extent + own
+    return _scattered(node, x, place, updates, _reduction(node))
+
+
+def _scattered(node: OnnxNode, x: Value, places: Tensor, updates: Value, kind: str) -> Value:
+    """Bools are combined as 0 and 1: their sum is or, their product is and."""
+    kind = {"add": "max", "mul": "min"}.get(kind, kind) if x.dtype == "bool" else kind
+    return node.add("scatter", x, places.value, updates, reduction=kind)
 
 
 @onnx_op("TensorScatter", since=24)

@@ -6,9 +6,11 @@ import math
 
 import numpy as np
 
+from kaoken.frontend.by_data import count_of
 from kaoken.frontend.mapped_file import tensor_array
 from kaoken.frontend.movement import reshape_to
 from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
+from kaoken.frontend.spelled import from_data, iota, tensor
 from kaoken.ir.builder import literal_elements
 from kaoken.ir.dims import dim, maximum
 from kaoken.ir.dtypes import C_TYPES, is_float
@@ -52,7 +54,7 @@ def constant_of_shape(node: OnnxNode) -> Value:
     data = tensor_array(value).reshape(-1) if value is not None else np.zeros(1, np.float32)
     if data.size != 1 or str(data.dtype) not in C_TYPES:
         raise Unsupported(f"a value of {data.size} elements of type {data.dtype}")
-    target = node.sizes(0)
+    target = node.sizes(0, node.declared_shape(count_of(node.input(0))))
     if not target:
         return node.builder.constant(data.reshape(()))
     return node.add("fill", shape=tuple(target), value=data[0].item(), dtype=str(data.dtype))
@@ -61,8 +63,8 @@ def constant_of_shape(node: OnnxNode) -> Value:
 @onnx_op("Range", since=11)
 def range_(node: OnnxNode) -> Value:
     dtype = node.input(0).dtype
-    if is_float(dtype):
-        return _range_of_floats(node, dtype)
+    if is_float(dtype) or any(from_data(node.input(n)) for n in (0, 2)):
+        return _range_of_numbers(node, dtype)
     start, limit, step = node.dims(0)[0], node.sizes(1)[0], node.dims(2)[0]
     if step.constant is None or step.constant == 0:
         raise Unsupported("Range needs a constant step other than 0")
@@ -72,15 +74,20 @@ def range_(node: OnnxNode) -> Value:
     return result if dtype == "int64" else node.add("cast", result, to=dtype)
 
 
-def _range_of_floats(node: OnnxNode, dtype: str) -> Value:
+def _range_of_numbers(node: OnnxNode, dtype: str) -> Value:
+    """Ends and steps that are floats or come from data: start + i * step, the length found where it is not known."""
     ends = [literal_elements(node.input(n)) for n in range(3)]
-    if any(end is None for end in ends):
-        raise Unsupported("Range of floats needs constant ends")
-    start, limit, step = (float(end.reshape(-1)[0]) for end in ends if end is not None)
-    if step == 0 or not math.isfinite((limit - start) / step):
-        raise Unsupported(f"Range from {start} to {limit} by {step} has no length")
-    place = node.add("cast", node.add("iota", start=0, step=1, length=max(0, math.ceil((limit - start) / step))), to=dtype)
-    return node.add("add", node.add("mul", place, node.input(2)), node.input(0))
+    numbers = [float(end.reshape(-1)[0]) for end in ends if end is not None]
+    start, limit, step = (tensor(node, node.input(n)).reshape() for n in range(3))
+    if len(numbers) == 3 and (numbers[2] == 0 or not math.isfinite((numbers[1] - numbers[0]) / numbers[2])):
+        raise Unsupported(f"Range from {numbers[0]} to {numbers[1]} by {numbers[2]} has no length")
+    if len(numbers) == 3:
+        length = dim(max(0, math.ceil((numbers[1] - numbers[0]) / numbers[2])))
+    else:
+        span = ((limit - start) / step).ceil() if is_float(dtype) else -((start - limit).floordiv(step))
+        count = span.cast("int64").max(0)
+        length = node.found_size(count.value, 0, node.names[0], None, node.declared_shape(1)[0])
+    return (iota(node, length, dtype) * step + start).value
 
 
 @onnx_op("EyeLike")
@@ -97,19 +104,22 @@ def eye_like(node: OnnxNode) -> Value:
 @onnx_op("Trilu", since=14)
 def trilu(node: OnnxNode) -> Value:
     x = node.input(0)
-    k = node.dims(1)[0] if node.optional(1) is not None else dim(0)
+    k = tensor(node, node.input(1)).reshape() if node.optional(1) is not None else tensor(node, dim(0))
     rows, columns = x.shape[-2:]
-    i = node.add("reshape", node.add("iota", start=k, step=1, length=rows), shape=(rows, dim(1)))
-    j = node.add("iota", start=0, step=1, length=columns)
-    keep = node.add("ge" if node.attribute("upper", 1) else "le", j, i)
-    return node.add("select", keep, x, node.builder.constant(np.zeros((), x.dtype)))
+    i, j = iota(node, rows).reshape(rows, 1) + k, iota(node, columns)
+    keep = j >= i if node.attribute("upper", 1) else j <= i
+    return keep.where(x, 0).value
 
 
 @onnx_op("OneHot", since=9)
 def one_hot(node: OnnxNode) -> Value:
     """Indices outside -depth..depth-1 give a row without a hot element."""
-    indices, depth, values = node.input(0), node.dims(1)[0], node.input(2)
+    indices, values = node.input(0), node.input(2)
     axis = normalize_axis(int(node.attribute("axis", -1)), indices.rank + 1)
+    given = node.input(1)
+    if from_data(given) and given.dtype != "int64":
+        given = node.inputs[1] = node.add("cast", given, to="int64")
+    depth = node.sizes(1, node.declared_shape(indices.rank + 1)[axis : axis + 1])[0]
     index = node.add("cast", indices, to="int64") if indices.dtype != "int64" else indices
     negative = node.add("lt", index, node.scalar(0, index))
     index = node.add("select", negative, node.add("add", index, node.builder.known(Int(depth))), index)

@@ -164,13 +164,13 @@ class Graph:
             state.present = final(state.present)
 
     def remove_dead(self) -> int:
-        """Remove nodes none of whose outputs is read, and whose symbols nobody needs; returns how many went."""
+        """Remove nodes none of whose outputs is read, and whose symbols nobody needs, but checks; returns how many went."""
         live = self.output_values()
         finders = self.finders()
         needed = {s for value in live for s in value_symbols(value)} if finders else set()
         kept: list[Node] = []
         for node in reversed(self.nodes):
-            if any(value in live for value in node.outputs) or not needed.isdisjoint(node.finds):
+            if any(value in live for value in node.outputs) or not needed.isdisjoint(node.finds) or node.attrs.get("checks"):
                 live.update(value for value in node.inputs if value is not None)
                 needed |= node_symbols(node) if finders else set()
                 kept.append(node)

@@ -40,8 +40,9 @@ def interpret(graph: Graph, inputs: Mapping[str, np.ndarray], dims: dict[str, in
 
 def _run_nodes(graph: Graph, arrays: dict[Value, np.ndarray], dims: dict[str, int]) -> None:
     from kaoken.ops import formula_of
+    from kaoken.ops.routine import ROUTINES
 
-    control = {"if": _run_if, "loop": _run_loop, "positions": _run_positions, "size": _run_size}
+    control = {"if": _run_if, "loop": _run_loop, "size": _run_size, **dict.fromkeys(ROUTINES, _run_routine)}
     for node in graph.nodes:
         if node.op in control:
             results = control[node.op](node, arrays, dims)
@@ -77,11 +78,13 @@ def _run_size(node: Node, arrays: dict[Value, np.ndarray], dims: dict[str, int])
     return [number.reshape(())]
 
 
-def _run_positions(node: Node, arrays: dict[Value, np.ndarray], dims: dict[str, int]) -> list[np.ndarray]:
-    (mask,) = (_array(v, arrays, dims) for v in node.inputs if v is not None)
-    found = np.flatnonzero(mask).astype(np.int64)
-    _set(node.finds[0], found.size, dims)
-    return [found, np.array(found.size)]
+def _run_routine(node: Node, arrays: dict[Value, np.ndarray], dims: dict[str, int]) -> list[np.ndarray]:
+    from kaoken.ops.routine import ROUTINES
+
+    results = ROUTINES[node.op].run(node, [_array(v, arrays, dims) for v in node.inputs if v is not None])
+    for symbol, number in zip(node.finds, results[len(results) - len(node.finds) :], strict=True):
+        _set(symbol, int(number), dims)
+    return results
 
 
 def _run_if(node: Node, arrays: dict[Value, np.ndarray], dims: dict[str, int]) -> list[np.ndarray]:

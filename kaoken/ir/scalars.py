@@ -16,7 +16,8 @@ _erf = np.vectorize(math.erf, otypes=[np.float64])
 
 @dataclass(frozen=True)
 class Scalar:
-    """One function: arity, NumPy meaning, whether the result is bool or of the first argument's type, infix spelling for text."""
+    """One function: arity, NumPy meaning, whether the result is bool, infix spelling for text, and the result's type where it is
+    neither bool nor the arguments'."""
 
     name: str
     arity: int
@@ -24,6 +25,7 @@ class Scalar:
     gives_bool: bool = False
     infix: str = ""
     commutative: bool = False
+    gives: str = ""
 
     def result_dtype(self, arguments: tuple[DType, ...]) -> DType:
         """The result's type. Raises TypeError when the arguments' types differ: casts are explicit."""
@@ -31,7 +33,9 @@ class Scalar:
             raise TypeError(f"{self.name} takes {self.arity} arguments, not {len(arguments)}")
         if len(set(arguments)) > 1:
             raise TypeError(f"{self.name} of different types: {', '.join(arguments)}")
-        return "bool" if self.gives_bool else arguments[0]
+        if self.gives and np.dtype(self.gives).itemsize != np.dtype(arguments[0]).itemsize:
+            raise TypeError(f"{self.name} of {arguments[0]}, which has another width")
+        return "bool" if self.gives_bool else self.gives or arguments[0]
 
 
 def _truncated_divide(a: Any, b: Any) -> Any:
@@ -85,6 +89,26 @@ def _floor_mod(a: Any, b: Any) -> Any:
     return np.remainder(a, b)
 
 
+_BIT_TYPES = ("float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+
+
+def _bits_as(dtype: DType) -> Callable[[Any], Any]:
+    return lambda a: np.ascontiguousarray(a).view(dtype).reshape(np.shape(a))
+
+
+def philox(key: Any, counter: Any) -> Any:
+    """64 random bits for each counter: two words of Philox-4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+    2011). Arguments and result are uint64."""
+    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    key, counter = np.broadcast_arrays(np.asarray(key, np.uint64), np.asarray(counter, np.uint64))
+    words, keys = [counter & low, counter >> half, counter * 0, counter * 0], [key & low, key >> half]
+    for _ in range(10):
+        a, b = words[0] * np.uint64(0xD2511F53), words[2] * np.uint64(0xCD9E8D57)
+        words = [(b >> half) ^ words[1] ^ keys[0], b & low, (a >> half) ^ words[3] ^ keys[1], a & low]
+        keys = [(keys[0] + np.uint64(0x9E3779B9)) & low, (keys[1] + np.uint64(0xBB67AE85)) & low]
+    return words[0] | words[1] << half
+
+
 _TABLE = [
     Scalar("add", 2, np.add, infix="+", commutative=True),
     Scalar("sub", 2, np.subtract, infix="-"),
@@ -128,6 +152,11 @@ _TABLE = [
     Scalar("shift_right", 2, _shift(False), infix=">>"),
     Scalar("isnan", 1, np.isnan, True),
     Scalar("isinf", 1, np.isinf, True),
+    Scalar("atan", 1, _wide(np.arctan)),
+    Scalar("expm1", 1, _wide(np.expm1)),
+    Scalar("log1p", 1, _wide(np.log1p)),
+    Scalar("random_bits", 2, philox),
+    *(Scalar(f"bits_as_{to}", 1, _bits_as(to), gives=to) for to in _BIT_TYPES),
 ]
 
 SCALARS: dict[str, Scalar] = {scalar.name: scalar for scalar in _TABLE}

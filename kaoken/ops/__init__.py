@@ -4,6 +4,7 @@ from kaoken.ops import (
     attention,
     contraction,
     control,
+    indexing,
     linear,
     mapping,
     movement,
@@ -11,6 +12,7 @@ from kaoken.ops import (
     pointwise,
     pooling,
     reduction,
+    routine,
     scatter,
 )
 from kaoken.ops.compose import composed, expand, formula_of, instantiate, read
@@ -26,6 +28,7 @@ __all__ = [
     "control",
     "expand",
     "formula_of",
+    "indexing",
     "instantiate",
     "linear",
     "mapping",
@@ -35,5 +38,6 @@ __all__ = [
     "pooling",
     "read",
     "reduction",
+    "routine",
     "scatter",
 ]

@@ -10,8 +10,6 @@ the collected tensors, a trip a row, from the last row up where attrs backward s
 inside; trips: their number afterwards; sizes: (symbol, extent at first, extent after a trip) of carried values that change shape;
 equal: (symbol, extent) of collected elements whose extent every trip must find alike.
 
-`positions` finds the true elements of a bool vector: their indices, ascending, and how many there are, a symbol too.
-
 `size` makes a symbol of an int64 element; a value outside the symbol's bounds ends the call with an error.
 """
 
@@ -114,17 +112,3 @@ def _infer_size(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
 
 
 define("size", "control", _infer_size, no_formula)
-
-
-# positions --------------------------------------------------------------------------------------------------------------------
-
-
-def _infer_positions(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    mask = operand(inputs, 0)
-    if mask.dtype != "bool" or mask.rank != 1:
-        raise ShapeError(f"positions of {mask}")
-    (symbol,) = attrs["finds"]
-    return [((dim(symbol),), "int64"), ((), "int64")]
-
-
-define("positions", "control", _infer_positions, no_formula)

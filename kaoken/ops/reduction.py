@@ -113,7 +113,7 @@ define("softmax", "reduction", _same, _softmax(False))
 define("log_softmax", "reduction", _same, _softmax(True))
 
 
-# cumsum, cumprod: attrs axis, exclusive, reverse ------------------------------------------------------------------------------
+# cumsum, cumprod: attrs axis: sums and products of all elements up to each ----------------------------------------------
 
 
 def _cumulative(kind: str):  # type: ignore[no-untyped-def]
@@ -122,14 +122,8 @@ def _cumulative(kind: str):  # type: ignore[no-untyped-def]
         over = normalize_axis(node.attrs["axis"], x.rank)
         out = axes_for(x.shape)
         at = tuple(Int(dim(a)) for a in out)
-        position = dim(out[over])
-        exclusive = 1 if node.attrs["exclusive"] else 0
-        if node.attrs["reverse"]:
-            count, first = x.shape[over] - position - exclusive, position + exclusive
-        else:
-            count, first = position + 1 - exclusive, dim(0)
-        own = axis("r0", count)
-        return Formula(out, reduce(kind, (own,), Read(x, (*at[:over], Int(first + dim(own)), *at[over + 1 :]))))
+        own = axis("r0", dim(out[over]) + 1)
+        return Formula(out, reduce(kind, (own,), Read(x, (*at[:over], Int(dim(own)), *at[over + 1 :]))))
 
     return formula
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from kaoken.ir.dims import Dim, Symbol, dim
-from kaoken.ir.expr import TRUE, Expr, Formula, Int, Read, apply, axes_for, axis, const, integer, reduce, select
+from kaoken.ir.expr import TRUE, Expr, Formula, Int, Read, apply, axes_for, integer, select
 from kaoken.ir.graph import Node, Shape, Value
-from kaoken.ir.scalars import neutral_element
 from kaoken.ops.compose import read
-from kaoken.ops.movement import check_indices, gather_nd_index, wrap_index
+from kaoken.ops.movement import gather_nd_index
 from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, normalize_axis, operand
 
 COMBINE = {"none": "", "add": "add", "mul": "mul", "max": "max", "min": "min"}
 """ONNX's reductions, and the scalar function of each."""
-
-_REDUCE = {"add": "sum", "mul": "prod", "max": "max", "min": "min"}
 
 
 def _at(shape: Shape) -> tuple[tuple[Symbol, ...], tuple[Expr, ...]]:
@@ -24,13 +21,6 @@ def _at(shape: Shape) -> tuple[tuple[Symbol, ...], tuple[Expr, ...]]:
 def _inside(index: Expr, first: Dim, length: Dim) -> Expr:
     after_first = apply("ge", index, Int(first))
     return apply("and", after_first, apply("lt", index, Int(first + length)))
-
-
-def _combined(kind: str, old: Expr, own: tuple[Symbol, ...], hit: Expr, update: Expr) -> Expr:
-    """`old` combined with every update whose `hit` holds, in ascending order of `own`."""
-    function = _REDUCE[kind]
-    neutral = const(neutral_element(function, old.dtype), old.dtype)
-    return apply(COMBINE[kind], old, reduce(function, own, select(hit, update, neutral)))
 
 
 # update_slice: operands x, updates; attrs starts: the box that begins at `starts` is replaced by updates ----------------------
@@ -55,86 +45,6 @@ def _update_formula(node: Node, output: int) -> Formula:
 
 
 define("update_slice", "pointwise", _infer_update, _update_formula)
-
-
-# scatter_nd: operands x, indices, updates; attrs reduction. Of several updates to one element `none` keeps the last -----------
-
-
-def _infer_nd(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    x, indices, updates = (operand(inputs, n) for n in range(3))
-    depth = indices.shape[-1].constant if indices.rank else None
-    if depth is None or depth > x.rank:
-        raise ShapeError(f"scatter_nd into {x} with indices {indices}")
-    expected = indices.shape[:-1] + x.shape[depth:]
-    if updates.shape != expected or x.dtype != updates.dtype:
-        raise ShapeError(f"scatter_nd takes updates {x.dtype}{list(expected)}, not {updates}")
-    for n in range(depth):
-        check_indices(indices, x.shape[n], n)
-    return [(x.shape, x.dtype)]
-
-
-def _nd_formula(node: Node, output: int) -> Formula:
-    x, indices, updates = (operand(node.inputs, n) for n in range(3))
-    axes, at = _at(x.shape)
-    depth = int(indices.shape[-1])
-    own = tuple(axis(f"r{n}", extent) for n, extent in enumerate(indices.shape[:-1]))
-    place = tuple(Int(dim(a)) for a in own)
-    hit: Expr = TRUE
-    for n in range(depth):
-        hit = apply("and", hit, apply("eq", gather_nd_index(indices, place, n, x.shape[n]), at[n]))
-    kind = node.attrs["reduction"]
-    if kind != "none":
-        return Formula(axes, _combined(kind, Read(x, at), own, hit, Read(updates, (*place, *at[depth:]))))
-    flat: Expr = integer(0)
-    for i, extent in zip(place, indices.shape[:-1], strict=True):
-        flat = apply("add", apply("mul", flat, Int(extent)), i)
-    last = reduce("max", own, select(hit, flat, integer(-1)))
-    steps: list[Expr] = []
-    rest = last
-    for extent in reversed(indices.shape[:-1]):
-        steps.insert(0, apply("mod", rest, Int(extent)))
-        rest = apply("floordiv", rest, Int(extent))
-    chosen = Read(updates, (*steps, *at[depth:]))
-    return Formula(axes, select(apply("ge", last, integer(0)), chosen, Read(x, at)))
-
-
-define("scatter_nd", "reduction", _infer_nd, _nd_formula)
-
-
-# scatter_elements: operands x, indices, updates; attrs axis, reduction ---------------------------------------------------------
-
-
-def _infer_elements(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    x, indices, updates = (operand(inputs, n) for n in range(3))
-    over = normalize_axis(attrs["axis"], x.rank)
-    if x.rank != indices.rank or indices.shape != updates.shape or x.dtype != updates.dtype or x.rank == 0:
-        raise ShapeError(f"scatter_elements into {x} with {indices} and {updates}")
-    check_indices(indices, x.shape[over])
-    return [(x.shape, x.dtype)]
-
-
-def _elements_formula(node: Node, output: int) -> Formula:
-    x, indices, updates = (operand(node.inputs, n) for n in range(3))
-    over = normalize_axis(node.attrs["axis"], x.rank)
-    axes, at = _at(x.shape)
-    own = axis("r0", indices.shape[over])
-    place = (*at[:over], Int(dim(own)), *at[over + 1 :])
-    covered: Expr = TRUE
-    for n, i in enumerate(at):
-        if n != over:
-            covered = apply("and", covered, apply("lt", i, Int(indices.shape[n])))
-    hit = apply("eq", wrap_index(read(indices, place), x.shape[over]), at[over])
-    kind = node.attrs["reduction"]
-    if kind != "none":
-        body = _combined(kind, Read(x, at), (own,), hit, Read(updates, place))
-    else:
-        last = reduce("max", (own,), select(hit, Int(dim(own)), integer(-1)))
-        chosen = Read(updates, (*at[:over], last, *at[over + 1 :]))
-        body = select(apply("ge", last, integer(0)), chosen, Read(x, at))
-    return Formula(axes, select(covered, body, Read(x, at)))
-
-
-define("scatter_elements", "reduction", _infer_elements, _elements_formula)
 
 
 # tensor_scatter: operands x, updates, starts [batch] or None; attrs axis, circular: updates written into each row from its start

@@ -73,9 +73,9 @@ def _runs_along(node: Node, uses: dict[Value, list[Node]]) -> bool:
     """Whether a loop over the elements has the node's result as it goes: a sum of integers so far, for one pointwise reader."""
     if node.op not in ("cumsum", "cumprod") or not is_integer(node.output.dtype):
         return False
-    ascending = not node.attrs["reverse"] and not node.attrs["exclusive"] and node.attrs["axis"] in (-1, node.output.rank - 1)
+    along = node.attrs["axis"] in (-1, node.output.rank - 1)
     readers = uses.get(node.output, [])
-    return ascending and len(readers) == 1 and OPS[readers[0].op].kind == "pointwise"
+    return along and len(readers) == 1 and OPS[readers[0].op].kind == "pointwise"
 
 
 def _is_kernel(node: Node) -> bool:

@@ -9,6 +9,7 @@ from op_cases.pointwise import CASES as POINTWISE
 from op_cases.reduction import CASES as REDUCTION
 from op_cases.resize import CASES as RESIZE
 from op_cases.scatter import CASES as SCATTER
+from op_cases.selection import CASES as SELECTION
 from op_cases.shape import CASES as SHAPE
 
 CASES: list[Case] = [
@@ -21,6 +22,7 @@ CASES: list[Case] = [
     *ATTENTION,
     *SCATTER,
     *RESIZE,
+    *SELECTION,
 ]
 
 __all__ = ["CASES", "Case"]

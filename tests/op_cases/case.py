@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+DOMAINS = {"ai.onnx.ml": 4, "com.microsoft": 1}
 NEWEST = onnx.defs.onnx_opset_version()
 
 
@@ -32,9 +33,12 @@ class Case:
     rtol: float = 2e-6
     oracle: str = "onnxruntime"
     why: str = ""
+    domain: str = ""
 
     def opsets(self) -> list[int]:
-        """The first opset, and each later one at which the operator changed."""
+        """The first opset, and each later one at which the operator changed; of other domains' operators the newest."""
+        if self.domain:
+            return [self.until]
         history = {s.since_version for s in onnx.defs.get_all_schemas_with_history() if s.name == self.op and s.domain == ""}
         return sorted({self.since} | {v for v in history if self.since < v <= self.until})
 
@@ -55,10 +59,15 @@ class Case:
             element_type = helper.np_dtype_to_tensor_dtype(value.dtype)
             inputs.append(helper.make_tensor_value_info(f"x{n}", element_type, shape))
         names = [f"x{n}" if v is not None else "" for n, v in enumerate(self.inputs)]
-        node = helper.make_node(self.op, names, list(self.outputs), name="node", **self.attrs)
+        node = helper.make_node(self.op, names, list(self.outputs), name="node", domain=self.domain, **self.attrs)
         outputs = [onnx.ValueInfoProto(name=name) for name in self.outputs if name]
         graph = helper.make_graph([node], "case", inputs, outputs, initializers)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+        return helper.make_model(graph, opset_imports=opset_imports(opset), ir_version=10)
+
+
+def opset_imports(opset: int) -> list[onnx.OperatorSetIdProto]:
+    """An opset of the standard's operators, and those of other domains that cases are of."""
+    return [helper.make_opsetid(domain, version) for domain, version in {"": opset, **DOMAINS}.items()]
 
 
 def floats(*shape: int, dtype: str = "float32", seed: int = 0) -> np.ndarray:

@@ -8,6 +8,9 @@
 % endif
 #include "kaoken/kk_integer.h"
 #include "kaoken/kk_platform.h"
+% for header in sorted(m.program.routines - {"kk_threads.h"}):
+#include "kaoken/${header}"
+% endfor
 #include "kaoken/kk_threads.h"
 #include "kaoken/kk_weights.h"
 #include "${m.name}_kernels.h"

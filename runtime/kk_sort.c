@@ -1,0 +1,50 @@
+/* Sorting: merge sort from below, over runs that insertion made. */
+#include "kk_prefix.h"
+
+#include "kk_sort.h"
+
+#include <string.h>
+
+#define KK_RUN 16 /* so many elements are sorted by insertion */
+
+/* Whether element b comes before element a, which stands before it. */
+static int kk_precedes(const int64_t *keys, int64_t width, int64_t b, int64_t a)
+{
+    for (int64_t n = 0; n < width; n++)
+        if (keys[b * width + n] != keys[a * width + n])
+            return keys[b * width + n] < keys[a * width + n];
+    return 0;
+}
+
+static void kk_sort_row(const int64_t *keys, int64_t *order, int64_t *room, int64_t count, int64_t width)
+{
+    int64_t *from = order, *to = room;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t place = i;
+        for (; place > i / KK_RUN * KK_RUN && kk_precedes(keys, width, i, order[place - 1]); place--)
+            order[place] = order[place - 1];
+        order[place] = i;
+    }
+    for (int64_t run = KK_RUN; run < count; run *= 2) {
+        int64_t *const swapped = from;
+        for (int64_t begin = 0; begin < count; begin += 2 * run) {
+            const int64_t middle = begin + run < count ? begin + run : count;
+            const int64_t end = begin + 2 * run < count ? begin + 2 * run : count;
+            int64_t left = begin, right = middle;
+            for (int64_t i = begin; i < end; i++) {
+                const int second = left == middle || (right < end && kk_precedes(keys, width, from[right], from[left]));
+                to[i] = second ? from[right++] : from[left++];
+            }
+        }
+        from = to;
+        to = swapped;
+    }
+    if (from != order)
+        memcpy(order, from, (size_t)count * sizeof *order);
+}
+
+void kk_argsort(const kk_thread *t, const int64_t *keys, int64_t *order, int64_t *room, int64_t rows, int64_t count, int64_t width)
+{
+    for (int64_t row = rows * t->index / t->count; row < rows * (t->index + 1) / t->count; row++)
+        kk_sort_row(keys + row * count * width, order + row * count, room + row * count, count, width);
+}
