@@ -24,7 +24,7 @@ from kaoken.passes.targets import TARGETS, Target
 
 FLOAT_BYTES = 4
 KEY_BLOCK = 128
-QUERY_BLOCK = 32
+QUERY_BLOCK = 42
 MOST_PANELS = 4
 COLUMN_BLOCK = 48
 K_BLOCK = 768
