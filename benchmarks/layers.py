@@ -67,6 +67,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.1, help="time for a contestant and layer in a round")
     parser.add_argument("--peers", default=",".join(DEFAULT_PEERS), help=f"of {', '.join(PEERS)}")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: one thread on a busy machine")
     parser.add_argument("--work", type=Path, default=Path("build/layers"), help="folder for what is made and found")
     options = parser.parse_args(words)
     try:
@@ -87,7 +88,9 @@ def _run(options: argparse.Namespace) -> int:
         tokens, threads = ([int(word) for word in text.split(",")] for text in (options.tokens, options.threads))
     except ValueError as error:
         raise UsageError(f"an option is no list of numbers: {error}") from error
-    choices = Choices(tokens, (), (), (), (), threads, options.rounds, options.seconds, peers, {"n": f"1..{LONGEST}"})
+    choices = Choices(
+        tokens, (), (), (), (), threads, options.rounds, options.seconds, peers, {"n": f"1..{LONGEST}"}, options.clock
+    )
     found = [measure(layer_files(name, work), choices, _say) for name in layers]
     names = [name for name in PEERS if any(name in one.peers for one in found)]
     for count in threads:

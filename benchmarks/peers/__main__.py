@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dim", action="append", default=[], metavar="NAME=RANGE", help="bounds, as for kaoken compile")
     parser.add_argument("--checkpoint", type=Path, help="what the one model was exported from")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: one thread on a busy machine")
     parser.add_argument("--work", type=Path, default=Path("build/peers"), help="folder for what is made and found")
     return parser
 
@@ -81,6 +82,7 @@ def _choices(options: argparse.Namespace) -> Choices:
         options.seconds,
         ["kaoken", *(name for name in peers if name != "kaoken")],
         dims,
+        options.clock,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.adapters import PEERS, Adapter, Task, Unsupported
+from benchmarks.peers.adapters import CLOCK, PEERS, Adapter, Task, Unsupported
 from benchmarks.peers.files import ModelFiles
 from kaoken.bench.contestants import Workload
 
@@ -30,8 +30,8 @@ class ChildError(RuntimeError):
 class Child:
     """The parent's side: one contestant with so many threads, which has loaded a model."""
 
-    def __init__(self, peer: str, files: ModelFiles, threads: int) -> None:
-        """Raises ChildError where the peer cannot be loaded."""
+    def __init__(self, peer: str, files: ModelFiles, threads: int, clock: str = "wall") -> None:
+        """clock: `wall`, or `cpu` for processor time. Raises ChildError where the peer cannot be loaded."""
         self.peer = peer
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (close() does)
         self._process = subprocess.Popen(
@@ -39,7 +39,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, **_environment(threads)},
+            env={**os.environ, **_environment(threads), CLOCK: clock},
             cwd=Path(__file__).resolve().parent.parent.parent,
         )
         try:

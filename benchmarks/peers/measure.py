@@ -39,7 +39,7 @@ class Choices:
     """What to measure.
 
     lengths: of prompts and encoders' inputs; decode: contexts; encoded and written: an encoder-decoder's lengths.
-    seconds: for a contestant and workload in a round. peers: names of adapters.PEERS.
+    seconds: for a contestant and workload in a round. peers: names of adapters.PEERS. clock: wall, or cpu for processor time.
     """
 
     lengths: Sequence[int] = (16, 128, 512)
@@ -52,6 +52,7 @@ class Choices:
     seconds: float = 0.3
     peers: Sequence[str] = tuple(PEERS)
     dims: Mapping[str, str] = field(default_factory=dict)
+    clock: str = "wall"
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def measure(files: ModelFiles, choices: Choices, say: Say) -> Found:
         probes = Probes(level, graph.metadata["weights"].total, Path(scratch))
         for threads in choices.threads:
             names = [name for name in choices.peers if name not in missing]
-            with _children(names, files, threads, found, say) as children:
+            with _children(names, files, threads, choices.clock, found, say) as children:
                 _measure(children, workloads, costs, threads, choices, probes, found, say)
     return found
 
@@ -161,14 +162,16 @@ def _with_own_ids(files: ModelFiles, workload: Workload) -> Workload:
 
 
 @contextmanager
-def _children(names: Sequence[str], files: ModelFiles, threads: int, found: Found, say: Say) -> Iterator[dict[str, Child]]:
+def _children(
+    names: Sequence[str], files: ModelFiles, threads: int, clock: str, found: Found, say: Say
+) -> Iterator[dict[str, Child]]:
     """A process for each contestant; those that cannot load the model are noted."""
     children: dict[str, Child] = {}
     try:
         for name in names:
             say(f"{files.name}, {threads} threads: loading {name}")
             try:
-                children[name] = Child(name, files, threads)
+                children[name] = Child(name, files, threads, clock)
             except ChildError as error:
                 found.left_out[name] = str(error)
         if "kaoken" not in children:
