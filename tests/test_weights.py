@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import c_build
 import numpy as np
@@ -207,6 +208,28 @@ def current_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def test_the_file_is_written_in_blocks_that_large_pages_can_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[int, int]] = []
+    fdopen = os.fdopen
+
+    def counted(handle: int, mode: str) -> BinaryIO:
+        file = fdopen(handle, mode)
+        write = file.write
+        monkeypatch.setattr(file, "write", lambda data: (written.append((file.tell(), len(data))), write(data))[1], raising=False)
+        return file
+
+    monkeypatch.setattr(os, "fdopen", counted)
+    sizes = (5 << 20, 17, (9 << 20) + 3)
+    with WeightsWriter(tmp_path / "w") as writer:
+        for size in sizes:
+            writer.add(f"s{size}", np.arange(size, dtype=np.uint8))
+        writer.finish()
+    *blocks, rest, header = written
+    assert blocks == [(i * (4 << 20), 4 << 20) for i in range(3)]
+    assert rest[0] == 3 * (4 << 20) and header[0] == 0
+    assert (tmp_path / "w").stat().st_size == sum(rest)
 
 
 def test_nothing_is_left_behind_when_writing_fails(tmp_path: Path) -> None:

@@ -26,8 +26,11 @@ NAME_BYTES = 72
 _HEADER_BYTES = 128
 _HEADER = struct.Struct("<8sIIQQ32sI")
 _ENTRY = struct.Struct(f"<QQII{NAME_BYTES}s")
-_SLICE = 4 << 20
-"""Bytes written at once, so that the checksum still finds them in the cache."""
+_BLOCK = 4 << 20
+"""Bytes written at once, each at a multiple of them: two large pages."""
+
+_SLICE = 1 << 20
+"""Bytes between checksum and copy, so that the copy still finds them in the cache."""
 
 Chunk = NDArray[np.generic] | bytes
 """A piece of a section: bytes as they are, or an array, written in C order and little-endian."""
@@ -69,7 +72,7 @@ class WeightsWriter:
             raise UsageError(f"cannot write {path}: {error.strerror}; choose a folder that exists and is writable") from error
         self._temporary = Path(name)
         self._file = os.fdopen(handle, "wb")
-        self._file.write(bytes(_HEADER_BYTES))
+        self._pending = bytearray(_HEADER_BYTES)
 
     def __enter__(self) -> WeightsWriter:
         return self
@@ -91,13 +94,13 @@ class WeightsWriter:
         checksum = size = 0
         padding = -self._position % ALIGNMENT
         try:
-            file.write(bytes(padding))
+            self._write(file, bytes(padding))
             for piece in pieces:
                 view = _bytes_of(piece)
                 for start in range(0, len(view), _SLICE):
                     part = view[start : start + _SLICE]
                     checksum = zlib.crc32(part, checksum)
-                    file.write(part)
+                    self._write(file, part)
                 size += len(view)
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -127,7 +130,8 @@ class WeightsWriter:
             zlib.crc32(table),
         )
         try:
-            file.write(table)
+            self._write(file, table)
+            file.write(self._pending)
             file.seek(0)
             file.write(header + struct.pack("<I", zlib.crc32(header)))
             file.close()
@@ -147,6 +151,17 @@ class WeightsWriter:
             self._file.close()
             self._file = None
             self._temporary.unlink(missing_ok=True)
+
+    def _write(self, file: BinaryIO, part: Chunk | memoryview) -> None:
+        """Appends bytes in aligned blocks of several large pages: the file cache then keeps them as such, where it can."""
+        rest = memoryview(part)
+        while rest:
+            taken = rest[: _BLOCK - len(self._pending)]
+            self._pending += taken
+            rest = rest[len(taken) :]
+            if len(self._pending) == _BLOCK:
+                file.write(self._pending)
+                self._pending.clear()
 
     def _open_file(self) -> BinaryIO:
         if self._file is None:
