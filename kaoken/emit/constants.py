@@ -9,6 +9,7 @@ import numpy as np
 
 from kaoken.emit.panels import pack_panels
 from kaoken.emit.weights import WeightsWriter
+from kaoken.ir.dtypes import stored
 from kaoken.passes.pack_weights import ALIGNMENT, WeightEntry, WeightPlan
 
 _SLICE = 1 << 22
@@ -40,7 +41,7 @@ def _chunks(entry: WeightEntry) -> Iterator[np.ndarray]:
     if entry.layout == "rows":
         source = entry.sources[0]
         assert source is not None and source.data is not None
-        yield np.ascontiguousarray(source.data)
+        yield np.ascontiguousarray(stored(source.data))
     elif entry.layout == "vector":
         for source, width in zip(entry.sources, entry.widths, strict=True):
             yield np.zeros(width, np.float32) if source is None or source.data is None else np.ascontiguousarray(source.data)

@@ -139,6 +139,11 @@ class ModelFiles:
         return found
 
     @property
+    def narrow(self) -> bool:
+        """Whether a kernel reads or writes elements of a narrow type."""
+        return any(re.search(r"\bkk_(from|to|low)_(b?float|u?int)\d", kernel.text) for kernel in self.program.kernels)
+
+    @property
     def kernels(self) -> list:
         return self.program.kernels
 

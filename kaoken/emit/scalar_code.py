@@ -9,7 +9,7 @@ import numpy as np
 
 from kaoken.errors import UnsupportedModelError
 from kaoken.ir.dims import Dim, to_c
-from kaoken.ir.dtypes import C_TYPES, DType, is_float, is_integer, item_size
+from kaoken.ir.dtypes import C_TYPES, DType, is_float, is_integer, is_storage, item_size, wide_type
 from kaoken.ir.expr import Const
 
 CHOICE, OR, AND, BITS, NOT, EQUAL, COMPARE, ADD, MULTIPLY, UNARY, PRIMARY = range(11)
@@ -96,6 +96,8 @@ def literal_code(node: Const) -> Code:
         return Code("1" if value else "0")
     if is_integer(node.dtype):
         return _integer_literal(int(value))
+    if is_storage(node.dtype):
+        return Code(hex(int.from_bytes(np.asarray(value).astype(node.dtype).tobytes(), "little")))
     negative = value < 0 or (value == 0 and math.copysign(1, value) < 0)
     level = UNARY if negative else PRIMARY
     if math.isnan(value):
@@ -143,8 +145,15 @@ def neutral_code(kind: str, dtype: DType) -> Code:
 
 def cast_code(code: Code, source: DType, target: DType) -> Code:
     """Conversion as ONNX Cast defines it; floats out of an integer's range give what x86 gives (kk_scalar.h)."""
+    if is_storage(source):
+        code = call(f"kk_from_{source}", code) if is_float(source) else code
+        source = wide_type(source)
+    if source == target:
+        return code
     if target == "bool":
         return infix(code, "!=", Code("0"), EQUAL)
+    if is_storage(target):
+        return _stored(code, source, target)
     if not is_float(source) or is_float(target):
         return convert(code, target)
     if target == "uint64":
@@ -152,6 +161,15 @@ def cast_code(code: Code, source: DType, target: DType) -> Code:
     wide = "int64" if target in ("int64", "uint32") else "int32"
     truncated = call(f"kk_truncate_i{wide[3:]}", code)
     return truncated if target == wide else convert(truncated, target)
+
+
+def _stored(code: Code, source: DType, target: DType) -> Code:
+    """Conversion to a type that is only held in memory (kk_narrow.h)."""
+    if not is_float(target):
+        return call(f"kk_low_{target}", call("kk_truncate_i32", code) if is_float(source) else code)
+    if (source, target) == ("float64", "float16"):
+        return call("kk_to_float16_f64", code)
+    return call(f"kk_to_{target}", code if source == "float32" else convert(code, "float32"))
 
 
 def apply_code(function: str, arguments: list[Code], dtype: DType) -> Code:

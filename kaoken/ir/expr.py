@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from kaoken.ir.dims import Dim, Symbol, bounds, dim, floordiv, is_nonnegative, maximum, minimum, mod, substitute
-from kaoken.ir.dtypes import DType, is_float, is_integer
+from kaoken.ir.dtypes import DType, holds_all, integer_range, is_float, is_integer, is_storage, wide_type
 from kaoken.ir.expr_nodes import (
     Apply,
     Cast,
@@ -100,8 +100,8 @@ def _fold_integers(function: str, values: list[Dim]) -> Expr | None:
 def _fits(value: Dim, dtype: DType) -> bool:
     """Whether no value of the expression is beyond an integer type; what has no bounds is an index, and fits."""
     low, high = bounds(value)
-    limits = np.iinfo(dtype)
-    return (low is None or low >= limits.min) and (high is None or high <= limits.max)
+    least, most = integer_range(dtype)
+    return (low is None or low >= least) and (high is None or high <= most)
 
 
 def _compare(function: str, difference: Dim) -> Expr | None:
@@ -155,7 +155,7 @@ def _identity(function: str, arguments: tuple[Expr, ...], dtype: DType) -> Expr 
     return None
 
 
-_EXACT_INTEGERS = {"bfloat16": 2**5, "float16": 2**8, "float32": 2**20, "float64": 2**50}
+_EXACT_INTEGERS = {"float32": 2**20, "float64": 2**50}
 """Integers so small that sums and differences of a few of them are exact in the type."""
 
 
@@ -184,10 +184,10 @@ def _solve_cast(function: str, inner: Cast, number: int) -> Expr | None:
         if number not in (0, 1):
             return const(function == "ne", "bool")
         return inner.argument if (number == 1) == (function == "eq") else apply("not", inner.argument)
-    if is_float(source) or not (is_float(inner.dtype) or np.can_cast(source, inner.dtype, "safe")):
+    if is_float(source) or is_storage(source) or not (is_float(inner.dtype) or holds_all(inner.dtype, source)):
         return None
-    limits = np.iinfo(source)
-    if not limits.min <= number <= limits.max:
+    least, most = integer_range(source)
+    if not least <= number <= most:
         return const(function == "ne", "bool")
     return apply(function, inner.argument, const(number, source))
 
@@ -212,6 +212,7 @@ def cast(argument: Expr, dtype: DType) -> Expr:
         with np.errstate(all="ignore"):
             return const(np.asarray(value).astype(argument.dtype), dtype)
     if dtype == "bool":
+        argument = cast(argument, wide_type(argument.dtype))
         return apply("ne", argument, const(0, argument.dtype))
     if isinstance(argument, Cast):
         source = argument.argument
@@ -224,13 +225,11 @@ def cast(argument: Expr, dtype: DType) -> Expr:
 
 def _keeps_all(source: Expr, dtype: DType) -> bool:
     """Whether every value of `source` survives in `dtype`."""
-    if isinstance(source, Int):
+    if isinstance(source, Int) and not is_storage(dtype):
         low, high = bounds(source.value)
-        limit = np.iinfo(dtype).max if is_integer(dtype) else 16 * _EXACT_INTEGERS[dtype]
+        limit = integer_range(dtype)[1] if is_integer(dtype) else 16 * _EXACT_INTEGERS[dtype]
         return low is not None and high is not None and low >= (0 if dtype.startswith("u") else -limit) and high <= limit
-    if is_integer(source.dtype) and is_float(dtype):
-        return np.dtype(source.dtype).itemsize < np.dtype(dtype).itemsize
-    return bool(np.can_cast(source.dtype, dtype, "safe"))
+    return holds_all(dtype, source.dtype)
 
 
 def reduce(kind: str, axes: tuple[Symbol, ...], body: Expr) -> Expr:

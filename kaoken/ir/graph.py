@@ -20,9 +20,10 @@ class Value:
 
     `data` holds a constant's elements (often a view of the mapped model file). `known` holds elements that are known as
     expressions of the dims (an object array of `Int` and `Const`): shape arithmetic lives there and nowhere else.
+    `surface` is the shape and the type that an input or output has for the caller, where elements of less than a byte are packed.
     """
 
-    __slots__ = ("data", "dtype", "known", "name", "packing", "producer", "shape")
+    __slots__ = ("data", "dtype", "known", "name", "packing", "producer", "shape", "surface")
 
     def __init__(self, name: str, shape: Shape, dtype: DType):
         self.name = name
@@ -32,6 +33,7 @@ class Value:
         self.data: np.ndarray | None = None
         self.known: np.ndarray | None = None
         self.packing: str = "rows"
+        self.surface: tuple[Shape, DType] | None = None
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(repr, self.shape))}]"

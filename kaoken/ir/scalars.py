@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kaoken.ir.dtypes import DType, is_float
+from kaoken.ir.dtypes import DType, is_float, is_storage
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -33,6 +33,8 @@ class Scalar:
             raise TypeError(f"{self.name} takes {self.arity} arguments, not {len(arguments)}")
         if len(set(arguments)) > 1:
             raise TypeError(f"{self.name} of different types: {', '.join(arguments)}")
+        if is_storage(arguments[0]) and not self.gives:
+            raise TypeError(f"{self.name} of {arguments[0]}, which is only held in memory: cast it first")
         if self.gives and np.dtype(self.gives).itemsize != np.dtype(arguments[0]).itemsize:
             raise TypeError(f"{self.name} of {arguments[0]}, which has another width")
         return "bool" if self.gives_bool else self.gives or arguments[0]

@@ -11,6 +11,9 @@
 #include "kaoken/kk_math.h"
 #include "kaoken/kk_activation.h"
 #include "kaoken/kk_scalar.h"
+% if m.narrow:
+#include "kaoken/kk_narrow.h"
+% endif
 #include "${m.name}_kernels.h"
 
 ${tiles}
