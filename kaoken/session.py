@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from kaoken.element_types import memory_for, memory_of, numpy_type, onnx_type, tensor_in
 from kaoken.generate_call import TOKEN_CALLBACK, Generated, continue_texts, make_options
 from kaoken.text_calls import TextCalls
 
 LIBRARY_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
-_ONNX_TYPES = {"float32": "float", "float64": "double", "bool": "bool"}
 
 
 class SessionError(RuntimeError):
@@ -43,7 +43,7 @@ class Node:
         self.expressions: list[str] = entry["shape"]
         self.most: str | None = entry.get("most")
         self.shape: list[int | str] = [int(d) if d.lstrip("-").isdigit() else d for d in entry["shape"]]
-        self.type = f"tensor({_ONNX_TYPES.get(self.dtype, self.dtype)})"
+        self.type = onnx_type(self.dtype)
 
     def __repr__(self) -> str:
         return f"Node(name={self.name!r}, type={self.type!r}, shape={self.shape!r})"
@@ -211,8 +211,8 @@ class Session:
     def bind(self, output_names: Sequence[str] | None, input_feed: Mapping[str, np.ndarray]) -> Callable[[], list[np.ndarray]]:
         """`run` on the memory of these inputs, checked once, as a function to be called again and again.
 
-        A call reads what the arrays hold then (those that are not C-contiguous are copied here, once) and writes its outputs to
-        the same memory as the call before. Raises what `run` raises.
+        A call reads what the arrays hold then (those that are not C-contiguous, or that are packed, are copied here, once) and
+        writes its outputs to the same memory as the call before. Raises what `run` raises.
         """
         arrays = [self._array(node, input_feed) for node in self._inputs]
         unknown = set(input_feed) - {n.name for n in self._inputs}
@@ -228,23 +228,23 @@ class Session:
         for node in self._outputs:
             if node.name in wanted or node.name not in states:
                 extents = node.expressions if node.most is None else [node.most]
-                results[node.name] = np.empty([_evaluate(d, dims) for d in extents], node.dtype)
+                results[node.name] = memory_for([_evaluate(d, dims) for d in extents], node.dtype)
         found = np.zeros(len(self._found), np.int64)
         fields = [dims[d] for d in self._dims]
-        fields += [a.ctypes.data for a in arrays]
+        given = [memory_of(a) for a in arrays]
+        fields += [a.ctypes.data for a in given]
         fields += [results[n.name].ctypes.data if n.name in results else 0 for n in self._outputs]
         fields += [found[n:].ctypes.data for n in range(len(self._found))]
         arguments, call = (ctypes.c_int64 * len(fields))(*fields), self._library.function("run")
+        nodes = {node.name: node for node in self._outputs}
 
         def bound() -> list[np.ndarray]:
-            _ = arrays  # kept: the arguments point into them
+            _ = given  # kept: the arguments point into them
             self._prepare(dims)
             self._library.check(call(self._handle, arguments))
-            if not self._found:
-                return [results[name] for name in wanted]
             sizes = {**dims, **{f["name"]: int(size) for f, size in zip(self._found, found, strict=True)}}
-            shapes = {n.name: [_evaluate(d, sizes) for d in n.expressions] for n in self._outputs}
-            return [_front(results[name], shapes[name]) for name in wanted]
+            shapes = {name: [_evaluate(d, sizes) for d in nodes[name].expressions] for name in wanted}
+            return [tensor_in(results[name], shapes[name], nodes[name].dtype) for name in wanted]
 
         return bound
 
@@ -252,11 +252,11 @@ class Session:
         if node.name not in feed:
             raise ValueError(f"input {node.name} is missing; the inputs are {', '.join(n.name for n in self._inputs)}")
         array = np.asarray(feed[node.name])
-        if array.dtype != np.dtype(node.dtype):
+        if array.dtype != numpy_type(node.dtype):
             raise ValueError(f"input {node.name} is {array.dtype}, the model takes {node.dtype}")
         if array.ndim != len(node.expressions):
             raise ValueError(f"input {node.name} has {array.ndim} axes, the model takes {len(node.expressions)}: {node.shape}")
-        return np.asarray(array, order="C")  # ascontiguousarray would make a vector of a scalar
+        return array
 
     def _solve(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
         """The dimensions, from axes that are one dimension alone, then every shape checked against them."""
@@ -483,13 +483,6 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     for n, row in enumerate(rows):
         ids[n, : len(row)], mask[n, : len(row)] = row, 1
     return ids, mask
-
-
-def _front(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """The elements at the front of an array as a tensor that is no larger."""
-    if array.shape == tuple(shape):
-        return array
-    return array.reshape(-1)[: int(np.prod(shape, dtype=np.int64))].reshape(shape).copy()
 
 
 def _evaluate(expression: str, dims: Mapping[str, int]) -> int:

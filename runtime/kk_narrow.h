@@ -24,6 +24,20 @@ KK_INLINE uint32_t kk_bits_of_float(float value)
     return bits;
 }
 
+KK_INLINE double kk_double_of_bits(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+KK_INLINE uint64_t kk_bits_of_double(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 /* A sign bit, an exponent, and `mantissa` bits: the value of a code that is neither infinite nor NaN. */
 KK_INLINE float kk_from_small_float(uint32_t code, int width, int mantissa, int bias)
 {

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from c_build import build_shared
 
-from kaoken.ir.dtypes import C_TYPES, NARROW_FLOATS, largest_finite, packed, packed_bits, stored, unpacked
+from kaoken.element_types import memory_for, memory_of, tensor_in
+from kaoken.ir.dtypes import C_TYPES, NARROW_FLOATS, largest_finite, packed_bits, stored
 
 NARROW_INTEGERS = ("int4", "uint4", "int2", "uint2")
 
@@ -100,9 +101,10 @@ def test_packing_is_that_of_onnx(dtype: str, shape: tuple[int, ...]) -> None:
     from onnx import numpy_helper
 
     array = np.random.default_rng(1).integers(-2, 4, shape).astype(dtype)
-    bytes_ = packed(array)
-    assert bytes_.tobytes() == numpy_helper.from_array(array).raw_data
-    back = unpacked(bytes_, shape, dtype)
+    memory = memory_of(array)
+    assert memory.tobytes() == numpy_helper.from_array(array).raw_data
+    assert memory_for(shape, dtype).shape == memory.shape
+    back = tensor_in(memory, shape, dtype)
     np.testing.assert_array_equal(back.astype(np.float32), array.astype(np.float32))
 
 

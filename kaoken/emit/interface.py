@@ -9,7 +9,7 @@ from typing import Any
 from kaoken.emit.names import c_name, tensor_names
 from kaoken.emit.program import Program
 from kaoken.ir.dims import Dim, Symbol, dim, product, substitute, to_c, to_text
-from kaoken.ir.dtypes import C_TYPES
+from kaoken.ir.dtypes import C_TYPES, is_storage
 from kaoken.ir.found_sizes import found_symbols, largest
 from kaoken.ir.graph import Graph, Value
 from kaoken.passes.last_position import LOGIT_ROWS
@@ -49,14 +49,17 @@ class Tensor:
     dtype: str
     shape: tuple[Dim, ...]
     is_state: bool = False
+    stored: tuple[Dim, ...] | None = None
+    """Of elements of less than a byte: how many bytes they are packed into."""
 
     @property
     def c_type(self) -> str:
-        return C_TYPES[self.dtype]
+        return C_TYPES[self.dtype] if self.stored is None else "uint8_t"
 
     @property
     def shape_text(self) -> str:
-        return "".join(f"[{to_text(d)}]" for d in self.shape) or "scalar"
+        shape = "".join(f"[{to_text(d)}]" for d in self.shape) or "scalar"
+        return shape if not is_storage(self.dtype) else f"{self.dtype}{shape}"
 
     @property
     def is_mask(self) -> bool:
@@ -71,7 +74,7 @@ class Tensor:
     @property
     def most(self) -> Dim:
         """The largest number of elements, over the dimensions that the caller gives."""
-        bound = largest(product(self.shape))
+        bound = largest(product(self.shape if self.stored is None else self.stored))
         assert bound is not None
         return bound
 
@@ -168,13 +171,13 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
     input_names, output_names = tensor_names(graph)
     state_values = {s.past for s in graph.states} | {s.present for s in graph.states}
     inputs = [
-        Tensor(v.name, name, v.dtype, v.shape, v in state_values) for v, name in zip(graph.inputs, input_names, strict=True)
+        _tensor(graph, v.name, name, v, v.shape, v in state_values) for v, name in zip(graph.inputs, input_names, strict=True)
     ]
     run_shape = {rows: dim(seq)} if rows is not None and seq is not None else {}
     outputs = []
     for (name, value), own in zip(graph.outputs, output_names, strict=True):
         shape = tuple(substitute(d, run_shape) for d in value.shape)
-        outputs.append(Tensor(name, own, value.dtype, shape, value in state_values))
+        outputs.append(_tensor(graph, name, own, value, shape, value in state_values))
     if past is not None and seq is not None and batch is not None:
         sizes, dims, creation, context = _state_sizes(_context(program, seq, past), batch, seq, past)
         state_symbols = {seq, past, *batch.symbols()}
@@ -196,6 +199,14 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
             _describe_encoder(graph, interface, batch)
         _find_feed(graph, interface, seq)
     return interface
+
+
+def _tensor(graph: Graph, name: str, c_name_: str, value: Value, shape: tuple[Dim, ...], is_state: bool) -> Tensor:
+    """An input or output; one that is packed has the shape and the type of what is in it."""
+    if name not in graph.packed:
+        return Tensor(name, c_name_, value.dtype, shape, is_state)
+    own_shape, dtype = graph.packed[name]
+    return Tensor(name, c_name_, dtype, own_shape, is_state, shape)
 
 
 def _describe_encoder(graph: Graph, interface: Interface, batch: Dim) -> None:
@@ -336,7 +347,8 @@ def as_json(interface: Interface) -> dict[str, Any]:
     def tensor(t: Tensor) -> dict[str, Any]:
         entry = {"name": t.name, "dtype": t.dtype, "shape": [to_text(d) for d in t.shape], "state": t.is_state}
         entry |= {"encoder": True} if t in interface.encoder_outputs else {}
-        return entry | ({"most": to_text(t.most)} if found_symbols(product(t.shape)) else {})
+        most = largest(product(t.shape))
+        return entry | ({"most": to_text(most)} if found_symbols(product(t.shape)) and most is not None else {})
 
     return {
         "sizes": [{"name": s.name, "lower": s.lower, "upper": s.upper, "default": s.default} for s in interface.sizes],

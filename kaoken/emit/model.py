@@ -141,7 +141,10 @@ class ModelFiles:
     @property
     def narrow(self) -> bool:
         """Whether a kernel reads or writes elements of a narrow type."""
-        return any(re.search(r"\bkk_(from|to|low)_(b?float|u?int)\d", kernel.text) for kernel in self.program.kernels)
+        return any(
+            re.search(r"\bkk_(from|to|low|bits_of|float_of|double_of)_(b?float|u?int|bits|double)", kernel.text)
+            for kernel in self.program.kernels
+        )
 
     @property
     def kernels(self) -> list:
@@ -199,6 +202,8 @@ class ModelFiles:
 
     def bytes_of(self, tensor: Tensor) -> str:
         """Memory to reserve for a tensor, as C over the handle's `sizes`."""
+        if tensor.stored is not None:
+            return self.created(product(tensor.stored))
         return f"{item_size(tensor.dtype)} * ({self.created(product(tensor.shape))})"
 
     @property

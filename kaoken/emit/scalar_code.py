@@ -163,6 +163,19 @@ def cast_code(code: Code, source: DType, target: DType) -> Code:
     return truncated if target == wide else convert(truncated, target)
 
 
+def bits_code(code: Code, source: DType, target: DType) -> Code:
+    """A number's bits as another type of its size."""
+    names = {"float32": "float", "float64": "double"}
+    if source in names:
+        code = call(f"kk_bits_of_{names[source]}", code)
+    if target in names:
+        unsigned = convert(code, f"uint{8 * item_size(target)}") if source not in names else code
+        return call(f"kk_{names[target]}_of_bits", unsigned)
+    if is_integer(target) and is_storage(target):
+        return call(f"kk_low_{target}", code)
+    return convert(code, target)
+
+
 def _stored(code: Code, source: DType, target: DType) -> Code:
     """Conversion to a type that is only held in memory (kk_narrow.h)."""
     if not is_float(target):

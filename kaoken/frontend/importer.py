@@ -30,10 +30,11 @@ from kaoken.frontend.dimensions import DimensionTable, context_length, read_conf
 from kaoken.frontend.encoder_decoder import read_model
 from kaoken.frontend.functions import function_body, inlined
 from kaoken.frontend.mapped_file import MappedModel, find_model_file, tensor_array, tensor_dtype
+from kaoken.frontend.narrow import read_node, storage_of_input
 from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, reader_for
 from kaoken.ir.builder import Builder, check_shape
 from kaoken.ir.dims import Dim, dim
-from kaoken.ir.dtypes import C_TYPES
+from kaoken.ir.dtypes import C_TYPES, packed_bits
 from kaoken.ir.graph import Graph, Value
 from kaoken.ops.registry import ShapeError
 
@@ -166,8 +167,12 @@ class Importer:
                 self.broken.add(info.name)
                 continue
             value = Value(info.name, tuple(self._extent(info.name, n, d) for n, d in enumerate(tensor.shape.dim)), dtype)
+            stored = storage_of_input(value)
             self.bind(info.name, value)
-            self.graph.inputs.append(value)
+            self.graph.inputs.append(stored)
+            if stored is not value:
+                shape, dtype = self.graph.packed[info.name] = (value.shape, value.dtype)
+                self.values[info.name] = self.builder.add("unpack", [stored], shape=shape, dtype=dtype)
             try:
                 check_shape(value.shape)
             except ShapeError as error:
@@ -227,7 +232,7 @@ class Importer:
             inputs = [self.values[i] if i else None for i in proto.input]
             outputs = len([o for o in proto.output if o])
             given = OnnxNode(proto.op_type, version, inputs, attributes, outputs, self.builder, list(proto.output), self.declared)
-            results = reader(given)
+            results = read_node(reader, given, proto.domain)
         except _READING_ERRORS as error:
             self._fail(proto, name, f"{proto.op_type}: {error or type(error).__name__}")
             return
@@ -304,6 +309,10 @@ class Importer:
         for info in self.proto.graph.output:
             if info.name in self.values:
                 value = self.values[info.name]
+                if packed_bits(value.dtype):
+                    self.builder.origin = (f"output {info.name}",)
+                    self.graph.packed[info.name] = (value.shape, value.dtype)
+                    value = self.builder.add("pack", [value], info.name)
                 if value.known is not None and value.producer is None and value.data is None:
                     value = self.builder.materialize(value)
                 self.graph.outputs.append((info.name, value))

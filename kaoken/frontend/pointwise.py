@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kaoken.frontend.narrow import to_narrow_float
 from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
 from kaoken.frontend.spelled import Tensor, tensor
-from kaoken.ir.dtypes import is_float
+from kaoken.ir.dtypes import NARROW_FLOATS, is_float
 from kaoken.ir.graph import Value
 
 _SAME = {
@@ -181,12 +182,17 @@ def cast(node: OnnxNode) -> Value:
 
 @onnx_op("CastLike", since=15)
 def cast_like(node: OnnxNode) -> Value:
-    return cast_value(node, node.input(0), node.input(1).dtype)
+    return converted(node, node.input(0), node.input(1).dtype)
 
 
 def cast_to(node: OnnxNode, x: Value, element_type: int) -> Value:
-    """Cast to an ONNX element type."""
-    return cast_value(node, x, element_dtype(element_type))
+    """Cast to an ONNX element type, as the node's attributes say."""
+    return converted(node, x, element_dtype(element_type))
+
+
+def converted(node: OnnxNode, x: Value, dtype: str) -> Value:
+    """Cast as the attributes of Cast and its kin say."""
+    return to_narrow_float(node, x, dtype) if dtype in NARROW_FLOATS and x.dtype != dtype else cast_value(node, x, dtype)
 
 
 def cast_value(node: OnnxNode, x: Value, dtype: str) -> Value:

@@ -42,6 +42,7 @@ class Builder:
         self.found = found
         self.sizes: dict[tuple[int, Value, int], tuple[Graph, Dim]] = {}
         self.origin: tuple[str, ...] = ()
+        self.widened: dict[Value, Value] = {}
         self._fresh = itertools.count()
 
     def add(self, op: str, inputs: Sequence[Value | None], name: str | None = None, **attrs: Any) -> Value:

@@ -1,9 +1,9 @@
 """Element types: NumPy's and ml_dtypes' names are Kaoken's names.
 
 Types of two kinds hold values but are not computed in (`is_storage`): floats narrower than float32, whose arithmetic is float32's
-with one rounding for each ONNX operator, and integers narrower than a byte. A cast leads from them and to them; a tensor of them is
-an array of `C_TYPES`, the integers of 4 and 2 bits with one element a byte, sign-extended. At a model's surface tensors of types
-that are less than a byte are packed as ONNX stores them (`packed_bits`).
+with one rounding for each ONNX operator, and integers narrower than a byte. A cast leads from them and to them; a tensor of them
+is an array of `C_TYPES`, the integers of 4 and 2 bits with one element a byte, sign-extended. At a model's surface tensors of
+types that are less than a byte are packed as ONNX stores them (`packed_bits`).
 """
 
 from __future__ import annotations
@@ -94,22 +94,14 @@ def largest_finite(dtype: DType) -> float:
     return float(ml_dtypes.finfo(dtype).max)
 
 
+def convert(array: np.ndarray, dtype: DType) -> np.ndarray:
+    """Cast as ONNX defines it; NaN to bool is true; what is out of an integer's range is undefined there."""
+    if is_storage(dtype) and is_storage(str(array.dtype)):  # ml_dtypes does not convert between all of them
+        array = array.astype(wide_type(str(array.dtype)))
+    return array.astype(dtype)
+
+
 def stored(array: np.ndarray) -> np.ndarray:
     """A constant's elements as the C of `C_TYPES` holds them: ml_dtypes leaves the upper bits of narrow integers open."""
     dtype = str(array.dtype)
     return array.astype(wide_type(dtype)) if is_integer(dtype) and is_storage(dtype) else array
-
-
-def packed(array: np.ndarray) -> np.ndarray:
-    """Elements of less than a byte as ONNX packs them, the first in the lowest bits of the first byte: uint8, one axis."""
-    bits = packed_bits(str(array.dtype))
-    codes = array.reshape(-1).view(np.uint8) & ((1 << bits) - 1)
-    lanes = np.resize(np.append(codes, np.zeros(-codes.size % (8 // bits), np.uint8)), (-(-codes.size * bits // 8), 8 // bits))
-    return np.bitwise_or.reduce(lanes << (bits * np.arange(8 // bits, dtype=np.uint8)), axis=1).astype(np.uint8)
-
-
-def unpacked(data: np.ndarray, shape: tuple[int, ...], dtype: DType) -> np.ndarray:
-    """The inverse of `packed`."""
-    bits, count = packed_bits(dtype), int(np.prod(shape, dtype=np.int64))
-    codes = data[:, None] >> (bits * np.arange(8 // bits, dtype=np.uint8)) & ((1 << bits) - 1)
-    return codes.astype(np.uint8).reshape(-1)[:count].view(np.dtype(dtype)).reshape(shape)

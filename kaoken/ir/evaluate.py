@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from kaoken.ir.dims import Call, Dim, Symbol, evaluate
-from kaoken.ir.dtypes import is_float
-from kaoken.ir.expr import Apply, Cast, Const, Expr, Formula, Int, Read, Reduce, Select, extent_of
+from kaoken.ir.dtypes import convert, is_float
+from kaoken.ir.expr import Apply, Bits, Cast, Const, Expr, Formula, Int, Read, Reduce, Select, extent_of
 from kaoken.ir.graph import Value
 from kaoken.ir.scalars import SCALARS, neutral_element
 
@@ -60,6 +60,8 @@ class _Evaluator:
             return np.where(condition, then, self.visit(node.otherwise, environment, rank, active & ~condition))
         if isinstance(node, Cast):
             return convert(np.asarray(self.visit(node.argument, environment, rank, active)), node.dtype)
+        if isinstance(node, Bits):
+            return np.array(self.visit(node.argument, environment, rank, active)).view(node.dtype)
         return self.reduction(node, environment, rank, active)
 
     def integer(self, value: Dim, environment: Environment) -> Any:
@@ -140,8 +142,3 @@ def _sum_of_products(a: np.ndarray, b: np.ndarray, rank: int, extents: list[int]
     result = np.einsum(f"{left},{right}->{out}", a.squeeze(), b.squeeze(), optimize=True) * np.float64(np.prod(missing))
     shape = tuple(max(a.shape[n], b.shape[n]) for n in range(rank))
     return np.reshape(result, shape)
-
-
-def convert(array: np.ndarray, dtype: str) -> np.ndarray:
-    """Cast as ONNX defines it; NaN to bool is true; what is out of an integer's range is undefined there."""
-    return array.astype(dtype)

@@ -1,8 +1,8 @@
 """Building and simplifying expressions: what one element of a tensor is, as a formula over index variables.
 
-Seven node kinds: `Const`, `Int` (an integer polynomial of dims and axes), `Read` (one element of a tensor), `Apply` (a scalar
-function of `scalars.py`), `Select` (evaluates only the branch it takes), `Cast` and `Reduce`. Build them with the lower-case
-functions, which simplify, exactly in every type; docs/expression-language.md says what each means.
+Eight node kinds: `Const`, `Int` (an integer polynomial of dims and axes), `Read` (one element of a tensor), `Apply` (a scalar
+function of `scalars.py`), `Select` (evaluates only the branch it takes), `Cast`, `Bits` and `Reduce`. Build them with the
+lower-case functions, which simplify, exactly in every type; docs/expression-language.md says what each means.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from kaoken.ir.dims import Dim, Symbol, bounds, dim, floordiv, is_nonnegative, maximum, minimum, mod, substitute
-from kaoken.ir.dtypes import DType, holds_all, integer_range, is_float, is_integer, is_storage, wide_type
+from kaoken.ir.dtypes import DType, convert, holds_all, integer_range, is_float, is_integer, is_storage, wide_type
 from kaoken.ir.expr_nodes import (
     Apply,
+    Bits,
     Cast,
     Const,
     Expr,
@@ -210,7 +211,7 @@ def cast(argument: Expr, dtype: DType) -> Expr:
     value = literal(argument)
     if value is not None:
         with np.errstate(all="ignore"):
-            return const(np.asarray(value).astype(argument.dtype), dtype)
+            return const(convert(np.asarray(value).astype(argument.dtype), dtype), dtype)
     if dtype == "bool":
         argument = cast(argument, wide_type(argument.dtype))
         return apply("ne", argument, const(0, argument.dtype))
@@ -230,6 +231,16 @@ def _keeps_all(source: Expr, dtype: DType) -> bool:
         limit = integer_range(dtype)[1] if is_integer(dtype) else 16 * _EXACT_INTEGERS[dtype]
         return low is not None and high is not None and low >= (0 if dtype.startswith("u") else -limit) and high <= limit
     return holds_all(dtype, source.dtype)
+
+
+def bits(argument: Expr, dtype: DType) -> Expr:
+    """The argument's bits as another type of its size."""
+    if argument.dtype == dtype:
+        return argument
+    value = literal(argument)
+    if value is not None:
+        return const(np.asarray(value).astype(argument.dtype).view(dtype), dtype)
+    return Bits(argument, dtype)
 
 
 def reduce(kind: str, axes: tuple[Symbol, ...], body: Expr) -> Expr:
@@ -319,6 +330,8 @@ def map_children(node: Expr, visit: Callable[[Expr], Expr]) -> Expr:
         return select(condition, visit(node.then), visit(node.otherwise))
     if isinstance(node, Cast):
         return cast(visit(node.argument), node.dtype)
+    if isinstance(node, Bits):
+        return bits(visit(node.argument), node.dtype)
     if isinstance(node, Reduce):
         return reduce(node.kind, node.axes, visit(node.body))
     return node
@@ -358,6 +371,7 @@ __all__ = [
     "FALSE",
     "TRUE",
     "Apply",
+    "Bits",
     "Cast",
     "Const",
     "Expr",
@@ -370,6 +384,7 @@ __all__ = [
     "axes_for",
     "axis",
     "bind",
+    "bits",
     "cast",
     "children",
     "const",

@@ -20,10 +20,9 @@ class Value:
 
     `data` holds a constant's elements (often a view of the mapped model file). `known` holds elements that are known as
     expressions of the dims (an object array of `Int` and `Const`): shape arithmetic lives there and nowhere else.
-    `surface` is the shape and the type that an input or output has for the caller, where elements of less than a byte are packed.
     """
 
-    __slots__ = ("data", "dtype", "known", "name", "packing", "producer", "shape", "surface")
+    __slots__ = ("data", "dtype", "known", "name", "packing", "producer", "shape")
 
     def __init__(self, name: str, shape: Shape, dtype: DType):
         self.name = name
@@ -33,7 +32,6 @@ class Value:
         self.data: np.ndarray | None = None
         self.known: np.ndarray | None = None
         self.packing: str = "rows"
-        self.surface: tuple[Shape, DType] | None = None
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype}[{', '.join(map(repr, self.shape))}]"
@@ -93,6 +91,9 @@ class Graph:
     An encoder-decoder runs in two stages, once they are told apart: nodes of the stage "encode" depend on `encoder_inputs` alone
     and fill the caches `encoded`, which the other nodes read at every step.
 
+    `packed` are the shapes and types that inputs and outputs, by name, have for the caller where elements are less than a byte;
+    the graph itself takes and gives their bytes.
+
     A body of a control-flow node is a graph too; it shares the symbols and the metadata of the model.
     """
 
@@ -105,6 +106,7 @@ class Graph:
     encoder_inputs: list[Value] = field(default_factory=list)
     encoded: list[Value] = field(default_factory=list)
     is_body: bool = False
+    packed: dict[str, tuple[Shape, DType]] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def uses(self) -> dict[Value, list[Node]]:

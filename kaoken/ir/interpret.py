@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from kaoken.element_types import memory_of, tensor_in
 from kaoken.ir.dims import Dim, Symbol, evaluate
 from kaoken.ir.evaluate import evaluate_formula
 from kaoken.ir.expr import Const, Int
@@ -20,7 +21,11 @@ def run_graph(graph: Graph, inputs: Mapping[str, np.ndarray], dims: Mapping[str,
     """
     sizes = dict(dims) if dims is not None else dims_of(graph, inputs)
     arrays = interpret(graph, inputs, sizes)
-    return {name: _array(value, arrays, sizes) for name, value in graph.outputs}
+    found = {name: _array(value, arrays, sizes) for name, value in graph.outputs}
+    for name, (shape, dtype) in graph.packed.items():
+        if name in found:
+            found[name] = tensor_in(found[name], [evaluate(extent, sizes) for extent in shape], dtype)
+    return found
 
 
 def interpret(graph: Graph, inputs: Mapping[str, np.ndarray], dims: dict[str, int]) -> dict[Value, np.ndarray]:
@@ -33,6 +38,8 @@ def interpret(graph: Graph, inputs: Mapping[str, np.ndarray], dims: dict[str, in
         if value.name not in inputs:
             raise ValueError(f"input {value.name} is missing")
         arrays[value] = np.asarray(inputs[value.name])
+        if value.name in graph.packed:
+            arrays[value] = memory_of(arrays[value])
         _check(value, arrays[value], dims)
     _run_nodes(graph, arrays, dims)
     return arrays
@@ -139,7 +146,8 @@ def dims_of(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, int]:
     """The symbols' values, from inputs with an axis that is a symbol alone. Raises ValueError where two inputs disagree."""
     found: dict[str, int] = {}
     for value in graph.inputs:
-        for extent, size in zip(value.shape, np.shape(inputs[value.name]), strict=True):
+        shape = graph.packed[value.name][0] if value.name in graph.packed else value.shape
+        for extent, size in zip(shape, np.shape(inputs[value.name]), strict=True):
             symbol = _only_symbol(extent)
             if symbol is not None and found.setdefault(symbol.name, size) != size:
                 raise ValueError(f"{symbol.name} is {found[symbol.name]}, but {value.name} has {size}")
