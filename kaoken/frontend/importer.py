@@ -17,6 +17,7 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     movement,
     neural,
     pointwise,
+    quantization,
     random,
     reduction,
     resize,
