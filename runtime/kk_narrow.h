@@ -5,47 +5,16 @@
 #ifndef KK_NARROW_H
 #define KK_NARROW_H
 
-#include "kk_simd.h"
-
-#include <stdint.h>
-#include <string.h>
-
-KK_INLINE float kk_float_of_bits(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-KK_INLINE uint32_t kk_bits_of_float(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-KK_INLINE double kk_double_of_bits(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-KK_INLINE uint64_t kk_bits_of_double(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
+#include "kk_scalar.h"
 
 /* A sign bit, an exponent, and `mantissa` bits: the value of a code that is neither infinite nor NaN. */
 KK_INLINE float kk_from_small_float(uint32_t code, int width, int mantissa, int bias)
 {
     const uint32_t sign = code >> (width - 1) << 31, magnitude = code & ((1u << (width - 1)) - 1);
-    const float unit = kk_float_of_bits((uint32_t)(128 - bias - mantissa) << 23);
+    const float unit = kk_f32_of_bits((uint32_t)(128 - bias - mantissa) << 23);
     if (magnitude >> mantissa == 0)
-        return kk_float_of_bits(sign | kk_bits_of_float((float)magnitude * unit));
-    return kk_float_of_bits(sign | ((magnitude << (23 - mantissa)) + ((uint32_t)(127 - bias) << 23)));
+        return kk_f32_of_bits(sign | kk_bits_of_f32((float)magnitude * unit));
+    return kk_f32_of_bits(sign | ((magnitude << (23 - mantissa)) + ((uint32_t)(127 - bias) << 23)));
 }
 
 /* The magnitude of a finite float32, given by its bits, as a code without sign, however large the code becomes. */
@@ -62,18 +31,18 @@ KK_INLINE uint32_t kk_to_small_float(uint32_t bits, int mantissa, int bias)
     return (kept + ((1u << (shift - 1)) - 1) + (kept >> shift & 1)) >> shift;
 }
 
-KK_INLINE float kk_nan_with_sign(uint32_t sign) { return kk_float_of_bits(sign << 31 | 0x7fc00000); }
+KK_INLINE float kk_nan_with_sign(uint32_t sign) { return kk_f32_of_bits(sign << 31 | 0x7fc00000); }
 
 KK_INLINE float kk_from_float16(uint16_t code)
 {
     if ((code & 0x7c00) == 0x7c00)
-        return kk_float_of_bits((uint32_t)(code >> 15) << 31 | 0x7f800000 | (uint32_t)(code & 0x3ff) << 13);
+        return kk_f32_of_bits((uint32_t)(code >> 15) << 31 | 0x7f800000 | (uint32_t)(code & 0x3ff) << 13);
     return kk_from_small_float(code, 16, 10, 15);
 }
 
 KK_INLINE uint16_t kk_to_float16(float value)
 {
-    const uint32_t bits = kk_bits_of_float(value), sign = bits >> 31 << 15;
+    const uint32_t bits = kk_bits_of_f32(value), sign = bits >> 31 << 15;
     uint32_t code;
     if (value != value)
         return (uint16_t)(sign | 0x7e00);
@@ -85,20 +54,20 @@ KK_INLINE uint16_t kk_to_float16(float value)
 KK_INLINE uint16_t kk_to_float16_f64(double value)
 {
     float near = (float)value;
-    uint32_t bits = kk_bits_of_float(near);
+    uint32_t bits = kk_bits_of_f32(near);
     if (value == value && (double)near != value && (bits & 0x7fffffff) < 0x7f800000 && (bits & 1) == 0) {
         const double magnitude = value < 0 ? -value : value, rounded = near < 0 ? -(double)near : (double)near;
         bits = rounded > magnitude ? bits - 1 : bits + 1;
-        near = kk_float_of_bits(bits);
+        near = kk_f32_of_bits(bits);
     }
     return kk_to_float16(near);
 }
 
-KK_INLINE float kk_from_bfloat16(uint16_t code) { return kk_float_of_bits((uint32_t)code << 16); }
+KK_INLINE float kk_from_bfloat16(uint16_t code) { return kk_f32_of_bits((uint32_t)code << 16); }
 
 KK_INLINE uint16_t kk_to_bfloat16(float value)
 {
-    const uint32_t bits = kk_bits_of_float(value);
+    const uint32_t bits = kk_bits_of_f32(value);
     if (value != value)
         return (uint16_t)(bits >> 31 << 15 | 0x7fc0);
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
@@ -111,7 +80,7 @@ KK_INLINE float kk_from_float8_e4m3fn(uint8_t code)
 
 KK_INLINE uint8_t kk_to_float8_e4m3fn(float value)
 {
-    const uint32_t bits = kk_bits_of_float(value), sign = bits >> 31 << 7;
+    const uint32_t bits = kk_bits_of_f32(value), sign = bits >> 31 << 7;
     const uint32_t code = (bits & 0x7fffffff) < 0x7f800000 ? kk_to_small_float(bits, 3, 7) : 0x7f;
     return (uint8_t)(sign | (code < 0x7f ? code : 0x7f));
 }
@@ -119,13 +88,13 @@ KK_INLINE uint8_t kk_to_float8_e4m3fn(float value)
 KK_INLINE float kk_from_float8_e5m2(uint8_t code)
 {
     if ((code & 0x7c) == 0x7c)
-        return (code & 3) != 0 ? kk_nan_with_sign(code >> 7) : kk_float_of_bits((uint32_t)(code >> 7) << 31 | 0x7f800000);
+        return (code & 3) != 0 ? kk_nan_with_sign(code >> 7) : kk_f32_of_bits((uint32_t)(code >> 7) << 31 | 0x7f800000);
     return kk_from_small_float(code, 8, 2, 15);
 }
 
 KK_INLINE uint8_t kk_to_float8_e5m2(float value)
 {
-    const uint32_t bits = kk_bits_of_float(value), sign = bits >> 31 << 7;
+    const uint32_t bits = kk_bits_of_f32(value), sign = bits >> 31 << 7;
     uint32_t code;
     if (value != value)
         return (uint8_t)(sign | 0x7e);
@@ -146,7 +115,7 @@ KK_INLINE float kk_from_float8_e5m2fnuz(uint8_t code)
 
 KK_INLINE uint8_t kk_to_float8_fnuz(float value, int mantissa, int bias)
 {
-    const uint32_t bits = kk_bits_of_float(value);
+    const uint32_t bits = kk_bits_of_f32(value);
     const uint32_t code = (bits & 0x7fffffff) < 0x7f800000 ? kk_to_small_float(bits, mantissa, bias) : 0x80;
     if (code > 0x7f)
         return 0x80;
@@ -160,12 +129,12 @@ KK_INLINE uint8_t kk_to_float8_e5m2fnuz(float value) { return kk_to_float8_fnuz(
    subnormal float32 above 2^-127 become 2^-126, as in ONNX and ml_dtypes. */
 KK_INLINE float kk_from_float8_e8m0fnu(uint8_t code)
 {
-    return code == 0xff ? kk_nan_with_sign(0) : kk_float_of_bits(code > 0 ? (uint32_t)code << 23 : 0x400000);
+    return code == 0xff ? kk_nan_with_sign(0) : kk_f32_of_bits(code > 0 ? (uint32_t)code << 23 : 0x400000);
 }
 
 KK_INLINE uint8_t kk_to_float8_e8m0fnu(float value)
 {
-    const uint32_t bits = kk_bits_of_float(value);
+    const uint32_t bits = kk_bits_of_f32(value);
     if (!(value > 0) || bits >= 0x7f800000)
         return 0xff;
     return (uint8_t)((bits + 0x400000 - (bits == 0x400000)) >> 23);
@@ -176,7 +145,7 @@ KK_INLINE float kk_from_float4_e2m1fn(uint8_t code) { return kk_from_small_float
 
 KK_INLINE uint8_t kk_to_float4_e2m1fn(float value)
 {
-    const uint32_t bits = kk_bits_of_float(value), sign = bits >> 31 << 3;
+    const uint32_t bits = kk_bits_of_f32(value), sign = bits >> 31 << 3;
     uint32_t code;
     if (value != value)
         return (uint8_t)(sign ^ 8);

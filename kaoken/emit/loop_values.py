@@ -10,22 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kaoken.emit.nests import Nest, wrapped_index
-from kaoken.emit.scalar_code import (
-    CHOICE,
-    ONE_LANE,
-    Code,
-    apply_code,
-    bits_code,
-    call,
-    cast_code,
-    dim_code,
-    literal_code,
-    neutral_code,
-)
+from kaoken.emit.scalar_code import CHOICE, ONE_LANE, Code, apply_code, call, cast_code, dim_code, literal_code, neutral_code
 from kaoken.emit.vector_code import fold_code, has_lanes, lanes_code, step_function
 from kaoken.ir.dims import Dim, Symbol, dim, factor, is_nonnegative, product, to_c
 from kaoken.ir.dtypes import C_TYPES
-from kaoken.ir.expr import Apply, Bits, Cast, Const, Expr, Int, Read, Reduce, Select, children, extent_of, integer
+from kaoken.ir.expr import Apply, Cast, Const, Expr, Int, Read, Reduce, Select, children, extent_of, integer
 from kaoken.ir.graph import Value
 
 LANES = 16
@@ -297,8 +286,6 @@ class Writer:
             return Code(f"{self.names[node.value]}[{to_c(self._offset(node))}]")
         if isinstance(node, Cast):
             return cast_code(self.scalar(node.argument), node.argument.dtype, node.dtype)
-        if isinstance(node, Bits):
-            return bits_code(self.scalar(node.argument), node.argument.dtype, node.dtype)
         if isinstance(node, Apply):
             return self._apply(node)
         if isinstance(node, Select):

@@ -163,19 +163,6 @@ def cast_code(code: Code, source: DType, target: DType) -> Code:
     return truncated if target == wide else convert(truncated, target)
 
 
-def bits_code(code: Code, source: DType, target: DType) -> Code:
-    """A number's bits as another type of its size."""
-    names = {"float32": "float", "float64": "double"}
-    if source in names:
-        code = call(f"kk_bits_of_{names[source]}", code)
-    if target in names:
-        unsigned = convert(code, f"uint{8 * item_size(target)}") if source not in names else code
-        return call(f"kk_{names[target]}_of_bits", unsigned)
-    if is_integer(target) and is_storage(target):
-        return call(f"kk_low_{target}", code)
-    return convert(code, target)
-
-
 def _stored(code: Code, source: DType, target: DType) -> Code:
     """Conversion to a type that is only held in memory (kk_narrow.h)."""
     if not is_float(target):
@@ -200,8 +187,12 @@ def apply_code(function: str, arguments: list[Code], dtype: DType) -> Code:
 
 
 def _bits(code: Code, source: DType, target: DType) -> Code:
-    """The bits of a number as another type of its width."""
+    """The bits of a number as another type of its width; narrow floats are their bits, narrow integers the low ones of a byte."""
     bits = f"uint{8 * item_size(source)}"
+    if is_storage(target) and is_integer(target):
+        return call(f"kk_low_{target}", code)
+    if is_storage(source) or is_storage(target):
+        return convert(code, target)
     if is_float(source):
         code = call(f"kk_bits_of_f{bits[4:]}", code)
     if is_float(target):

@@ -35,10 +35,7 @@ def read_node(reader: Reader, node: OnnxNode, domain: str = "") -> Value | list[
     types = {_of(inputs, n): dtype for n, dtype in narrow.items()}
     results = reader(replace(node, inputs=[None if v is None else wide(node, v) for v in node.inputs]))
     given = results if isinstance(results, list) else [results]
-    rounded = [
-        None if value is None else _rounded(node, value, types.get(_of(outputs, n)))
-        for n, value in enumerate(given)
-    ]
+    rounded = [None if value is None else _rounded(node, value, types.get(_of(outputs, n))) for n, value in enumerate(given)]
     return rounded if isinstance(results, list) else rounded[0] or results
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from kaoken.ir.dims import Call, Dim, Symbol, evaluate
 from kaoken.ir.dtypes import convert, is_float
-from kaoken.ir.expr import Apply, Bits, Cast, Const, Expr, Formula, Int, Read, Reduce, Select, extent_of
+from kaoken.ir.expr import Apply, Cast, Const, Expr, Formula, Int, Read, Reduce, Select, extent_of
 from kaoken.ir.graph import Value
 from kaoken.ir.scalars import SCALARS, neutral_element
 
@@ -60,8 +60,6 @@ class _Evaluator:
             return np.where(condition, then, self.visit(node.otherwise, environment, rank, active & ~condition))
         if isinstance(node, Cast):
             return convert(np.asarray(self.visit(node.argument, environment, rank, active)), node.dtype)
-        if isinstance(node, Bits):
-            return np.array(self.visit(node.argument, environment, rank, active)).view(node.dtype)
         return self.reduction(node, environment, rank, active)
 
     def integer(self, value: Dim, environment: Environment) -> Any:

@@ -1,7 +1,7 @@
 """Building and simplifying expressions: what one element of a tensor is, as a formula over index variables.
 
-Eight node kinds: `Const`, `Int` (an integer polynomial of dims and axes), `Read` (one element of a tensor), `Apply` (a scalar
-function of `scalars.py`), `Select` (evaluates only the branch it takes), `Cast`, `Bits` and `Reduce`. Build them with the
+Seven node kinds: `Const`, `Int` (an integer polynomial of dims and axes), `Read` (one element of a tensor), `Apply` (a scalar
+function of `scalars.py`), `Select` (evaluates only the branch it takes), `Cast` and `Reduce`. Build them with the
 lower-case functions, which simplify, exactly in every type; docs/expression-language.md says what each means.
 """
 
@@ -15,7 +15,6 @@ from kaoken.ir.dims import Dim, Symbol, bounds, dim, floordiv, is_nonnegative, m
 from kaoken.ir.dtypes import DType, convert, holds_all, integer_range, is_float, is_integer, is_storage, wide_type
 from kaoken.ir.expr_nodes import (
     Apply,
-    Bits,
     Cast,
     Const,
     Expr,
@@ -233,16 +232,6 @@ def _keeps_all(source: Expr, dtype: DType) -> bool:
     return holds_all(dtype, source.dtype)
 
 
-def bits(argument: Expr, dtype: DType) -> Expr:
-    """The argument's bits as another type of its size."""
-    if argument.dtype == dtype:
-        return argument
-    value = literal(argument)
-    if value is not None:
-        return const(np.asarray(value).astype(argument.dtype).view(dtype), dtype)
-    return Bits(argument, dtype)
-
-
 def reduce(kind: str, axes: tuple[Symbol, ...], body: Expr) -> Expr:
     return Reduce(kind, axes, body) if axes else body
 
@@ -330,8 +319,6 @@ def map_children(node: Expr, visit: Callable[[Expr], Expr]) -> Expr:
         return select(condition, visit(node.then), visit(node.otherwise))
     if isinstance(node, Cast):
         return cast(visit(node.argument), node.dtype)
-    if isinstance(node, Bits):
-        return bits(visit(node.argument), node.dtype)
     if isinstance(node, Reduce):
         return reduce(node.kind, node.axes, visit(node.body))
     return node
@@ -371,7 +358,6 @@ __all__ = [
     "FALSE",
     "TRUE",
     "Apply",
-    "Bits",
     "Cast",
     "Const",
     "Expr",
@@ -384,7 +370,6 @@ __all__ = [
     "axes_for",
     "axis",
     "bind",
-    "bits",
     "cast",
     "children",
     "const",

@@ -84,14 +84,6 @@ class Cast:
 
 
 @dataclass(frozen=True)
-class Bits:
-    """The bits of a number taken for another type of the same size; of types of less than a byte the low ones of a byte."""
-
-    argument: "Expr"
-    dtype: DType
-
-
-@dataclass(frozen=True)
 class Reduce:
     """`sum`, `prod`, `max` or `min` of the body over axes, first axis outermost, each ascending."""
 
@@ -104,7 +96,7 @@ class Reduce:
         return self.body.dtype
 
 
-Expr = Union[Const, Int, Read, Apply, Select, Cast, Bits, Reduce]
+Expr = Union[Const, Int, Read, Apply, Select, Cast, Reduce]
 
 
 @dataclass(frozen=True)
@@ -164,7 +156,7 @@ def children(node: Expr) -> tuple[Expr, ...]:
         return node.arguments
     if isinstance(node, Select):
         return node.condition, node.then, node.otherwise
-    if isinstance(node, (Cast, Bits)):
+    if isinstance(node, Cast):
         return (node.argument,)
     if isinstance(node, Reduce):
         return (node.body,)
@@ -208,7 +200,5 @@ def to_text(expression: Expr, name: Callable[["Value"], str] | None = None) -> s
         return f"select({', '.join(to_text(p, name) for p in parts)})"
     if isinstance(expression, Cast):
         return f"{expression.dtype}({to_text(expression.argument, name)})"
-    if isinstance(expression, Bits):
-        return f"bits({to_text(expression.argument, name)}, {expression.dtype})"
     axes = ", ".join(f"{s.name}<{extent_of(s)}" for s in expression.axes)
     return f"{expression.kind}({axes}: {to_text(expression.body, name)})"

@@ -106,12 +106,12 @@ def node_symbols(node: Node) -> set[Symbol]:
 
 def symbols_in(item: Any) -> set[Symbol]:
     """The found symbols in an attribute: dimensions, expressions, formulas, bodies, and collections of them."""
-    from kaoken.ir.expr import Apply, Bits, Cast, Formula, Int, Read, Reduce, Select, extent_of, symbols_of
+    from kaoken.ir.expr import Apply, Cast, Formula, Int, Read, Reduce, Select, extent_of, symbols_of
     from kaoken.ir.graph import Graph
 
     if isinstance(item, Dim):
         return found_symbols(item)
-    if isinstance(item, (Apply, Bits, Cast, Int, Read, Reduce, Select)):
+    if isinstance(item, (Apply, Cast, Int, Read, Reduce, Select)):
         named = symbols_of(item)
         return {s for s in named if s.is_found}.union(*(found_symbols(extent_of(s)) for s in named if s.is_axis))
     if isinstance(item, Formula):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kaoken.ir.dtypes import DType, is_float, is_storage
+from kaoken.ir.dtypes import C_TYPES, DType, is_float, is_storage
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -91,7 +91,7 @@ def _floor_mod(a: Any, b: Any) -> Any:
     return np.remainder(a, b)
 
 
-_BIT_TYPES = ("float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
+_BIT_TYPES = tuple(dtype for dtype in C_TYPES if dtype != "bool")
 
 
 def _bits_as(dtype: DType) -> Callable[[Any], Any]:

@@ -157,7 +157,7 @@ def unique_reduction_axes(expression: Expr, prefix: str = "k") -> Expr:
 def _rebuild(node: Expr, visit: Callable[[Expr], Expr]) -> Expr:
     from dataclasses import replace
 
-    from kaoken.ir.expr import Apply, Bits, Cast
+    from kaoken.ir.expr import Apply, Cast
 
     if isinstance(node, Read):
         return Read(node.value, tuple(visit(i) for i in node.indices))
@@ -165,6 +165,6 @@ def _rebuild(node: Expr, visit: Callable[[Expr], Expr]) -> Expr:
         return replace(node, arguments=tuple(visit(a) for a in node.arguments))
     if isinstance(node, Select):
         return Select(visit(node.condition), visit(node.then), visit(node.otherwise))
-    if isinstance(node, (Bits, Cast)):
+    if isinstance(node, Cast):
         return replace(node, argument=visit(node.argument))
     return node

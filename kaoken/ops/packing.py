@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.dtypes import packed_bits
-from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, bits, cast, const, integer, select
+from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, cast, const, integer, select
 from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ops.movement import reshape_indices
 from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, operand
@@ -34,7 +34,7 @@ def _unpack_formula(node: Node, output: int) -> Formula:
     byte = Read(data, (apply("floordiv", flat, integer(lanes)),))
     shift = apply("mul", cast(apply("mod", flat, integer(lanes)), "uint8"), const(width, "uint8"))
     code = apply("bit_and", apply("shift_right", byte, shift), const((1 << width) - 1, "uint8"))
-    return Formula(axes, bits(code, dtype))
+    return Formula(axes, apply(f"bits_as_{dtype}", code))
 
 
 def _infer_pack(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
@@ -53,7 +53,7 @@ def _pack_formula(node: Node, output: int) -> Formula:
     for k in range(lanes):
         flat = Int(dim(axes[0]) * lanes + k)
         element = Read(x, reshape_indices(x.shape, (product(x.shape),), (flat,)))
-        code = apply("bit_and", bits(element, "uint8"), const((1 << width) - 1, "uint8"))
+        code = apply("bit_and", apply("bits_as_uint8", element), const((1 << width) - 1, "uint8"))
         code = apply("shift_left", code, const(width * k, "uint8")) if k else code
         code = select(apply("lt", flat, Int(product(x.shape))), code, const(0, "uint8"))
         byte = apply("bit_or", byte, code) if k else code
