@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaoken.cli.shared import Dims, Json, Progress, Quiet, compiled_folder_errors, dims_table, print_json, require_compiler
+from kaoken.cli.shared import Dims, Json, Quiet, compiled_folder_errors, dims_table, print_json, require_compiler
 from kaoken.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +18,42 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     app.command("tune", no_args_is_help=True)(tune_command)
+
+
+class TimeBar:
+    """Says on stderr what is being done: on a terminal beside a bar of the time that is used up, elsewhere a line a kernel.
+
+    Nothing is drawn between two calls: a thread that draws would take part in the measurements.
+    """
+
+    def __init__(self, seconds: float, quiet: bool) -> None:
+        self._seconds, self._quiet, self._head = seconds, quiet, ""
+        self._bar: Any = None
+
+    def __enter__(self) -> TimeBar:
+        if not self._quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            columns = (BarColumn(bar_width=20), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+            self._bar = Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
+            self._task = self._bar.add_task("", total=self._seconds)
+            self._bar.start()
+        self._started = time.monotonic()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, text: str) -> None:
+        """What is being done now; behind a colon a detail of it."""
+        if self._bar is not None:
+            done = min(time.monotonic() - self._started, self._seconds)
+            self._bar.update(self._task, description=text, completed=done, refresh=True)
+        elif not self._quiet and (text.partition(":")[0] != self._head or "faster" in text):
+            print(f"{text} ...", file=sys.stderr, flush=True)
+        self._head = text.partition(":")[0]
 
 
 def tune_command(
@@ -57,7 +95,7 @@ def tune_command(
     if file.is_dir():
         raise UsageError(f"{file} is a folder; give the file to write")
     options = TuneOptions(minutes, tuple(dict.fromkeys(counts)), dims_table(dim), only)
-    with compiled_folder_errors(model), Progress(quiet) as progress:
+    with compiled_folder_errors(model), TimeBar(60 * minutes, quiet) as progress:
         found = tune_model(model, file, options, progress)
     if json:
         print_json(found.as_json())
@@ -77,7 +115,7 @@ def _show(found: Tuning, model: Path) -> None:
         if kernel.changed:
             _show_change(kernel)
     worst = min(kernel.ratio for kernel in found.kernels)
-    typer.echo(f"\nall kernels {mean_ratio(found.kernels):.3f}, the least {worst:.3f}")
+    typer.echo(f"\nmean of the kernels {mean_ratio(found.kernels):.3f}; of the one that gained most {worst:.3f}")
     if found.whole:
         wide = max(len(row.name) for row in found.whole)
         typer.echo(f"\n{'whole model':{wide}}  threads  before ms   after ms   ratio")
@@ -92,6 +130,6 @@ def _show(found: Tuning, model: Path) -> None:
 
 def _show_change(kernel: TunedKernel) -> None:
     typer.echo(f"    was {kernel.before}\n    is  {kernel.after}")
-    for time in kernel.times:
-        where = f"{time.size} rows, {time.threads} thread{'s' if time.threads > 1 else ''}"
-        typer.echo(f"    {where:28} {1e6 * time.before:10.1f} us {1e6 * time.after:10.1f} us  {time.after / time.before:6.3f}")
+    for row in kernel.times:
+        where = f"{row.size} rows, {row.threads} thread{'s' if row.threads > 1 else ''}"
+        typer.echo(f"    {where:28} {1e6 * row.before:10.1f} us {1e6 * row.after:10.1f} us  {row.after / row.before:6.3f}")

@@ -158,8 +158,7 @@ class Search:
             for kernel in waiting:
                 if time.monotonic() > deadline:
                     return
-                gain = f" ({100 * (1 / kernel.ratio - 1):.1f}% faster so far)" if kernel.changed else ""
-                say(f"searching {kernel.shape}{gain}")
+                say(f"searching {kernel.shape}: building alternatives")
                 if self.improve(kernel, deadline, say):
                     changed.append(kernel)
             waiting = changed
@@ -180,6 +179,7 @@ class Search:
         number = {schedule: n for n, schedule in enumerate(variants, start=1)}
         won: list[tuple[float, Schedule, list[Point]]] = []
         for step, points, legal in found:
+            say(f"searching {kernel.shape}: {step.name}")
             best, ratio = Race(library, self.memory, deadline).best([0, *(number[s] for s in legal)], points)
             self.measured += len(legal)
             if best:
