@@ -15,7 +15,7 @@ from kaoken.compiler import CompileOptions, compile_model
 from kaoken.emit.kernels import AttentionSpec, LinearSpec, NormSpec, Part, Spec
 from kaoken.emit.spec_json import spec_of
 from kaoken.errors import UsageError
-from kaoken.ir.schedule import LinearSchedule
+from kaoken.ir.schedule import LinearSchedule, TileSet
 from kaoken.ir.schedule_file import ScheduleFile, read_schedules, schedule_table, write_schedules
 from kaoken.ir.schedule_space import tile_set, with_tiles
 from kaoken.passes.choose_schedule import choose_attention, choose_linear
@@ -64,6 +64,43 @@ def test_every_kind_of_kernel_runs_in_the_harness_and_writes_a_result(level: str
         assert np.isfinite(y).all() and np.count_nonzero(y) >= size.rows * size.batch, spec.name
         assert results[0] == results[1], spec.name
     assert library.fma(memory, 1) > 0 and library.read(memory, 2, 4) > 0
+
+
+def any_schedule(random: np.random.Generator) -> LinearSchedule:
+    """A legal schedule, however foolish."""
+    heights = int(random.integers(1, 17))
+    tiles = TileSet("avx2", tuple(int(w) for w in random.integers(1, 5, heights)), int(random.integers(1, 5)))
+    blocks = [int(random.choice(values)) for values in ((256, 512, 768), (1, 2, 5, 9), (1, 7, 16, 40))]
+    chosen = choose_linear(600, 130)
+    return with_tiles(LinearSchedule(chosen.tiles, *blocks, str(random.choice(["rows", "columns"]))), tiles)
+
+
+def test_every_legal_schedule_gives_the_same_bits(tmp_path: Path) -> None:
+    random = np.random.default_rng(7)
+    first = linear("chosen", 600, 130, activation="relu")
+    specs = [first, *(replace(first, name=f"odd_{n}", schedule=any_schedule(random)) for n in range(10))]
+    sizes = [Size(rows) for rows in (1, 2, 3, 7, 13, 15, 16, 17, 29, 31, 43, 57, 70)]
+    memory = Memory([(spec, size) for spec in specs for size in sizes], 0, threads=3)
+    library = Library(specs, "avx2", tmp_path)
+    for size in sizes:
+        for threads in (1, 3):
+            results = []
+            for number in range(len(specs)):
+                memory.arrays["y"][:] = np.nan
+                library.run(memory, number, size, threads, calls=1)
+                results.append(memory.arrays["y"].tobytes())
+            different = [str(s.schedule) for s, r in zip(specs, results, strict=True) if r != results[0]]
+            assert not different, (size.rows, threads, different)
+
+
+def test_a_call_beyond_the_memory_is_refused(tmp_path: Path) -> None:
+    spec = linear("plain", 40, 50)
+    memory = Memory([(spec, Size(8))], 0, threads=1)
+    library = Library([spec], "plain", tmp_path)
+    assert library.run(memory, 0, Size(8), 1, calls=1) > 0
+    for size in (Size(9), Size(4, keys=100)):
+        with pytest.raises(ValueError, match="does not fit the memory"):
+            library.run(memory, 0, size, 1, calls=1)
 
 
 # the race -------------------------------------------------------------------------------------------------------------------
@@ -180,7 +217,7 @@ def test_a_folder_of_another_version_is_told_apart(tmp_path: Path) -> None:
 
 def test_tune_writes_a_file_that_compile_takes(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "s.toml"
-    found = tune_model(compiled("tiny-gpt2"), file, TuneOptions(minutes=0.2, threads=(1, 2), only="linear_64x512"))
+    found = tune_model(compiled("tiny-gpt2"), file, TuneOptions(minutes=0.1, threads=(1, 2), only="linear_64x512"))
     assert [k.shape for k in found.kernels] == ["linear_64x512"] and found.measured > 0
     assert json.loads(json.dumps(found.as_json()))["level"] == read_schedules(file).measured["level"]
     assert read_schedules(file).entries["linear_64x512"]["threads"] == [1, 2]

@@ -54,19 +54,19 @@ TILE_ROWS = (4, 5, 6, 8, 10, 12, 14, 16)
 
 @dataclass(frozen=True)
 class Step:
-    """Alternatives to one choice of a schedule. rows, least_threads: as in Field; exactly: the one number of rows for it."""
+    """Alternatives to one choice of a schedule. rows, least_threads: as in Field; height: of the tiles that it is for, if few."""
 
     name: str
     schedules: tuple[Schedule, ...]
     rows: str
     least_threads: int = 1
-    exactly: int | None = None
+    height: int | None = None
 
     def matters(self, rows: int, threads: int, schedule: Schedule, level: str) -> bool:
         """Whether so many rows on so many threads can tell the alternatives apart."""
-        if self.exactly is not None:
-            return rows == self.exactly
         few = rows <= few_rows(schedule, level)
+        if self.height is not None:
+            return few and height_of(rows, schedule, level) == self.height
         return threads >= self.least_threads and self.rows in (ANY, FEW if few else MANY)
 
 
@@ -89,6 +89,12 @@ def few_rows(schedule: Schedule, level: str) -> int:
     return FEW_TILES * height if isinstance(schedule, LinearSchedule) else height
 
 
+def height_of(rows: int, schedule: Schedule, level: str) -> int:
+    """The height of the highest of the tiles, as few as there can be and nearly equal, that rows are cut into."""
+    count = -(-rows // tile_set(schedule, level).main.rows)
+    return -(-rows // count)
+
+
 def changed(schedule: Any, **values: Any) -> Any:
     """`replace`, or None where the values are no legal schedule."""
     try:
@@ -108,10 +114,9 @@ def steps(schedule: Schedule, level: str, fits: Fits, reduction: int = 0) -> Ite
     def distinct(found: list[Any]) -> tuple[Schedule, ...]:
         return tuple(dict.fromkeys(s for s in found if s is not None and s != schedule))
 
-    main, most = table["main_panels"], max(table["panels"].values)
     sets = []
     for height in TILE_ROWS:
-        widths = [w for w in main.values if fits(height, w)]
+        widths = [w for w in table["main_panels"].values if fits(height, w)]
         for width in widths[-2:]:
             sets.append(changed(own, panels=_heights(own.panels, height, fits), main_panels=width))
     yield Step("tile", distinct([with_tiles(schedule, t) for t in sets if t is not None]), ANY)
@@ -120,13 +125,12 @@ def steps(schedule: Schedule, level: str, fits: Fits, reduction: int = 0) -> Ite
         if field.name == "k_block" and reduction:
             values = tuple(v for v in values if v < reduction) + tuple(v for v in values if v >= reduction)[:1]
         yield Step(field.name, distinct([changed(schedule, **{field.name: v}) for v in values]), field.rows, field.least_threads)
-    for row in range(len(own.panels)):
-        last = row == len(own.panels) - 1
+    for height, width in enumerate(own.panels, start=1):
         found = []
-        for width in (w for w in table["panels"].values if w <= most and (fits(row + 1, w) or row == 0)):
-            tiles = changed(own, panels=(*own.panels[:row], width, *own.panels[row + 1 :]))
+        for other in (w for w in table["panels"].values if w != width and (fits(height, w) or height == 1)):
+            tiles = changed(own, panels=(*own.panels[: height - 1], other, *own.panels[height:]))
             found.append(with_tiles(schedule, tiles) if tiles is not None else None)
-        yield Step(f"panels of {row + 1} row{'s' if row else ''}", distinct(found), FEW, exactly=None if last else row + 1)
+        yield Step(f"panels of {height} row{'s' if height > 1 else ''}", distinct(found), FEW, height=height)
 
 
 def _heights(panels: tuple[int, ...], height: int, fits: Fits) -> tuple[int, ...]:

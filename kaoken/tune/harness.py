@@ -66,6 +66,9 @@ class Size:
         return f"{rows} at {self.keys}" if self.keys else rows
 
 
+NOTHING = Size(0)
+
+
 def padded(positions: int) -> int:
     """Capacity of a cache for so many positions."""
     return -(-positions // PANEL) * PANEL
@@ -171,7 +174,7 @@ class Memory:
         weights = max(largest, min(weight_floats, max(LARGEST_WEIGHTS, largest)))
         x = max((_x_floats(spec, size) for spec, size in uses), default=0)
         y = max((_y_floats(spec, size) for spec, size in uses), default=0)
-        cache = max((size.batch * spec.n * padded(size.rows) for spec, size in uses if isinstance(spec, LinearSpec)), default=0)
+        cache = max((_cache_floats(spec, size) for spec, size in uses), default=0)
         zeros = 2 * max((padded(size.keys) for _, size in uses), default=0) + 2 * PANEL
         each = -(-max([scratch, 64, *(scratch_bytes(spec) for spec, _ in uses)]) // 4096) * 4096
         self.arrays = {
@@ -188,9 +191,17 @@ class Memory:
         self.c.weight_floats, self.c.scratch_bytes, self.c.zero_floats = weights, each, zeros
         self.c.pool_bytes = self.arrays["pool"].nbytes
 
-    def fits(self, spec: Spec) -> bool:
-        """Whether a kernel's scratch fits."""
-        return scratch_bytes(spec) <= int(self.c.scratch_bytes)
+    def fits(self, spec: Spec, size: Size = NOTHING) -> bool:
+        """Whether a kernel's scratch fits, and a call of that size."""
+        room = {name: array.size for name, array in self.arrays.items()}
+        return (
+            scratch_bytes(spec) <= int(self.c.scratch_bytes)
+            and floats_read(spec, size) <= room["weights"]
+            and _x_floats(spec, size) <= room["x"]
+            and _y_floats(spec, size) <= room["y"]
+            and _cache_floats(spec, size) <= room["cache"]
+            and 2 * padded(size.keys) + 2 * PANEL <= room["zeros"]
+        )
 
 
 def _x_floats(spec: Spec, size: Size) -> int:
@@ -199,6 +210,10 @@ def _x_floats(spec: Spec, size: Size) -> int:
     if isinstance(spec, AttentionSpec):
         return size.batch * size.rows * spec.heads * spec.head_dim
     return size.rows * spec.width
+
+
+def _cache_floats(spec: Spec, size: Size) -> int:
+    return size.batch * spec.n * padded(size.rows) if isinstance(spec, LinearSpec) else 0
 
 
 def _y_floats(spec: Spec, size: Size) -> int:
@@ -246,7 +261,12 @@ class Library:
         self._library.kaoken_tune_run.restype = self._library.kaoken_tune_probe.restype = ctypes.c_double
 
     def run(self, memory: Memory, number: int, size: Size, threads: int, calls: int, cpu: bool = False) -> float:
-        """Seconds for `calls` calls of the kernel of a number: wall time, or processor time of the first thread."""
+        """Seconds for `calls` calls of the kernel of a number: wall time, or processor time of the first thread.
+
+        Raises ValueError for a call that the memory was not made for.
+        """
+        if not memory.fits(self.specs[number], size):
+            raise ValueError(f"{self.specs[number].name} at {size} does not fit the memory")
         just_written = size.rows == size.keys  # keys and values of a prompt, which attention finds in the caches
         call = _Call(size.batch, size.rows, size.keys, 0 if just_written else floats_read(self.specs[number], size))
         run = self._library.kaoken_tune_run

@@ -19,10 +19,11 @@ from typing import Any
 from kaoken.compiler import REPORT, CompileOptions, compile_model
 from kaoken.emit.spec_json import spec_of
 from kaoken.errors import UsageError
+from kaoken.ir.schedule import MOST_TILE_ROWS
 from kaoken.ir.schedule_file import ScheduleFile, schedule_table, write_schedules
 from kaoken.session import build_library
 from kaoken.tune.harness import Memory
-from kaoken.tune.search import MOST_SCRATCH, Kernel, Point, Race, Say, Search
+from kaoken.tune.search import MOST_SCRATCH, Kernel, Point, Race, Say, Search, few_sizes
 from kaoken.tune.situations import Situation, kernel_sizes, situations
 from kaoken.tune.whole import Comparison, NotRenderedHereError, compare, rescheduled_folder
 from kaoken.verify.run import level_of
@@ -113,10 +114,10 @@ class _Tune:
         self.kernels = self._kernels()
         say("building with the C compiler")
         build_library(folder)
-        self.started = time.monotonic()
+        self.started, self.written = time.monotonic(), False
         self.seconds = 60 * options.minutes
         self.found = Tuning(file, level_of(folder), tuple(options.threads))
-        uses = [(kernel.spec, size) for kernel in self.kernels for size in kernel.sizes]
+        uses = [(kernel.spec, size) for kernel in self.kernels for size in (*kernel.sizes, *few_sizes(kernel, MOST_TILE_ROWS))]
         self.memory = Memory(uses, self.report["weights_bytes"] // 4, max(options.threads), MOST_SCRATCH)
         (scratch / "kernels").mkdir()
         self.search = Search(self.kernels, self.found.level, options.threads, self.memory, scratch / "kernels")
@@ -148,7 +149,8 @@ class _Tune:
         except KeyboardInterrupt:
             self.found.interrupted = True
             self.found.notes.append("interrupted: what was known by then was written")
-            self._write()
+            if not self.written:
+                self._write()
         return self.found
 
     def _confirm(self) -> None:
@@ -163,7 +165,7 @@ class _Tune:
             for turn in range(CONFIRM_ROUNDS):
                 for number, kernel in enumerate(changed):
                     race.round((2 * number, 2 * number + 1), self._all_points(kernel), turn)
-        self.found.kernels = []
+        entries = []
         for kernel in self.search.kernels:
             entry = TunedKernel(kernel.shape, str(kernel.spec.schedule), str(kernel.best), False)
             if kernel in changed:
@@ -174,7 +176,8 @@ class _Tune:
                 if where_it_matters > KEPT or kernel.ratio > NO_WORSE:
                     kernel.best, kernel.ratio = kernel.spec.schedule, 1.0
             entry.changed, entry.ratio, entry.after = kernel.changed, kernel.ratio, str(kernel.best)
-            self.found.kernels.append(entry)
+            entries.append(entry)
+        self.found.kernels = entries
 
     def _all_points(self, kernel: Kernel) -> list[Point]:
         return sorted({**dict.fromkeys(self.search.points(kernel)), **kernel.touched}, key=lambda p: (p[1], p[0].keys, p[0].rows))
@@ -184,17 +187,23 @@ class _Tune:
         return KernelTime(str(point[0]), point[1], before, after)
 
     def _write(self) -> None:
-        """The file with all kernels as they are known by now, the unchanged too: they are the best of what was measured."""
+        """The file with the kernels that were searched, as they are known by now: unchanged ones too are the best measured."""
         if not self.found.kernels:
             made = [(k.shape, str(k.spec.schedule), str(k.best), k.changed, k.ratio) for k in self.search.kernels]
             self.found.kernels = [TunedKernel(*values) for values in made]
         self.found.measured = self.search.measured
         file = ScheduleFile(self.file, measured=self._measured())
-        for kernel in self.search.kernels:
+        known = [k for k in self.search.kernels if k.searched or k.changed]
+        for kernel in known:
             file.overrides[kernel.shape] = schedule_table(kernel.best, (self.found.level,))
             file.entries[kernel.shape] = {"threads": list(self.options.threads), "gain": round(1 / kernel.ratio, 3)}
+        if missed := len(self.search.kernels) - len(known):
+            self.found.notes.append(
+                f"the time did not suffice for {missed} kernels, which are not in the file; give more --minutes"
+            )
         self.file.parent.mkdir(parents=True, exist_ok=True)
         write_schedules(self.file, file)
+        self.written = True
 
     def _measured(self) -> dict[str, Any]:
         return {

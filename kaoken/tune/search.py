@@ -48,7 +48,8 @@ GRACE = 5.0
 class Kernel:
     """A kernel under search: what it is, the sizes of its calls, its schedule so far.
 
-    ratio: of times, after over before, as the search saw it, at the points where the changes matter: `touched`.
+    ratio: of times, after over before, as the search saw it, at the points where the changes matter: `touched`. searched: whether
+    the time sufficed to measure alternatives at all.
     """
 
     shape: str
@@ -58,6 +59,7 @@ class Kernel:
     best: Schedule = field(init=False)
     ratio: float = 1.0
     touched: dict[Point, None] = field(default_factory=dict)
+    searched: bool = False
 
     def __post_init__(self) -> None:
         self.best = self.spec.schedule
@@ -176,12 +178,17 @@ class Search:
         if not variants:
             return False
         library = self.library([kernel.variant(s, f"variant_{n}") for n, s in enumerate([kernel.best, *variants])])
+        if not self.measured:
+            deadline = max(deadline, time.monotonic() + GRACE)  # however short the time, something is measured
         number = {schedule: n for n, schedule in enumerate(variants, start=1)}
         won: list[tuple[float, Schedule, list[Point]]] = []
         for step, points, legal in found:
             say(f"searching {kernel.shape}: {step.name}")
-            best, ratio = Race(library, self.memory, deadline).best([0, *(number[s] for s in legal)], points)
-            self.measured += len(legal)
+            race = Race(library, self.memory, deadline)
+            best, ratio = race.best([0, *(number[s] for s in legal)], points)
+            if race.seconds:
+                kernel.searched = True
+                self.measured += len(legal)
             if best:
                 say(f"searching {kernel.shape}: {step.name}, {100 * (1 / ratio - 1):.1f}% faster")
                 won.append((ratio, variants[best - 1], points))
@@ -207,18 +214,23 @@ class Search:
     def points(self, kernel: Kernel, exact: bool = False) -> list[Point]:
         """Where a kernel is measured as a whole; with `exact` also at the few rows that have tiles of their own."""
         sizes = kernel.sizes
-        if exact and isinstance(kernel.spec, LinearSpec):
-            heights = len(tile_set(kernel.best, self.level).panels)
-            sizes = [*(Size(r) for r in range(1, heights) if r >= min(s.rows for s in kernel.sizes)), *sizes]
+        if exact:
+            sizes = [*few_sizes(kernel, len(tile_set(kernel.best, self.level).panels)), *sizes]
         return [(size, threads) for size in dict.fromkeys(sizes) for threads in self.threads]
 
     def _points_of(self, step: Step, kernel: Kernel) -> list[Point]:
-        points = self.points(kernel, exact=step.exactly is not None)
+        points = self.points(kernel, exact=step.height is not None)
         return [(s, t) for s, t in points if step.matters(s.rows, t, kernel.best, self.level)]
 
     def _fits(self, rows: int, panels: int) -> bool:
         """Whether a tile fits the vector registers. Where row pointers spill is for the clock to say."""
         return registers_needed(self.target, rows, panels) <= self.target.registers
+
+
+def few_sizes(kernel: Kernel, most: int) -> list[Size]:
+    """Every number of rows that one tile can hold, of a linear layer that may be called with so few."""
+    least = min(size.rows for size in kernel.sizes)
+    return [Size(rows) for rows in range(least, most + 1)] if isinstance(kernel.spec, LinearSpec) else []
 
 
 def merged(base: Schedule, first: Schedule, second: Schedule) -> Schedule:

@@ -10,8 +10,8 @@ from kaoken.session import _evaluate
 from kaoken.tune.harness import MOST_BATCH, Size
 
 LENGTHS = (16, 128, 512)
-BETWEEN = 48
-"""A length for the kernels alone, where few rows end and many begin."""
+BETWEEN = (32, 64)
+"""Lengths for the kernels alone, where few rows end and many begin."""
 CONTEXTS = (128, 512)
 FEW = (2, 4, 8)
 """Tokens, or rows, of a step: texts side by side, beams, guesses."""
@@ -49,9 +49,9 @@ def situations(interface: Mapping[str, Any]) -> list[Situation]:
     if not interface["feed"]:
         batches = [name for name in bounds if "batch" in name]
         others = [name for name in bounds if name not in batches]
-        for length in (*LENGTHS, BETWEEN) if others else (1,):
+        for length in (*LENGTHS, *BETWEEN) if others else (1,):
             dims = dict.fromkeys(others, length) | dict.fromkeys(batches, 1)
-            add(f"length {length}" if others else "fixed sizes", dims, whole=length != BETWEEN)
+            add(f"length {length}" if others else "fixed sizes", dims, whole=length not in BETWEEN)
         if batches and others:
             add(f"{BATCH[0]} of length {BATCH[1]}", dict.fromkeys(others, BATCH[1]) | dict.fromkeys(batches, BATCH[0]))
         return found
@@ -59,14 +59,14 @@ def situations(interface: Mapping[str, Any]) -> list[Situation]:
     stage = "decode" if interface["encode"] else ""
     read = dict.fromkeys(encoded, LENGTHS[1])
     if interface["encode"]:
-        for length in (*LENGTHS, BETWEEN):
-            add(f"encode {length}", dict.fromkeys(encoded, length), "encode", length != BETWEEN)
+        for length in (*LENGTHS, *BETWEEN):
+            add(f"encode {length}", dict.fromkeys(encoded, length), "encode", length not in BETWEEN)
     for context in CONTEXTS:
         add(f"decode at {context}", {sequence: 1, past: context, **read}, stage, not encoded or context == CONTEXTS[0])
     for few in FEW:
         add(f"decode {few} at {CONTEXTS[0]}", {batch: few, sequence: 1, past: CONTEXTS[0], **read}, stage, False)
-    for length in (*LENGTHS, BETWEEN) if not interface["encode"] else ():
-        add(f"prefill {length}", {sequence: length, past: 0}, stage, length != BETWEEN)
+    for length in (*LENGTHS, *BETWEEN) if not interface["encode"] else ():
+        add(f"prefill {length}", {sequence: length, past: 0}, stage, length not in BETWEEN)
     return found
 
 
