@@ -152,7 +152,7 @@ class WeightsWriter:
             self._file = None
             self._temporary.unlink(missing_ok=True)
 
-    def _write(self, file: BinaryIO, part: Chunk | memoryview) -> None:
+    def _write(self, file: BinaryIO, part: bytes | memoryview) -> None:
         """Appends bytes in aligned blocks of several large pages: the file cache then keeps them as such, where it can."""
         rest = memoryview(part)
         while rest:
