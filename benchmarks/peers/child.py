@@ -10,12 +10,13 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.adapters import CLOCK, PEERS, Adapter, Task, Unsupported
+from benchmarks.peers.adapters import CLOCK, PEERS, Adapter, Task, Unsupported, aligned
 from benchmarks.peers.files import ModelFiles
 from kaoken.bench.contestants import Workload
 
@@ -105,7 +106,8 @@ class _Served:
 
     def prepare(self, number: int, workload: Workload) -> np.ndarray:
         assert self._adapter is not None
-        self._tasks[number] = self._adapter.prepare(workload)
+        inputs = {name: aligned(array) for name, array in workload.inputs.items()}
+        self._tasks[number] = self._adapter.prepare(replace(workload, inputs=inputs))
         return self._tasks[number].result()
 
     def times(self, number: int, seconds: float) -> list[float]:

@@ -23,6 +23,8 @@ from kaoken.bench.contestants import Workload
 CLOCK = "KAOKEN_BENCHMARK_CLOCK"
 """Environment variable: `cpu` has a contestant's processor time measured, for one thread on a machine that others use."""
 
+LINE = 64
+
 
 def clock() -> float:
     """Seconds of the clock that is asked for."""
@@ -31,6 +33,15 @@ def clock() -> float:
 
 class Unsupported(Exception):
     """A peer that cannot do a model or a workload; the message says why."""
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """A copy that begins a cache line, as memory that runtimes allocate themselves does."""
+    raw = np.empty(array.nbytes + LINE, np.uint8)
+    start = -raw.ctypes.data % LINE
+    copy = raw[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 class Task:

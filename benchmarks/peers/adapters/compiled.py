@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers.adapters import Task, clock
+from benchmarks.peers.adapters import Task, aligned, clock
 from benchmarks.peers.files import ModelFiles
 from kaoken.bench.contestants import CompiledModel, Workload
 from kaoken.bench.encoder_decoder import CompiledEncoderDecoder
@@ -50,7 +50,7 @@ class _Layer(Task):
         if not model:
             raise RuntimeError("the handle cannot be made")
         bound = CompiledModel(files.compiled, 1, 1).prepare(workload)
-        result = np.empty(bound().shape, np.float32)
+        result = aligned(bound())
         pointers = [ctypes.c_void_p(array.ctypes.data) for array in (hidden, result)]
 
         def run(times: int) -> float:
