@@ -58,7 +58,7 @@ kk_status kk_pool_run(kk_pool *pool, void (*work)(void *argument, kk_thread *thr
 void kk_pool_profile(kk_pool *pool, kk_profile *profile);
 
 /* Called by every thread of a running work the same number of times: returns when all have called it, and what each wrote before is visible to all after.
-   Waits a few microseconds awake, then asleep. step: the number of what has ended, for a profile, or KK_NO_STEP. */
+   Waits awake for some 50 microseconds, offering the processor to others, then asleep. step: the number of what has ended, for a profile, or KK_NO_STEP. */
 void kk_barrier(kk_thread *thread, int64_t step);
 
 /* Where a step ends without a barrier, since the next one touches only what the same thread wrote. */
