@@ -24,7 +24,7 @@ from kaoken.emit.kit import write_kit
 from kaoken.emit.model import build_model_files, render_files
 from kaoken.emit.names import c_name
 from kaoken.emit.program import Kernel, Program, build_program, index_bounds
-from kaoken.emit.report_page import memory_report
+from kaoken.emit.report_page import call_edges, memory_report
 from kaoken.emit.runtime_sources import copy_runtime
 from kaoken.emit.spec_json import spec_json
 from kaoken.errors import UnsupportedModelError, UsageError
@@ -264,7 +264,10 @@ def _report(
         "c_lines": sum(text.count("\n") for text in rendered.values()),
         "runtime_files": sorted(p.name for p in copied),
         "kernels": [_kernel(k, program) for k in program.kernels],
-        "calls": [{"kernel": c.kernel.name, "layer": c.module, "origin": list(c.node.origin)} for c in program.calls],
+        "calls": [
+            {"kernel": c.kernel.name, "layer": c.module, "origin": list(c.node.origin), **edges}
+            for c, edges in zip(program.calls, call_edges(program), strict=True)
+        ],
         "fusions": explanation(graph).fired,
         "misses": [list(m) for m in explanation(graph).misses],
         "memory": memory_report(graph, interface),

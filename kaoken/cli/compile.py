@@ -93,4 +93,4 @@ def _summary(report: dict[str, Any], out: Path, library: Path | None) -> None:
         f"{report['parameters']:,} parameters; {report['seconds']:.1f} s"
     )
     if library is not None:
-        typer.echo(f"  built {library}")
+        typer.echo(f"  built {library}: {size_text(library.stat().st_size)}")

@@ -69,7 +69,8 @@ class CachePlan:
 @dataclass
 class MemoryPlan:
     """`slot_of` maps stored values (roots of aliases) to slots; `external` are inputs and outputs, in the caller's memory;
-    `live` is, for each kernel, the bytes of the arena's values alive while it runs (a value written in place counts once);
+    `live` is, for each kernel, the bytes of the arena's values alive while it runs (a value written in place counts once), and
+    `buffers` are these values with their positions in time;
     `flow` says of values of bodies in whose memory they lie."""
 
     slots: list[Slot] = field(default_factory=list)
@@ -77,17 +78,23 @@ class MemoryPlan:
     external: set[Value] = field(default_factory=set)
     caches: list[CachePlan] = field(default_factory=list)
     live: list[Dim] = field(default_factory=list)
+    buffers: list[Buffer] = field(default_factory=list)
     flow: Flow = field(default_factory=Flow)
 
     def cache_of(self, value: Value) -> CachePlan:
         """The cache whose keys or values `value` is."""
         return next(c for c in self.caches if value in (c.keys, c.values))
 
-    def arena_bytes(self, size_of: Callable[[Dim], int]) -> int:
-        """Bytes of the arena, every slot at a multiple of 64, where `size_of` gives the bytes of a size."""
+    def offsets(self, size_of: Callable[[Dim], int]) -> dict[Slot, int]:
+        """Where each slot begins, a multiple of 64, where `size_of` gives the bytes of a size."""
         offsets: dict[Slot, int] = {}
         for slot in self.slots:
             offsets[slot] = max((_aligned(offsets[s] + size_of(size)) for s, size in slot.behind), default=0)
+        return offsets
+
+    def arena_bytes(self, size_of: Callable[[Dim], int]) -> int:
+        """Bytes of the arena."""
+        offsets = self.offsets(size_of)
         return max((_aligned(offsets[s] + size_of(size)) for s in self.slots for size in s.sizes), default=0)
 
 
@@ -122,7 +129,7 @@ def plan_memory(graph: Graph) -> None:
     for index, cache in enumerate(plan.caches):
         cache.index = index
     plan.external = {root(v) for _, v in graph.outputs} | set(graph.inputs) | states | encoded
-    buffers = _buffers(graph, plan)
+    plan.buffers = buffers = _buffers(graph, plan)
     sample = _sample(graph)
     for buffer in buffers:
         buffer.bytes = _aligned(evaluate(at_creation(graph, buffer.size), sample))

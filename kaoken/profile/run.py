@@ -20,7 +20,6 @@ from kaoken.bench.probes import Limits, Probes
 from kaoken.profile.workloads import ProfileOptions, Workload, find_workloads
 
 FEWEST_CALLS = 5
-PROBES = 3
 Progress = Callable[[str], None]
 
 
@@ -181,7 +180,7 @@ def profile_folder(folder: Path, options: ProfileOptions | None = None, progress
             say(f"profiling {workload.name}")
             probes.append(prober.measure(options.threads))
             found.append((workload, *_measure(workload, options.seconds)))
-        probes += [prober.measure(options.threads) for _ in range(max(0, PROBES - len(probes)))]
+            probes.append(prober.measure(options.threads))
     limits = Limits(max(p.flops for p in probes), max(p.bandwidth for p in probes))
     profile = Profile(library.name, level, options.threads, limits)
     profile.workloads = [WorkloadProfile(w.name, calls, seconds, steps, limits) for w, seconds, steps, calls in found]

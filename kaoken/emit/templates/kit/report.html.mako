@@ -23,6 +23,19 @@ code { font-size: .92em; overflow-wrap: anywhere; }
 .facts b { display: block; font-size: 1.3rem; }
 summary { cursor: pointer; padding: .2rem 0; }
 svg { width: 100%; height: 110px; }
+svg.memory { height: auto; border-bottom: 1px solid var(--line); }
+svg.memory rect { fill-opacity: .75; stroke: #fff; stroke-width: .5; }
+svg.memory polyline { fill: none; stroke: #d33; stroke-width: 1.5; }
+.graph { max-height: 34rem; overflow: auto; border: 1px solid var(--line); }
+.graph svg { width: auto; height: auto; font-size: 12px; }
+.graph path { fill: none; stroke: var(--quiet); stroke-width: 1.2; }
+.graph circle { fill: var(--bar); }
+.graph text, .roofline text { fill: currentColor; }
+.graph tspan.quiet { fill: var(--quiet); }
+svg.roofline { height: 340px; max-width: 46rem; overflow: visible; font-size: 12px; }
+.roofline circle { fill: var(--bar); fill-opacity: .65; stroke: var(--bar); }
+.roofline line { stroke: var(--line); }
+.roofline polyline { fill: none; stroke: #d33; stroke-width: 2; }
 rect { fill: var(--bar); }
 </style>
 </head>
@@ -77,6 +90,9 @@ rect { fill: var(--bar); }
 </details>
 % endfor
 
+% if p:
+<%include file="profile.html.mako" args="p=p, pictures=pictures"/>
+% endif
 <h2>Kernels</h2>
 <table>
 <tr><th>kernel</th><th class="n">layers</th><th>schedule</th></tr>
@@ -85,14 +101,30 @@ rect { fill: var(--bar); }
 % endfor
 </table>
 
+<h2>Graph</h2>
+<p class="quiet">The fused graph: every kernel call in order with its edges, what it reads of the model's inputs and gives of its outputs.</p>
+<div class="graph">
+<svg width="${pictures.graph_width(r["calls"])}" height="${pictures.ROW_HEIGHT * len(r["calls"])}" role="img" aria-label="the fused graph">
+% for row in pictures.graph_rows(r["calls"], pictures.GRAPH_LEFT):
+% for path in row.paths:
+<path d="${path}"/>
+% endfor
+<circle cx="${pictures.GRAPH_LEFT}" cy="${row.y}" r="4"/>
+<text x="${pictures.GRAPH_LEFT + 12}" y="${row.y + 4}">${row.layer}<tspan class="quiet" dx="8">${row.kernel}${f" ← {row.reads}" if row.reads else ""}${f" → {row.gives}" if row.gives else ""}</tspan></text>
+% endfor
+</svg>
+</div>
+
 <h2>Memory</h2>
 <p>The arena holds ${size(r["memory"]["arena_bytes"])} at the default sizes (${", ".join(f"{k} {v}" for k, v in r["memory"]["default_sizes"].items()) or "all fixed"});
-the most that lives at once is ${size(peak)}. The chart shows what is alive during each call.</p>
+the most that lives at once is ${size(peak)}. Each block is a value, from the call that makes it (left)
+to the last that needs it, at its place in the arena; what is written in place stays one block. The line is what lives at once.</p>
 % if peak:
-<svg viewBox="0 0 ${len(r["memory"]["live_bytes"])} 100" preserveAspectRatio="none" role="img" aria-label="live bytes of each kernel call">
-% for n, live in enumerate(r["memory"]["live_bytes"]):
-<rect x="${f"{n + 0.05:.2f}"}" y="${f"{100 - 100 * live / peak:.1f}"}" width="0.9" height="${f"{100 * live / peak:.1f}"}"><title>${r["calls"][n]["layer"] if n < len(r["calls"]) else n}: ${size(live)}</title></rect>
+<svg class="memory" viewBox="0 0 ${pictures.MEMORY_WIDTH} ${pictures.MEMORY_HEIGHT}" role="img" aria-label="the arena over the kernel calls">
+% for b in pictures.memory_blocks(r["memory"]):
+<rect x="${f"{b.x:.1f}"}" y="${f"{b.y:.1f}"}" width="${f"{b.width:.1f}"}" height="${f"{b.height:.1f}"}" style="fill: hsl(${b.hue}, 55%, 55%)"><title>${b.text}</title></rect>
 % endfor
+<polyline points="${pictures.live_line(r["memory"])}"/>
 </svg>
 % endif
 <table>
