@@ -1,7 +1,8 @@
-"""Where Kaoken's own data lies: inside the installed package, or beside it in a source tree."""
+"""Where Kaoken's own data lies, inside the installed package or beside it in a source tree; and where a cache does."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from kaoken.errors import UsageError
@@ -17,3 +18,11 @@ def data_folder(name: str, landmark: str) -> Path:
         if (folder / landmark).is_file():
             return folder
     raise UsageError(f"Kaoken's folder {name} is missing beside {package}; install Kaoken again")
+
+
+def cache_folder(name: str) -> Path:
+    """The folder `name` in `$KAOKEN_CACHE`, else in the user's cache folder. Raises OSError where there can be none."""
+    base = os.environ.get("KAOKEN_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaoken"
+    folder = Path(base) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -19,6 +19,7 @@ import onnx
 from kaoken.compiler import CompileOptions, compile_model
 from kaoken.emit.runtime_sources import runtime_folder
 from kaoken.errors import ToolchainError
+from kaoken.paths import cache_folder
 from kaoken.session import library_path
 
 NAME = "model"
@@ -30,12 +31,9 @@ MOST_MODELS = 8192
 """Models that the cache keeps; when there are more, the half that was used longest ago goes."""
 
 
-def cache_folder() -> Path:
-    """`$KAOKEN_CACHE`, else kaoken/ in the user's cache folder."""
-    base = os.environ.get("KAOKEN_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kaoken"
-    folder = Path(base) / "backend"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def models_folder() -> Path:
+    """Where built models are kept."""
+    return cache_folder("backend")
 
 
 @cache
@@ -57,12 +55,12 @@ def built_folder(model: onnx.ModelProto, dims: Mapping[str, str], flags: Sequenc
     content = model.SerializeToString(deterministic=True)
     options = (sources_digest(), sorted(dims.items()), tuple(flags), _compiler())
     key = hashlib.sha256(content + repr(options).encode()).hexdigest()[:24]
-    folder = cache_folder() / key[:2] / key
+    folder = models_folder() / key[:2] / key
     if (folder / "report.json").is_file():
         os.utime(folder)
         return folder
     folder.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
+    with tempfile.TemporaryDirectory(dir=models_folder()) as scratch:
         source, out = Path(scratch) / "model.onnx", Path(scratch) / "out"
         source.write_bytes(content)
         compile_model(source, out, CompileOptions(name=NAME, dims=dict(dims), bare=True))
@@ -91,9 +89,9 @@ def _runtime(folder: Path, flags: Sequence[str]) -> list[Path]:
     """Objects of the runtime's sources that a folder carries."""
     files = sorted((folder / "kaoken").iterdir())
     contents = [(path.name, path.read_bytes()) for path in files]
-    kept = cache_folder() / f"runtime-{hashlib.sha256(repr((_compiler(), flags, contents)).encode()).hexdigest()[:24]}"
+    kept = models_folder() / f"runtime-{hashlib.sha256(repr((_compiler(), flags, contents)).encode()).hexdigest()[:24]}"
     if not kept.is_dir():
-        with _locked(kept.with_suffix(".lock")), tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
+        with _locked(kept.with_suffix(".lock")), tempfile.TemporaryDirectory(dir=models_folder()) as scratch:
             for source in files if not kept.is_dir() else []:
                 if source.suffix == ".c":
                     made = Path(scratch) / f"{source.stem}.o"
@@ -112,7 +110,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _evict() -> None:
     """Keep the cache within its bound. A folder that goes while another process reads it is built again by the next."""
-    folders = [path for path in cache_folder().glob("??/*") if path.is_dir()]
+    folders = [path for path in models_folder().glob("??/*") if path.is_dir()]
     if len(folders) <= MOST_MODELS:
         return
     with contextlib.suppress(OSError):
@@ -135,4 +133,4 @@ def _run(command: Sequence[str]) -> None:
         raise ToolchainError(f"the C compiler refused what was generated:\n{done.stderr.strip()[:4000]}")
 
 
-__all__ = ["PLAIN", "SANITIZED", "built_folder", "cache_folder"]
+__all__ = ["PLAIN", "SANITIZED", "built_folder", "models_folder"]

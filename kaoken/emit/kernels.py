@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mako.lookup import TemplateLookup
 
+from kaoken.emit.templating import templates
 from kaoken.ir.schedule import FEW_TILES, LEVELS, PANEL, SUM_BLOCK, AttentionSchedule, LinearSchedule, Tile, TileSet
 
 FLOAT_BYTES = 4
@@ -132,12 +130,6 @@ class NormSpec:
 
 Schedule = LinearSchedule | AttentionSchedule
 Spec = LinearSpec | AttentionSpec | NormSpec
-
-
-@cache
-def templates() -> TemplateLookup:
-    folder = Path(__file__).parent / "templates"
-    return TemplateLookup(directories=[str(folder)], strict_undefined=True, input_encoding="utf-8")
 
 
 def _render(template: str, **values: Any) -> str:

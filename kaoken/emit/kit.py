@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from kaoken.emit.interface import DimField, Tensor, in_call
-from kaoken.emit.kernels import templates
 from kaoken.emit.model import ModelFiles
 from kaoken.emit.names import c_name
 from kaoken.emit.report_page import render_page
+from kaoken.emit.templating import templates
 from kaoken.errors import UsageError
 from kaoken.ir.dims import Call, Dim, bounds, product, to_text
 

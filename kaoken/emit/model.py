@@ -14,11 +14,12 @@ from kaoken.emit.control import StepWriter, assigned, barrier, is_barrier, witho
 from kaoken.emit.embedding import Embedding
 from kaoken.emit.generation import GenerationDefaults
 from kaoken.emit.interface import Interface, Tensor, in_call
-from kaoken.emit.kernels import render_tiles, templates
+from kaoken.emit.kernels import render_tiles
 from kaoken.emit.program import Argument, Call, Program
 from kaoken.emit.runtime_sources import runtime_folder
 from kaoken.emit.step_table import StepTable
 from kaoken.emit.steps import Copy
+from kaoken.emit.templating import templates
 from kaoken.ir.dims import Dim, product, to_c, to_text
 from kaoken.ir.dtypes import C_TYPES, item_size
 from kaoken.passes.last_position import LOGIT_ROWS

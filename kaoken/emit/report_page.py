@@ -7,8 +7,8 @@ from typing import Any
 
 from kaoken.emit import pictures
 from kaoken.emit.interface import Interface
-from kaoken.emit.kernels import templates
 from kaoken.emit.program import Program
+from kaoken.emit.templating import templates
 from kaoken.ir.dims import dim, evaluate, to_text
 from kaoken.ir.graph import Graph, Value
 from kaoken.passes.plan_memory import MemoryPlan, at_creation
