@@ -190,6 +190,11 @@ class Session:
             self._library.destroy(handle)
 
     @property
+    def report(self) -> dict[str, Any]:
+        """What report.json says of the model."""
+        return self._library.report
+
+    @property
     def bounds(self) -> dict[str, tuple[int, int]]:
         """Least and largest size of each dimension that calls may choose."""
         return dict(self._bounds)

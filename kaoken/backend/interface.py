@@ -19,10 +19,10 @@ DEFAULT_BOUND = 64
 
 
 class KaokenBackendRep(BackendRep):
-    """A built model. `run` may be called any number of times."""
+    """A built model. `run` may be called any number of times; `session` is what runs it."""
 
     def __init__(self, session: Session):
-        self._session = session
+        self.session = session
         self._inputs = [node.name for node in session.get_inputs()]
         self._outputs = [node.name for node in session.get_outputs()]
         self._tuple = namedtupledict("Outputs", self._outputs)
@@ -39,7 +39,7 @@ class KaokenBackendRep(BackendRep):
             if len(given) > len(self._inputs):
                 raise ValueError(f"{len(given)} inputs for a model that takes {len(self._inputs)}: {', '.join(self._inputs)}")
             feed = dict(zip(self._inputs, given, strict=False))
-        return self._tuple(*self._session.run(None, feed))
+        return self._tuple(*self.session.run(None, feed))
 
 
 class KaokenBackend(Backend):

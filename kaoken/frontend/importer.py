@@ -31,7 +31,7 @@ from kaoken.frontend.dimensions import DimensionTable, context_length, read_conf
 from kaoken.frontend.encoder_decoder import read_model
 from kaoken.frontend.functions import function_body, inlined
 from kaoken.frontend.mapped_file import MappedModel, find_model_file, tensor_array, tensor_dtype
-from kaoken.frontend.narrow import read_node, storage_of_input
+from kaoken.frontend.narrow import read_node, rounds_inside, storage_of_input
 from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, reader_for
 from kaoken.ir.builder import Builder, check_shape
 from kaoken.ir.dims import Dim, dim
@@ -224,13 +224,14 @@ class Importer:
         try:
             if standard:
                 self._check(proto)
+            inputs = [self.values[i] if i else None for i in proto.input]
+            if (reader is None or rounds_inside(operator, inputs)) and self._expand(proto, name, version):
+                return
             if reader is None:
-                if not self._expand(proto, name, version):
-                    self._fail(proto, name, self._unknown(proto) + self.inside)
+                self._fail(proto, name, self._unknown(proto) + self.inside)
                 return
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
             attributes = {k: v.decode("utf-8") if isinstance(v, bytes) else v for k, v in attributes.items()}
-            inputs = [self.values[i] if i else None for i in proto.input]
             outputs = len([o for o in proto.output if o])
             given = OnnxNode(proto.op_type, version, inputs, attributes, outputs, self.builder, list(proto.output), self.declared)
             results = read_node(reader, given, proto.domain)

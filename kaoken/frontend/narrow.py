@@ -25,6 +25,11 @@ AS_THEY_ARE = frozenset(
 )
 
 
+def rounds_inside(operator: str, inputs: Sequence[Value | None]) -> bool:
+    """Whether an operator on narrow types is read as the standard defines it by others, each of which rounds."""
+    return operator in ("Softmax", "LogSoftmax") and any(v is not None and is_storage(v.dtype) for v in inputs)
+
+
 def read_node(reader: Reader, node: OnnxNode, domain: str = "") -> Value | list[Value | None]:
     """What `reader` gives, on wide operands where the node has narrow ones that it does not take as they are."""
     narrow = {n: v.dtype for n, v in enumerate(node.inputs) if v is not None and is_storage(v.dtype)}

@@ -139,6 +139,8 @@ class _Matcher:
         self.size = axis("size", node.inputs[1].shape[3] if node.inputs[1] is not None else 1)
 
     def run(self) -> _Found:
+        if self.scores.dtype != "float32":
+            raise NoMatch(f"the kernel computes float32, these scores are {self.scores.dtype}")
         heads = self.scores.shape[1].constant
         if heads is None:
             raise NoMatch(f"the number of heads, {self.scores.shape[1]}, is no constant")

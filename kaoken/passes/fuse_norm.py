@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kaoken.ir.dtypes import is_float
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.passes.explain import explanation
 from kaoken.passes.rewriter import Rewriter
@@ -25,7 +24,7 @@ def fuse_norm(graph: Graph) -> None:
     """First the quotient (x - mean) / sqrt(variance + epsilon), then scale and shift by constant vectors."""
     rewriter = Rewriter(graph)
     for node in rewriter:
-        if not node.outputs or not is_float(node.output.dtype):
+        if not node.outputs or node.output.dtype != "float32":
             continue
         if node.op in ("div", "mul"):
             found = _quotient(node)
