@@ -100,7 +100,7 @@ def test_packed_constants_are_read() -> None:
 @pytest.mark.parametrize("target", [t for t in C_TYPES if is_storage(t)])
 @pytest.mark.parametrize("source", ["float32", "float16", "bfloat16", "int64", "uint8"])
 def test_casts_are_those_of_ml_dtypes(source: str, target: str) -> None:
-    """Within the target's range, where ONNX leaves nothing to say: saturation and the scales' rounding are the standard's cases."""
+    """Within the target's range, where nothing saturates: that, and the rounding of scales, are among the standard's cases."""
     if target == "float8_e8m0fnu":
         values = 2.0 ** np.arange(0, 7)
     elif is_integer(target):
