@@ -51,7 +51,7 @@ def rows_of(found: Sequence[Found], threads: int) -> list[Row]:
     for one in found:
         for row in one.rows:
             if row.threads == threads:
-                title = f"{LAYERS[one.model].title}, {row.workload.removeprefix('n ')}"
+                title = f"{LAYERS[one.model].title}, {row.workload}"
                 rows.append(Row(title, threads, row.seconds, row.probes, row.best, row.limit))
     return rows
 

@@ -135,12 +135,21 @@ def _workloads(files: ModelFiles, graph: Any, choices: Choices) -> tuple[list[Wo
         found = generation_workloads(graph, proto, choices.dims, choices.lengths, choices.decode)
     elif files.kind in ("encoder", "layer"):
         found = whole_workloads(graph, proto, choices.dims, choices.lengths, choices.batches)
-        found = [replace(workload, inputs=_first_kind(workload.inputs)) for workload in found]
+        found = [replace(w, inputs=_first_kind(w.inputs), name=_tokens(w)) for w in found]
     else:
         found = encoder_decoder.workloads(files.compiled, files.exported, choices.encoded, choices.written)
         found = [_with_own_ids(files, workload) for workload in found]
         return found, [encoder_decoder.costs(graph, workload) for workload in found]
     return found, [graph_costs(graph, workload.dims) for workload in found]
+
+
+def _tokens(workload: Workload) -> str:
+    """A short name for rows and tokens, where these are all the dimensions."""
+    rows = [size for name, size in workload.dims.items() if "batch" in name]
+    lengths = [size for name, size in workload.dims.items() if "batch" not in name]
+    if len(rows) > 1 or len(lengths) != 1:
+        return workload.name
+    return f"{rows[0]} x {lengths[0]} tokens" if rows and rows[0] > 1 else f"{lengths[0]} token{'s' if lengths[0] > 1 else ''}"
 
 
 def _first_kind(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

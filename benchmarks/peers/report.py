@@ -91,7 +91,7 @@ def plot(found: Found, path: Path) -> bool:
     except ImportError:
         return False
     counts = list(dict.fromkeys(row.threads for row in found.rows))
-    figure = Figure(figsize=(1.5 + 1.6 * len(found.rows) / len(counts), 3.2 * len(counts)), layout="constrained")
+    figure = Figure(figsize=(max(8.0, 1.0 + 1.7 * len(found.rows) / len(counts)), 0.6 + 2.8 * len(counts)), layout="constrained")
     names = found.peers
     for n, threads in enumerate(counts):
         rows = [row for row in found.rows if row.threads == threads]
@@ -100,16 +100,17 @@ def plot(found: Found, path: Path) -> bool:
             shares = [100 * row.limit / row.median(name) if name in row.seconds else 0.0 for row in rows]
             places = [x + (at - (len(names) - 1) / 2) * 0.84 / len(names) for x in range(len(rows))]
             axes.bar(places, shares, 0.8 / len(names), label=name, color=COLOURS[name])
-        axes.set_xticks(range(len(rows)), [row.workload for row in rows])
-        axes.set_ylabel(f"% of the roofline, {threads} thread{'s' if threads > 1 else ''}")
+        axes.set_xticks(range(len(rows)), [row.workload.replace(", ", "\n") for row in rows])
+        axes.set_ylabel(f"% of the roofline,\n{threads} thread{'s' if threads > 1 else ''}")
         axes.set_ylim(0, 100)
         axes.grid(axis="y", alpha=0.3)
         axes.set_axisbelow(True)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         if n == 0:
-            axes.legend(ncols=len(names), fontsize="small", loc="lower left", bbox_to_anchor=(0, 1.02), frameon=False)
-    figure.suptitle(found.model, x=0.02, ha="left", fontsize="medium")
+            handles, labels = axes.get_legend_handles_labels()
+            figure.legend(handles, labels, ncols=len(names), fontsize="small", loc="outside upper center", frameon=False)
+            axes.set_title(found.model, loc="left", fontsize="medium")
     figure.savefig(path)
     return True
 
