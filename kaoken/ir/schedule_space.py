@@ -42,7 +42,7 @@ SPACE: dict[type, tuple[Field, ...]] = {
         Field("row_block", (32, 64, 128, 192, 256, 512), MANY),
         Field("partition", ("columns", "rows"), ANY, least_threads=2),
     ),
-    AttentionSchedule: (Field("query_block", (8, 16, 32, 64, 128), MANY),),
+    AttentionSchedule: (Field("query_block", (14, 28, 42, 56, 112), ANY),),
     TileSet: (
         Field("panels", (1, 2, 3, 4), FEW),  # of each height on its own
         Field("main_panels", (1, 2, 3, 4), MANY),  # at each height: wider tiles are lower
@@ -66,7 +66,8 @@ class Step:
         """Whether so many rows on so many threads can tell the alternatives apart."""
         few = rows <= few_rows(schedule, level)
         if self.height is not None:
-            return few and height_of(rows, schedule, level) == self.height
+            wanted = few or isinstance(schedule, AttentionSchedule)  # where every task has few tiles
+            return wanted and height_of(rows, schedule, level) == self.height
         return threads >= self.least_threads and self.rows in (ANY, FEW if few else MANY)
 
 
@@ -84,13 +85,14 @@ def with_tiles(schedule: Schedule, tiles: TileSet) -> Schedule:
 
 
 def few_rows(schedule: Schedule, level: str) -> int:
-    """The largest number of rows that are few: see FEW_TILES. For attention, whose rows share nothing, one tile's."""
-    height = tile_set(schedule, level).main.rows
-    return FEW_TILES * height if isinstance(schedule, LinearSchedule) else height
+    """The largest number of rows that are few: see FEW_TILES. For attention what one task takes."""
+    return FEW_TILES * tile_set(schedule, level).main.rows if isinstance(schedule, LinearSchedule) else schedule.query_block
 
 
 def height_of(rows: int, schedule: Schedule, level: str) -> int:
     """The height of the highest of the tiles, as few as there can be and nearly equal, that rows are cut into."""
+    if isinstance(schedule, AttentionSchedule):
+        rows = -(-rows // -(-rows // schedule.query_block))  # of one task
     count = -(-rows // tile_set(schedule, level).main.rows)
     return -(-rows // count)
 
