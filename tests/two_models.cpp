@@ -72,6 +72,10 @@ static void errors(const char *gpt2_weights, const char *bert_weights)
     expect(thrown<std::runtime_error>([&] {
                model.generate({1, 2}, gpt2::GenerateOptions(), [](std::int64_t, std::string_view) -> bool { throw std::runtime_error("mine"); });
            }) == "mine", "an exception of the callback comes back");
+    const auto steps = model.profile([&] { model.feed({1, 2, 3}); });
+    expect(steps.size() == TINY_GPT2_STEPS && std::string(steps[1].layer) == "transformer.h.0.ln_1" && steps[1].calls == 1, "profile");
+    expect(thrown<gpt2::Error>([&] { model.profile([&] { model.feed({-1}); }); }) != "nothing", "an exception leaves a profile");
+    model.reset();
     gpt2::Model other = std::move(model);
     expect(model.get() == nullptr && other.get() != nullptr, "moved");
     expect(thrown<gpt2::Error>([&] { model.reset(); }) == "an argument is null, misaligned or has no meaning", "use after move");

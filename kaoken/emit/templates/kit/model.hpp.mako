@@ -138,6 +138,16 @@ public:
     std::string level() const { return ${c}_level(get()); }
     void check_weights() const { check(${c}_check_weights(get())); }
 
+    // What every step of the calls that work() makes took, under its layer's name.
+    template <class Work> std::vector<${c}_step> profile(Work work)
+    {
+        std::vector<${c}_step> steps(${M}_STEPS);
+        check(${c}_profile(get(), steps.data()));
+        const std::unique_ptr<${c}, void (*)(${c} *)> off(get(), [](${c} *handle) { ${c}_profile(handle, nullptr); });
+        work();
+        return steps;
+    }
+
     // Computes into the caller's memory, nothing is copied.
     void run(const Arguments &arguments) { check(${c}_run(get(), &arguments)); }
 
