@@ -29,7 +29,8 @@ def _numbers(node: OnnxNode, name: str, default: int, count: int) -> tuple[int, 
     return numbers
 
 
-def _window(node: OnnxNode, x: Value, kernel: tuple[int, ...]) -> Window:
+def window_of(node: OnnxNode, x: Value, kernel: tuple[int, ...]) -> Window:
+    """A node's window over the spatial axes of x."""
     spatial = x.rank - 2
     if spatial < 1 or len(kernel) != spatial or min(kernel) < 1:
         raise Unsupported(f"a window of {list(kernel)} over {x}")
@@ -60,7 +61,7 @@ def _kernel_of_weights(w: Value) -> tuple[int, ...]:
 @onnx_op("Conv")
 def conv(node: OnnxNode) -> Value:
     x, w = node.input(0), node.input(1)
-    window = _window(node, x, _kernel_of_weights(w))
+    window = window_of(node, x, _kernel_of_weights(w))
     inputs = [v for v in (x, w, node.optional(2)) if v is not None]
     return node.add(
         "conv",
@@ -101,7 +102,7 @@ def conv_transpose(node: OnnxNode) -> Value:
 def _pooled(node: OnnxNode, kind: str, **attrs: object) -> Value:
     x = node.input(0)
     kernel = tuple(int(k) for k in node.attribute("kernel_shape"))
-    window = _window(node, x, kernel)
+    window = window_of(node, x, kernel)
     extents = []
     for n, extent in enumerate(x.shape[2:]):
         padded = extent + window.before[n] + window.after[n] - window_reach(kernel[n], window.dilations[n])

@@ -21,6 +21,7 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     random,
     reduction,
     resize,
+    sampling,
     scatter,
     selection,
     shape,

@@ -12,8 +12,9 @@ from fractions import Fraction
 import numpy as np
 
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
+from kaoken.frontend.spelled import Tensor, iota, tensor
 from kaoken.ir.builder import literal_elements
-from kaoken.ir.dims import Dim, dim
+from kaoken.ir.dims import Dim, dim, maximum
 from kaoken.ir.expr import Int
 from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
@@ -35,68 +36,86 @@ class _Axis:
     number: int
     source: Dim
     target: Dim
-    scale: float | None
-    start: float
-    end: float
+    scale: Tensor | None
+    start: Tensor
+    end: Tensor
 
 
 @onnx_op("Resize", since=11)
 def resize(node: OnnxNode) -> Value:
+    return _resize(node, node.optional(2), node.optional(3))
+
+
+@onnx_op("Upsample", since=7)
+@onnx_op("Resize", since=10)
+def upsample(node: OnnxNode) -> Value:
+    """What Resize was before it knew of more coordinates."""
+    node.attributes |= {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    given = node.attribute("scales")
+    return _resize(node, node.input(1) if given is None else node.builder.constant(np.asarray(given, np.float32)), None)
+
+
+def _resize(node: OnnxNode, scales: Value | None, sizes: Value | None) -> Value:
     x = node.input(0)
     mode, coordinates = node.attribute("mode", "nearest"), node.attribute("coordinate_transformation_mode", "half_pixel")
     if mode not in ("nearest", "linear", "cubic") or coordinates not in _COORDINATES:
         raise Unsupported(f"mode={mode!r} with coordinate_transformation_mode={coordinates!r}")
-    if node.attribute("antialias", 0):
-        raise Unsupported("antialias=1 is not supported")
     result = x
-    axes = _axes(node, x)
     inside: Value | None = None
-    for item in axes:
-        if item.target == item.source and coordinates != "tf_crop_and_resize" and item.scale in (None, 1.0):
+    for item in _axes(node, x, scales, sizes):
+        kept = item.scale is None or literal_elements(item.scale.value) == np.float32(1)
+        if item.target == item.source and coordinates != "tf_crop_and_resize" and kept:
             continue
         places = _positions(node, item, coordinates)
         if coordinates == "tf_crop_and_resize":
             inside = _both(node, inside, _along(node, _is_inside(node, places, item), item.number, x.rank))
-        result = _resized(node, result, places, item, mode)
+        if node.attribute("antialias", 0) and mode != "nearest":
+            result = _filtered(tensor(node, result), tensor(node, places), item, mode).value
+        else:
+            result = _resized(node, result, places, item, mode)
     if inside is not None:
         outside = node.scalar(node.attribute("extrapolation_value", 0.0), x)
         result = node.add("select", inside, result, outside)
     return result
 
 
-def _axes(node: OnnxNode, x: Value) -> list[_Axis]:
+def _axes(node: OnnxNode, x: Value, scales: Value | None, sizes: Value | None) -> list[_Axis]:
     numbers = [normalize_axis(int(a), x.rank) for a in node.attribute("axes", range(x.rank))]
-    scales = _floats(node, 2)
-    sizes = node.dims(3) if node.optional(3) is not None else []
-    roi = _floats(node, 1) if node.attribute("coordinate_transformation_mode") == "tf_crop_and_resize" else []
-    roi = roi or [0.0] * len(numbers) + [1.0] * len(numbers)
-    if len(roi) != 2 * len(numbers) or len(scales or sizes) != len(numbers):
-        raise Unsupported(f"{len(scales or sizes)} scales or sizes for {len(numbers)} axes")
-    regions = [(roi[n], roi[n + len(numbers)]) for n in range(len(numbers))]
-    if scales:
-        targets = [_scaled(x.shape[a], scale, *region) for a, scale, region in zip(numbers, scales, regions, strict=True)]
-        return [_Axis(a, x.shape[a], t, s, *region) for a, t, s, region in zip(numbers, targets, scales, regions, strict=True)]
+    count = len(numbers)
+    roi = node.optional(1) if node.attribute("coordinate_transformation_mode") == "tf_crop_and_resize" else None
+    whole = node.builder.constant(np.array([0.0] * count + [1.0] * count, np.float32))
+    regions = tensor(node, whole if roi is None or roi.shape == (dim(0),) else roi).cast("float32")
+    scales, sizes = (None if v is None or v.shape == (dim(0),) else v for v in (scales, sizes))
+    given = sizes if scales is None else scales
+    if given is None or given.shape != (dim(count),) or regions.shape != (dim(2 * count),):
+        raise Unsupported(f"no scale or size for each of {count} axes")
+    ends = [(regions.take(n), regions.take(n + count)) for n in range(count)]
+    declared = node.declared_shape(x.rank)
+    axes = []
+    if scales is not None:
+        for n, a in enumerate(numbers):
+            scale, (start, end) = tensor(node, scales).take(n), ends[n]
+            constants = [literal_elements(v.value) for v in (scale, start, end)]
+            if any(c is None for c in constants):
+                length = (tensor(node, x.shape[a]).cast("float32") * scale * (end - start)).floor().cast("int64")
+                target = node.found_size(length.value, 0, f"{node.names[0]}_{a}", None, declared[a])
+            else:
+                target = _scaled(x.shape[a], *(float(c.reshape(-1)[0]) for c in constants if c is not None))
+            axes.append(_Axis(a, x.shape[a], target, scale, start, end))
+        return axes
     policy = node.attribute("keep_aspect_ratio_policy", "stretch")
     if policy == "stretch":
-        return [_Axis(a, x.shape[a], t, None, *region) for a, t, region in zip(numbers, sizes, regions, strict=True)]
-    if policy not in ("not_larger", "not_smaller") or any(x.shape[a].constant in (None, 0) for a in numbers):
-        raise Unsupported(f"keep_aspect_ratio_policy={policy!r} needs fixed extents; give them with --dim")
-    ratios = [int(t) / int(x.shape[a]) for a, t in zip(numbers, sizes, strict=True)]
-    scale = min(ratios) if policy == "not_larger" else max(ratios)
-    return [
-        _Axis(a, x.shape[a], dim(math.floor(scale * int(x.shape[a]) + 0.5)), scale, *r)
-        for a, r in zip(numbers, regions, strict=True)
-    ]
-
-
-def _floats(node: OnnxNode, index: int) -> list[float]:
-    value = node.optional(index)
-    if value is None or value.shape == (dim(0),):
-        return []
-    elements = literal_elements(value)
-    if elements is None:
-        raise Unsupported(f"input {index} ({value.name}) must be constant")
-    return [float(e) for e in elements.reshape(-1)]
+        targets = node.found_sizes(given, given.name, [declared[a] for a in numbers])
+        return [_Axis(a, x.shape[a], t, None, *ends[n]) for n, (a, t) in enumerate(zip(numbers, targets, strict=True))]
+    if policy not in ("not_larger", "not_smaller"):
+        raise Unsupported(f"keep_aspect_ratio_policy={policy!r} is unknown")
+    extents = tensor(node, [x.shape[a] for a in numbers]).cast("float64")
+    ratios = tensor(node, given).cast("float64") / extents
+    common = ratios.reduce("min" if policy == "not_larger" else "max", 0)
+    rounded = (extents * common + 0.5).floor().cast("int64")
+    targets = node.found_sizes(rounded.value, given.name, [declared[a] for a in numbers])
+    scale = common.cast("float32")
+    return [_Axis(a, x.shape[a], t, scale, *ends[n]) for n, (a, t) in enumerate(zip(numbers, targets, strict=True))]
 
 
 def _scaled(extent: Dim, scale: float, start: float, end: float) -> Dim:
@@ -119,47 +138,55 @@ def _size(node: OnnxNode, extent: Dim) -> Value:
     return node.add("cast", node.builder.known(Int(extent)), to="float32")
 
 
-def _target_size(node: OnnxNode, item: _Axis) -> Value:
-    """The target's extent, not rounded down where a scale is given."""
-    if item.scale is None:
-        return _size(node, item.target)
-    return node.add("mul", _size(node, item.source), _number(node, item.scale * (item.end - item.start)))
+def _ratio(node: OnnxNode, item: _Axis) -> Tensor:
+    return item.scale if item.scale is not None else tensor(node, _size(node, item.target)) / _size(node, item.source)
 
 
 def _positions(node: OnnxNode, item: _Axis, coordinates: str) -> Value:
     """Where each of the target's elements lies in the source, [target] float32."""
-    place = node.add("cast", node.add("iota", start=0, step=1, length=item.target), to="float32")
-    scale = (
-        _number(node, item.scale)
-        if item.scale is not None
-        else node.add("div", _size(node, item.target), _size(node, item.source))
-    )
-    half = _number(node, 0.5)
-    last = _size(node, item.source - 1)
+    place, scale = iota(node, item.target, "float32"), _ratio(node, item)
+    source, target = (tensor(node, _size(node, d)) for d in (item.source, item.target))
+    last = source - 1
+    # The target's extent, not rounded down where a scale is given.
+    exact = target if item.scale is None else source * (item.scale * (item.end - item.start))
+    alone = tensor(node, item.target).eq(1)
     if coordinates == "asymmetric":
-        return node.add("div", place, scale)
-    if coordinates == "align_corners":
-        if item.target == 1:
-            return node.add("mul", place, _number(node, 0))
-        span = node.add("sub", _target_size(node, item), _number(node, 1))
-        return node.add("div", node.add("mul", place, last), span)
-    if coordinates == "tf_crop_and_resize":
-        if item.target == 1:
-            middle = node.add("mul", _number(node, 0.5 * (item.start + item.end)), last)
-            return node.add("add", node.add("mul", place, _number(node, 0)), middle)
-        span = node.add("sub", _target_size(node, item), _number(node, 1))
-        step = node.add("div", node.add("mul", _number(node, item.end - item.start), last), span)
-        return node.add("add", node.add("mul", _number(node, item.start), last), node.add("mul", place, step))
-    if coordinates == "pytorch_half_pixel" and item.target == 1:
-        return node.add("mul", place, _number(node, 0))
-    centred = node.add("sub", node.add("div", node.add("add", place, half), scale), half)
-    if coordinates == "half_pixel_symmetric" and item.scale is not None:
-        exact = node.add("mul", _size(node, item.source), scale)
-        adjustment = node.add("div", _size(node, item.target), exact)
-        middle = node.add("div", _size(node, item.source), _number(node, 2))
-        shift = node.add("mul", middle, node.add("sub", _number(node, 1), adjustment))
-        return node.add("add", shift, centred)
-    return centred
+        result = place / scale
+    elif coordinates == "align_corners":
+        result = alone.where(place * 0, place * last / alone.where(1, exact - 1))
+    elif coordinates == "tf_crop_and_resize":
+        step = (item.end - item.start) * last / alone.where(1, exact - 1)
+        middle = 0.5 * (item.start + item.end) * last
+        result = alone.where(place * 0 + middle, item.start * last + place * step)
+    else:
+        result = (place + 0.5) / scale - 0.5
+        if coordinates == "pytorch_half_pixel":
+            result = alone.where(place * 0, result)
+        if coordinates == "half_pixel_symmetric" and item.scale is not None:
+            result = source / 2 * (1 - target / (source * scale)) + result
+    return result.value
+
+
+def _filtered(x: Tensor, place: Tensor, item: _Axis, mode: str) -> Tensor:
+    """With antialias the filter is as much wider as the result is smaller: a product with the matrix of all weights."""
+    node, a = x.node, float(x.node.attribute("cubic_coeff_a", -0.75))
+    narrow = _ratio(node, item).min(1)
+    reach = (2 * item.source + item.target - 1) // maximum(dim(1), item.target) + 2
+    column = iota(node, item.source + 2 * reach, "float32") - tensor(node, reach).cast("float32")
+    distance = ((column - place.reshape(item.target, 1)) * narrow).abs()
+    if mode == "linear":
+        weight = (1 - distance).max(0)
+    else:
+        inner = ((a + 2) * distance - (a + 3)) * distance * distance + 1
+        outer = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+        weight = (distance <= 1).where(inner, (distance < 2).where(outer, 0))
+    if node.attribute("exclude_outside", 0):
+        weight = ((column >= 0) & (column < tensor(node, item.source).cast("float32"))).where(weight, 0)
+    weight = weight / weight.reduce("sum", 1, keep=True)
+    widths = tuple(reach if n == item.number else dim(0) for n in range(x.rank))
+    order = [n for n in range(x.rank) if n != item.number] + [item.number]
+    rows = x.pad_index(before=widths, after=widths, mode="edge").transpose(*order)
+    return (rows @ weight.transpose(1, 0).cast(x.dtype)).transpose(*(order.index(n) for n in range(x.rank)))
 
 
 def _index(node: OnnxNode, place: Value, source: Dim) -> Value:
