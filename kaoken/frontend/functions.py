@@ -45,11 +45,16 @@ def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
         raise UnsupportedModelError(f"the model's functions cannot be expanded: {error}") from None
 
 
-def function_body(node: onnx.NodeProto, version: int, inputs: list[Value | None]) -> tuple[list[onnx.NodeProto], int] | None:
-    """The nodes that the standard spells `node` with, from its operands to its results, and their opset; None without a body."""
+def function_body(
+    node: onnx.NodeProto, own_version: int, version: int, inputs: list[Value | None]
+) -> tuple[list[onnx.NodeProto], int] | None:
+    """The nodes that the standard spells `node` with, from its operands to its results, and their opset; None without a body.
+
+    own_version: of the node's domain; version: of the standard's operators.
+    """
     schema: Any
     try:
-        schema = onnx.defs.get_schema(node.op_type, version, "" if node.domain == "ai.onnx" else node.domain)
+        schema = onnx.defs.get_schema(node.op_type, own_version, "" if node.domain == "ai.onnx" else node.domain)
     except onnx.defs.SchemaError:
         return None
     text: bytes | None = None

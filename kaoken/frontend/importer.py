@@ -13,7 +13,9 @@ from kaoken.errors import UnsupportedModelError
 from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     activations,
     attention,
+    control_flow,
     convolution,
+    integer_products,
     movement,
     neural,
     pointwise,
@@ -25,14 +27,16 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     scatter,
     selection,
     shape,
+    signal,
+    training,
 )
 from kaoken.frontend.bodies import unbounded_symbols
-from kaoken.frontend.control_flow import CONTROL
 from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
 from kaoken.frontend.encoder_decoder import read_model
 from kaoken.frontend.functions import function_body, inlined
 from kaoken.frontend.mapped_file import MappedModel, find_model_file, tensor_array, tensor_dtype
 from kaoken.frontend.narrow import read_node, rounds_inside, storage_of_input
+from kaoken.frontend.recurrent import read_recurrent
 from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, reader_for
 from kaoken.ir.builder import Builder, check_shape
 from kaoken.ir.dims import Dim, dim
@@ -41,6 +45,9 @@ from kaoken.ir.graph import Graph, Value
 from kaoken.ops.registry import ShapeError
 
 MIN_OPSET, NEWEST_OPSET = 7, 28
+
+CONTROL = control_flow.CONTROL | dict.fromkeys(("RNN", "GRU", "LSTM"), (7, read_recurrent))
+"""Operators whose readers read graphs or make loops: the first opset, and the reader."""
 
 
 _READING_ERRORS = (
@@ -272,7 +279,7 @@ class Importer:
         """Read the body by which the standard defines an operator, if there is one that can be read."""
         self.inside = ""
         inputs = [self.values[i] if i else None for i in proto.input]
-        body = function_body(proto, own_version, inputs)
+        body = function_body(proto, own_version, self.version, inputs)
         if body is None:
             return False
         version, problems, broken = self.version, list(self.problems), set(self.broken)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kaoken.frontend.movement import reshape_to
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
+from kaoken.frontend.training import batch_norm_in_training
 from kaoken.ir.dims import dim, exact_division
 from kaoken.ir.graph import Value
 from kaoken.ops.contraction import einsum_terms
@@ -84,8 +85,10 @@ def group_normalization(node: OnnxNode) -> Value:
 
 
 @onnx_op("BatchNormalization")
-def batch_normalization(node: OnnxNode) -> Value:
-    if node.output_count > 1 or node.attribute("training_mode", 0):
+def batch_normalization(node: OnnxNode) -> Value | list[Value | None]:
+    if node.version >= 14 and node.attribute("training_mode", 0):
+        return batch_norm_in_training(node)
+    if node.output_count > 1:
         raise Unsupported("BatchNormalization in training mode; export the model for inference")
     x = node.input(0)
     spread = [x.shape[1]] + [dim(1)] * (x.rank - 2)
