@@ -16,6 +16,7 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     control_flow,
     convolution,
     integer_products,
+    learned,
     movement,
     neural,
     pointwise,
