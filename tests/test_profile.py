@@ -196,6 +196,11 @@ def test_the_command_prints_a_table_and_draws_the_report(tmp_path: Path, capsys:
     assert [w["workload"] for w in json.loads(capsys.readouterr().out)["workloads"]] == ["prefill 4"]
 
 
+def test_no_workload_at_all_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="nothing to profile"):
+        profiled(compiled("tiny-gpt2"), prefill=[], decode=[])
+
+
 def test_a_null_handle_is_refused() -> None:
     library = Session(compiled("tiny-gpt2"))._library
     assert library.function("profile")(None, None) != 0

@@ -35,6 +35,7 @@ def bench_command(
 
     onnxruntime runs with bound buffers and, for language models, on the graph cut to the logits of the last
     position; the graph as it was exported is a column of its own. Run it on a machine with nothing else to do.
+    `kaoken profile` tells which kernels the time goes to.
 
     \b
     Examples:

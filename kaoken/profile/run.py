@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from kaoken.bench.probes import Limits, Probes
+from kaoken.errors import UsageError
 from kaoken.profile.workloads import ProfileOptions, Workload, find_workloads
 
 FEWEST_CALLS = 5
@@ -167,11 +168,11 @@ def profile_folder(folder: Path, options: ProfileOptions | None = None, progress
     options, say = options or ProfileOptions(), progress or (lambda _text: None)
     say("loading the model")
     workloads = find_workloads(folder, options)
-    library = workloads[0].library if workloads else None
+    if not workloads:
+        raise UsageError("there is nothing to profile; give --prefill or --decode")
+    library = workloads[0].library
     found: list[tuple[Workload, float, list[StepTime], int]] = []
     probes: list[Limits] = []
-    if library is None:
-        return Profile(folder.name, "", options.threads, Limits(1, 1))
     workloads[0].begin()
     level = _level(library, workloads[0].handle())
     with tempfile.TemporaryDirectory(prefix="kaoken-profile-") as scratch:
