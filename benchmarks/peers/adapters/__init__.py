@@ -60,16 +60,18 @@ class Task:
         return np.array(self._step(), np.float32).reshape(-1)
 
     def times(self, seconds: float) -> list[float]:
-        """Seconds of each of so many steps as fill the time, at least one, after one that warms up."""
-        self.result()
-        found: list[float] = []
-        end = time.perf_counter() + seconds
-        while not found or time.perf_counter() < end:
-            self._rewind()
-            started = clock()
-            self._step()
-            found.append(clock() - started)
+        """Seconds of each of so many steps as fill the time, after one that warms up; of that one alone where it fills the time."""
+        first, end = self._time(), time.perf_counter() + seconds
+        found = [first] if first >= seconds else []
+        while not found or (first < seconds and time.perf_counter() < end):
+            found.append(self._time())
         return found
+
+    def _time(self) -> float:
+        self._rewind()
+        started = clock()
+        self._step()
+        return clock() - started
 
 
 class Adapter(Protocol):

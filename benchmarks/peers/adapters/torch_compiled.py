@@ -50,11 +50,9 @@ class Adapter:
         cache = StaticCache(config=self._model.config, max_cache_len=past + ids.shape[1])
         positions = torch.arange(past, past + ids.shape[1])
         compiled = self._compiled
-        if past:
-            with torch.inference_mode():
-                self._model(
-                    torch.from_numpy(held)[None], past_key_values=cache, cache_position=torch.arange(past), logits_to_keep=1
-                )
+        filled = torch.from_numpy(held)[None] if past else ids
+        with torch.inference_mode():  # also makes the cache's tensors, which a first compiled call would be compiled for alone
+            self._model(filled, past_key_values=cache, cache_position=torch.arange(filled.shape[1]), logits_to_keep=1)
 
         @torch.inference_mode()
         def step() -> np.ndarray:
@@ -73,6 +71,11 @@ class Adapter:
         length = workload.inputs["input_ids"].shape[1]
         caches = [StaticCache(config=config, max_cache_len=size) for size in (len(tokens), length)]
         mask = inputs.get("attention_mask")
+
+        with torch.inference_mode():  # as above
+            self._model(
+                **inputs, decoder_input_ids=tokens[0], past_key_values=EncoderDecoderCache(*caches), cache_position=positions[0]
+            )
 
         @torch.inference_mode()
         def step() -> np.ndarray:
