@@ -60,7 +60,7 @@ class Task:
         return np.array(self._step(), np.float32).reshape(-1)
 
     def times(self, seconds: float) -> list[float]:
-        """Seconds of each of so many steps as fill the time, after one that warms up; of that one alone where it fills the time."""
+        """Seconds of each of so many steps as fill the time, after one that warms up; where that one fills it, its own."""
         first, end = self._time(), time.perf_counter() + seconds
         found = [first] if first >= seconds else []
         while not found or (first < seconds and time.perf_counter() < end):
