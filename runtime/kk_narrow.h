@@ -1,5 +1,5 @@
-/* Narrow element types as codes in integers: float16, bfloat16, the 8-bit floats of the OCP and of Graphcore/AMD (fnuz), the 4-bit
-   float and the scale of the OCP's microscaling formats, and integers of 4 and 2 bits. Every code becomes a float32 exactly; a
+/* Narrow element types as codes in integers: float16, bfloat16, the 8-bit floats of the OCP and of AMD and Graphcore (fnuz), the
+   4-bit float and the scale of the OCP's microscaling formats, and integers of 4 and 2 bits. Every code becomes a float32 exactly; a
    float32 becomes the nearest code, ties to even, and beyond the largest an infinity where the type has one, else NaN, else the
    largest. (Where ONNX wants the largest instead, the caller limits the value before.) */
 #ifndef KK_NARROW_H
@@ -158,5 +158,125 @@ KK_INLINE int8_t kk_low_int4(int64_t value) { return (int8_t)((int)(((uint64_t)v
 KK_INLINE int8_t kk_low_int2(int64_t value) { return (int8_t)((int)(((uint64_t)value & 3) ^ 2) - 2); }
 KK_INLINE uint8_t kk_low_uint4(int64_t value) { return (uint8_t)((uint64_t)value & 15); }
 KK_INLINE uint8_t kk_low_uint2(int64_t value) { return (uint8_t)((uint64_t)value & 3); }
+
+/* Sixteen lanes: the first n elements of memory as float32 and zeros behind them, and the first n lanes stored. */
+#define KK_CONVERTED(name, type, from, to)                            \
+    KK_INLINE kk_f32 kk_load_##name(const type *p, int n)             \
+    {                                                                 \
+        float a[16];                                                  \
+        int i = 0;                                                    \
+        for (; i < n; i++)                                            \
+            a[i] = from(p[i]);                                        \
+        for (; i < 16; i++)                                           \
+            a[i] = 0;                                                 \
+        return kk_load(a);                                            \
+    }                                                                 \
+    KK_INLINE void kk_store_##name(type *p, kk_f32 lanes, int n)      \
+    {                                                                 \
+        float a[16];                                                  \
+        kk_store(a, lanes);                                           \
+        for (int i = 0; i < n; i++)                                   \
+            p[i] = to(a[i]);                                          \
+    }
+
+/* The same for the 16-bit floats, on integer lanes. */
+#define KK_CONVERTED_16(name)                                                      \
+    KK_INLINE kk_f32 kk_load_##name(const uint16_t *p, int n)                      \
+    {                                                                              \
+        int32_t a[16];                                                             \
+        int i = 0;                                                                 \
+        for (; i < n; i++)                                                         \
+            a[i] = p[i];                                                           \
+        for (; i < 16; i++)                                                        \
+            a[i] = 0;                                                              \
+        return kk_lanes_from_##name(kk_i32_load(a));                               \
+    }                                                                              \
+    KK_INLINE void kk_store_##name(uint16_t *p, kk_f32 lanes, int n)               \
+    {                                                                              \
+        int32_t a[16];                                                             \
+        kk_i32_store(a, kk_lanes_to_##name(lanes));                                \
+        for (int i = 0; i < n; i++)                                                \
+            p[i] = (uint16_t)a[i];                                                 \
+    }                                                                              \
+    KK_INLINE kk_f32 kk_round_##name(kk_f32 lanes)                                 \
+    {                                                                              \
+        return kk_lanes_from_##name(kk_lanes_to_##name(lanes));                    \
+    }
+
+/* The exponent is moved by a multiplication, which is exact for subnormals as well. */
+KK_INLINE kk_f32 kk_lanes_from_float16(kk_i32 code)
+{
+    const kk_i32 sign = kk_i32_shl(kk_i32_and(code, kk_i32_set1(0x8000)), 16);
+    const kk_i32 magnitude = kk_i32_shl(kk_i32_and(code, kk_i32_set1(0x7fff)), 13);
+    const kk_i32 finite = kk_bits(kk_mul(kk_from_bits(magnitude), kk_set1(0x1p112f)));
+    const kk_i32 beyond = kk_i32_or(magnitude, kk_i32_set1(0x7f800000));
+    const kk_mask is_beyond = kk_i32_gt(magnitude, kk_i32_set1(0x0f7fffff));
+    return kk_from_bits(kk_i32_or(sign, kk_i32_select(is_beyond, beyond, finite)));
+}
+
+/* What becomes subnormal is rounded by the addition of 0.5, whose last place is float16's smallest number. */
+KK_INLINE kk_i32 kk_lanes_to_float16(kk_f32 value)
+{
+    const kk_i32 bits = kk_bits(value), magnitude = kk_bits(kk_abs(value));
+    const kk_i32 odd = kk_i32_and(kk_i32_shr(magnitude, 13), kk_i32_set1(1));
+    const kk_i32 rounded = kk_i32_add(kk_i32_add(magnitude, kk_i32_set1(0xfff)), odd);
+    const kk_i32 normal = kk_i32_sub(kk_i32_shr(rounded, 13), kk_i32_set1(112 << 10));
+    const kk_i32 subnormal = kk_i32_sub(kk_bits(kk_add(kk_abs(value), kk_set1(0.5f))), kk_i32_set1(0x3f000000));
+    const kk_mask is_normal = kk_i32_gt(magnitude, kk_i32_set1(0x387fffff));
+    kk_i32 code = kk_i32_select(is_normal, normal, subnormal);
+    code = kk_i32_select(kk_i32_gt(code, kk_i32_set1(0x7c00)), kk_i32_set1(0x7c00), code);
+    code = kk_i32_select(kk_ne(value, value), kk_i32_set1(0x7e00), code);
+    return kk_i32_or(code, kk_i32_shl(kk_i32_shr(bits, 31), 15));
+}
+
+KK_INLINE kk_f32 kk_lanes_from_bfloat16(kk_i32 code) { return kk_from_bits(kk_i32_shl(code, 16)); }
+
+KK_INLINE kk_i32 kk_lanes_to_bfloat16(kk_f32 value)
+{
+    const kk_i32 bits = kk_bits(value), upper = kk_i32_shr(bits, 16);
+    const kk_i32 odd = kk_i32_and(upper, kk_i32_set1(1));
+    const kk_i32 code = kk_i32_shr(kk_i32_add(kk_i32_add(bits, kk_i32_set1(0x7fff)), odd), 16);
+    return kk_i32_select(kk_ne(value, value), kk_i32_or(kk_i32_and(upper, kk_i32_set1(0x8000)), kk_i32_set1(0x7fc0)), code);
+}
+
+KK_CONVERTED_16(float16)
+KK_CONVERTED_16(bfloat16)
+#undef KK_CONVERTED_16
+
+/* Of narrow floats also the lanes as the type holds them. */
+#define KK_NARROW(name, type)                                         \
+    KK_CONVERTED(name, type, kk_from_##name, kk_to_##name)            \
+    KK_INLINE kk_f32 kk_round_##name(kk_f32 lanes)                    \
+    {                                                                 \
+        float a[16];                                                  \
+        kk_store(a, lanes);                                           \
+        for (int i = 0; i < 16; i++)                                  \
+            a[i] = kk_from_##name(kk_to_##name(a[i]));                \
+        return kk_load(a);                                            \
+    }
+
+KK_NARROW(float8_e4m3fn, uint8_t)
+KK_NARROW(float8_e4m3fnuz, uint8_t)
+KK_NARROW(float8_e5m2, uint8_t)
+KK_NARROW(float8_e5m2fnuz, uint8_t)
+KK_NARROW(float8_e8m0fnu, uint8_t)
+KK_NARROW(float4_e2m1fn, uint8_t)
+#undef KK_NARROW
+
+#define KK_TO_INTEGER(type, value) ((type)kk_truncate_i32(value))
+#define KK_TO_INT8(value) KK_TO_INTEGER(int8_t, value)
+#define KK_TO_UINT8(value) KK_TO_INTEGER(uint8_t, value)
+#define KK_TO_INT16(value) KK_TO_INTEGER(int16_t, value)
+#define KK_TO_UINT16(value) KK_TO_INTEGER(uint16_t, value)
+KK_CONVERTED(int8, int8_t, (float), KK_TO_INT8)
+KK_CONVERTED(uint8, uint8_t, (float), KK_TO_UINT8)
+KK_CONVERTED(int16, int16_t, (float), KK_TO_INT16)
+KK_CONVERTED(uint16, uint16_t, (float), KK_TO_UINT16)
+#undef KK_TO_INTEGER
+#undef KK_TO_INT8
+#undef KK_TO_UINT8
+#undef KK_TO_INT16
+#undef KK_TO_UINT16
+#undef KK_CONVERTED
 
 #endif

@@ -24,6 +24,42 @@ BOTH(float8_e5m2fnuz, uint8_t)
 BOTH(float8_e8m0fnu, uint8_t)
 BOTH(float4_e2m1fn, uint8_t)
 
+/* Sixteen at a time, and what is left over. */
+#define LANES(name, code_type)                                                                     \
+    void lanes_from_##name(const code_type *codes, float *values, int64_t count);                  \
+    void lanes_to_##name(const float *values, code_type *codes, int64_t count);                    \
+    void lanes_round_##name(const float *values, float *rounded, int64_t count);                   \
+    void lanes_from_##name(const code_type *codes, float *values, int64_t count)                   \
+    {                                                                                              \
+        for (int64_t i = 0; i < count; i += 16) {                                                  \
+            const int n = count - i < 16 ? (int)(count - i) : 16;                                  \
+            kk_store_part(values + i, kk_load_##name(codes + i, n), n);                            \
+        }                                                                                          \
+    }                                                                                              \
+    void lanes_to_##name(const float *values, code_type *codes, int64_t count)                     \
+    {                                                                                              \
+        for (int64_t i = 0; i < count; i += 16) {                                                  \
+            const int n = count - i < 16 ? (int)(count - i) : 16;                                  \
+            kk_store_##name(codes + i, kk_load_part(values + i, n), n);                            \
+        }                                                                                          \
+    }                                                                                              \
+    void lanes_round_##name(const float *values, float *rounded, int64_t count)                    \
+    {                                                                                              \
+        for (int64_t i = 0; i < count; i += 16) {                                                  \
+            const int n = count - i < 16 ? (int)(count - i) : 16;                                  \
+            kk_store_part(rounded + i, kk_round_##name(kk_load_part(values + i, n)), n);           \
+        }                                                                                          \
+    }
+
+LANES(float16, uint16_t)
+LANES(bfloat16, uint16_t)
+LANES(float8_e4m3fn, uint8_t)
+LANES(float8_e4m3fnuz, uint8_t)
+LANES(float8_e5m2, uint8_t)
+LANES(float8_e5m2fnuz, uint8_t)
+LANES(float8_e8m0fnu, uint8_t)
+LANES(float4_e2m1fn, uint8_t)
+
 void to_float16_f64(const double *values, uint16_t *codes, int64_t count);
 void to_float16_f64(const double *values, uint16_t *codes, int64_t count)
 {

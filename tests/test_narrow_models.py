@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import kaoken.backend
+from kaoken.backend.build import PLAIN
 from kaoken.backend.interface import KaokenBackendRep
 from kaoken.ir.dtypes import C_TYPES, NARROW_FLOATS, is_integer, is_storage
 
@@ -130,3 +131,21 @@ def test_types_are_named_as_onnxruntime_names_them() -> None:
 def test_every_narrow_float_has_a_conversion_in_c() -> None:
     text = (Path(__file__).parents[1] / "runtime" / "kk_narrow.h").read_text(encoding="utf-8")
     assert all(f"kk_from_{name}(" in text and f"kk_to_{name}(" in text for name in NARROW_FLOATS)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "uint8", "int16"])
+def test_levels_and_parts_of_sixteen_give_the_same_bits(dtype: str) -> None:
+    """Sixteen lanes and what is left over, in plain C and on this machine's best level."""
+    cast = [
+        helper.make_node("Cast", ["x"], ["a"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["c"], ["y"], to=element(dtype)),
+    ]
+    nodes = [cast[0], helper.make_node("Mul", ["a", "scale"], ["b"]), helper.make_node("Abs", ["b"], ["c"]), cast[1]]
+    scale = {"scale": np.asarray(0.3, np.float32)}
+    shape = {"x": (dtype, ["n"])}, {"y": (dtype, ["n"])}
+    plain, best = (built(nodes, *shape, scale, dims={"n": "1..100"}, flags=f) for f in (PLAIN, ("-O2",)))
+    for n in (1, 15, 16, 17, 100):
+        x = np.linspace(-100, 100, n).astype(np.int8).astype(dtype)
+        expected = np.abs(x.astype(np.float32) * np.float32(0.3)).astype(dtype)
+        for model in (plain, best):
+            np.testing.assert_array_equal(model.run([x])[0].view(np.uint8), expected.view(np.uint8))

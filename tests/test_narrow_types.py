@@ -75,6 +75,16 @@ def test_floats_are_rounded_to_the_nearest_code(dtype: str) -> None:
     assert wrong.size == 0, (wrong.size, values[wrong[:5]], found[wrong[:5]], expected[wrong[:5]])
 
 
+@pytest.mark.parametrize("dtype", NARROW_FLOATS)
+def test_lanes_convert_as_elements_do(dtype: str) -> None:
+    codes, values = all_codes(dtype), hard_floats()[:-3]
+    one_by_one = call(f"to_{dtype}", values, code_type(dtype))
+    np.testing.assert_array_equal(call(f"lanes_to_{dtype}", values, code_type(dtype)), one_by_one)
+    np.testing.assert_array_equal(call(f"lanes_from_{dtype}", codes, np.float32), call(f"from_{dtype}", codes, np.float32))
+    expected = call(f"from_{dtype}", one_by_one, np.float32)
+    np.testing.assert_array_equal(call(f"lanes_round_{dtype}", values, np.float32), expected)
+
+
 def test_float64_is_rounded_to_float16_once() -> None:
     rng = np.random.default_rng(5)
     codes = all_codes("float16").view(np.float16)

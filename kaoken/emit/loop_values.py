@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from kaoken.emit.nests import Nest, wrapped_index
+from kaoken.emit.nests import Nest, offset_of, wrapped_index
 from kaoken.emit.scalar_code import CHOICE, ONE_LANE, Code, apply_code, call, cast_code, dim_code, literal_code, neutral_code
-from kaoken.emit.vector_code import fold_code, has_lanes, lanes_code, step_function
+from kaoken.emit.vector_code import fold_code, has_lanes, lanes_code, load_code, loaded, round_code, rounded, step_function
 from kaoken.ir.dims import Dim, Symbol, dim, factor, is_nonnegative, product, to_c
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.expr import Apply, Cast, Const, Expr, Int, Read, Reduce, Select, children, extent_of, integer
@@ -190,9 +190,7 @@ class Writer:
             self._hoist_reductions(child, varying)
 
     def _hoist_indices(self, node: Read, varying: set[str]) -> None:
-        offset = node.indices[0]
-        assert isinstance(offset, Int)
-        self.define_fixed(offset.value, varying)
+        self.define_fixed(offset_of(node), varying)
 
     def define_fixed(self, offset: Dim, varying: set[str]) -> None:
         for symbol in self.nest.needed_indices(offset):
@@ -293,10 +291,8 @@ class Writer:
         return self._reduce(node)
 
     def _offset(self, node: Read) -> Dim:
-        offset = node.indices[0]
-        assert isinstance(offset, Int)
-        self.define_fixed(offset.value, set())
-        return offset.value
+        self.define_fixed(offset_of(node), set())
+        return offset_of(node)
 
     def _apply(self, node: Apply) -> Code:
         if node.function == "min" and node.dtype == "int64":
@@ -334,9 +330,7 @@ class Writer:
         if isinstance(node, Reduce):
             return True
         if isinstance(node, Read):
-            offset = node.indices[0]
-            assert isinstance(offset, Int)
-            return any(s not in self.block.defined for s in self.nest.needed_indices(offset.value))
+            return any(s not in self.block.defined for s in self.nest.needed_indices(offset_of(node)))
         return any(map(self._needs_statements, children(node)))
 
     def _reduce(self, node: Reduce) -> Code:
@@ -403,11 +397,12 @@ class Writer:
         if symbol.name not in self.nest.axes_of(node):
             statements = self._needs_statements(node) if guarded or reducing else False
             return node.dtype == "float32" and not statements and (not guarded or self._reads_inside(node))
-        if isinstance(node, Read):
-            offset = node.indices[0]
-            assert isinstance(offset, Int)
-            direct = node.dtype == "float32" and self.steps_by_one(offset.value, symbol)
-            return direct and not (guarded and (self._needs_statements(node) or not self._reads_inside(node)))
+        read, kept = loaded(node), rounded(node)
+        if read is not None:
+            inside = not guarded or (self._reads_inside(read) and not self._needs_statements(read))
+            return inside and self.steps_by_one(offset_of(read), symbol)
+        if kept is not None:
+            return self.has_lanes(kept, symbol, guarded, reducing)
         if isinstance(node, Apply):
             capable = has_lanes(node.function, node.arguments[0].dtype)
             return capable and all(self.has_lanes(a, symbol, guarded, reducing) for a in node.arguments)
@@ -430,9 +425,8 @@ class Writer:
     def _reads_inside(self, node: Expr) -> bool:
         """Whether every read provably lies inside its tensor, whatever a guard would say."""
         if isinstance(node, Read):
-            offset = node.indices[0]
-            assert isinstance(offset, Int)
-            return is_nonnegative(offset.value) and is_nonnegative(product(node.value.shape) - 1 - offset.value)
+            offset = offset_of(node)
+            return is_nonnegative(offset) and is_nonnegative(product(node.value.shape) - 1 - offset)
         return all(map(self._reads_inside, children(node)))
 
     def hoist_lanes(self, node: Expr, symbol: Symbol) -> None:
@@ -457,9 +451,11 @@ class Writer:
             return self.block.lanes[node]
         if run.axis.name not in self.nest.axes_of(node):
             return f"kk_set1({self.scalar(node).text})"
-        if isinstance(node, Read):
-            at = f"{self.names[node.value]}{plus(self._offset(node))}"
-            return f"kk_load_part({at}, {run.part})" if run.part else f"kk_load({at})"
+        read, kept = loaded(node), rounded(node)
+        if read is not None:
+            return load_code(read.dtype, f"{self.names[read.value]}{plus(self._offset(read))}", run.part)
+        if kept is not None:
+            return round_code(node, self.lanes(kept, run))
         if isinstance(node, Apply):
             return lanes_code(node.function, [self.lanes(a, run) for a in node.arguments], node.arguments[0].dtype)
         if isinstance(node, Select):

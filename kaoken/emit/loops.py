@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from kaoken.emit.loop_values import FEWEST_FOR_LANES, Writer, plus
 from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, running, segments
 from kaoken.emit.partition import Partition, nest_partition
+from kaoken.emit.vector_code import store_code, stored
 from kaoken.ir.dims import Dim, Symbol, factor, product, to_c
 from kaoken.ir.dtypes import DType
 from kaoken.ir.expr import Expr, Formula, extent_of
@@ -119,9 +120,10 @@ class _Emitter(Writer):
             with self.block.braces("if (t->index == 0)") if shared else nullcontext():
                 self._store(nest.body, nest.offset)
             return
-        contiguous = self.dtype == "float32" and self.steps_by_one(nest.offset, symbol)
+        element = stored(nest.body)
+        contiguous = element is not None and self.steps_by_one(nest.offset, symbol)
         short = length.constant is not None and int(length) < FEWEST_FOR_LANES
-        if not contiguous or short or not self.has_lanes(nest.body, symbol):
+        if not contiguous or short or element is None or not self.has_lanes(element, symbol):
             sums = [] if symbol.lower != 0 else running(nest, symbol)
             names = [self.begin_reduction(node) for node, _ in sums]
             if shared:
@@ -133,16 +135,12 @@ class _Emitter(Writer):
                 with self.block.braces(f"if ({symbol.name} >= begin)") if shared and sums else nullcontext():
                     self._store(nest.body, nest.offset)
             return
-        self.hoist_lanes(nest.body, symbol)
+        self.hoist_lanes(element, symbol)
         if shared:
             self._share(symbol, "sixteens")
         for run in self.sixteens(symbol, shared):
-            self.share(nest.body, run)
-            element = self.lanes(nest.body, run)
-            if run.part:
-                self.block.line(f"kk_store_part(y{plus(nest.offset)}, {element}, {run.part});")
-            else:
-                self.block.line(f"kk_store(y{plus(nest.offset)}, {element});")
+            self.share(element, run)
+            self.block.line(store_code(self.dtype, f"y{plus(nest.offset)}", self.lanes(element, run), run.part))
 
     def _store(self, body: Expr, offset: Dim) -> None:
         self.define_fixed(offset, set())

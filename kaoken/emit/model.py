@@ -142,10 +142,8 @@ class ModelFiles:
     @property
     def narrow(self) -> bool:
         """Whether a kernel reads or writes elements of a narrow type."""
-        return any(
-            re.search(r"\bkk_(from|to|low|bits_of|float_of|double_of)_(b?float|u?int|bits|double)", kernel.text)
-            for kernel in self.program.kernels
-        )
+        names = r"\bkk_(from|to|low|load|store)_(b?float|u?int)\d"
+        return any(re.search(names, kernel.text) for kernel in self.program.kernels)
 
     @property
     def kernels(self) -> list:

@@ -341,6 +341,13 @@ def running(nest: Nest, symbol: Symbol) -> list[tuple[Reduce, Expr]]:
     return list(found.items())
 
 
+def offset_of(node: Read) -> Dim:
+    """Where the element that a nest reads lies in its tensor's memory."""
+    offset = node.indices[0]
+    assert isinstance(offset, Int)
+    return offset.value
+
+
 def innermost(nest: Nest) -> list[Symbol]:
     """The axes to run inside the rows: those on which no reduction depends, so that none is computed twice, else the last."""
     found = [r for e in (nest.body, *nest.indices.values()) for r in reductions(e)]
@@ -411,6 +418,7 @@ __all__ = [
     "by_rows",
     "index_uses",
     "innermost",
+    "offset_of",
     "reductions",
     "segments",
     "wrapped_index",

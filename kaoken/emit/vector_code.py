@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kaoken.ir.dtypes import DType
+from kaoken.ir.dtypes import NARROW_FLOATS, DType
+from kaoken.ir.expr import Cast, Expr, Read
 
 _FLOATS = {
     "add": "kk_add",
@@ -51,3 +52,51 @@ def step_function(kind: str) -> str:
 def fold_code(kind: str, lanes: str) -> str:
     """Sixteen partial results of a reduction into one."""
     return f"{_FOLDS[kind]}({lanes})"
+
+
+CONVERTED = (*NARROW_FLOATS, "int8", "uint8", "int16", "uint16")
+"""Types of which sixteen elements are loaded as float32, exactly, and stored from it (kk_narrow.h)."""
+
+
+def loaded(node: Expr) -> Read | None:
+    """The read that gives float32 lanes: of float32, or of a type that is converted."""
+    if isinstance(node, Cast) and node.dtype == "float32" and isinstance(node.argument, Read):
+        return node.argument if node.argument.dtype in CONVERTED else None
+    return node if isinstance(node, Read) and node.dtype == "float32" else None
+
+
+def rounded(node: Expr) -> Expr | None:
+    """What a cast to a narrow float and back rounds."""
+    inner = node.argument if isinstance(node, Cast) and node.dtype == "float32" else None
+    if isinstance(inner, Cast) and inner.dtype in NARROW_FLOATS and inner.argument.dtype == "float32":
+        return inner.argument
+    return None
+
+
+def stored(node: Expr) -> Expr | None:
+    """The float32 whose lanes are stored for an element: itself, or what its cast to a type that is converted casts."""
+    if node.dtype == "float32":
+        return node
+    is_converted = isinstance(node, Cast) and node.dtype in CONVERTED and node.argument.dtype == "float32"
+    return node.argument if is_converted and isinstance(node, Cast) else None
+
+
+def load_code(dtype: DType, at: str, part: str) -> str:
+    """Sixteen elements of memory as float32, or the first `part` of them and zeros."""
+    name = "kk_load" if dtype == "float32" else f"kk_load_{dtype}"
+    if not part:
+        return f"{name}({at})" if dtype == "float32" else f"{name}({at}, 16)"
+    return f"kk_load_part({at}, {part})" if dtype == "float32" else f"{name}({at}, {part})"
+
+
+def store_code(dtype: DType, at: str, lanes: str, part: str) -> str:
+    """The statement that stores sixteen elements, or the first `part` of them."""
+    if dtype == "float32":
+        return f"kk_store_part({at}, {lanes}, {part});" if part else f"kk_store({at}, {lanes});"
+    return f"kk_store_{dtype}({at}, {lanes}, {part or 16});"
+
+
+def round_code(node: Expr, lanes: str) -> str:
+    """Lanes as the narrow type of a cast there and back holds them."""
+    assert isinstance(node, Cast)
+    return f"kk_round_{node.argument.dtype}({lanes})"
