@@ -15,6 +15,7 @@ from op_batches import NAME, build, cache_folder, locked
 from kaoken.compiler import CompileOptions, _write, compile_model
 from kaoken.ir.builder import Builder
 from kaoken.ir.dims import dim
+from kaoken.ir.dtypes import is_storage, packed_bits
 from kaoken.ir.graph import Graph, Value, graph_text
 from kaoken.ir.interpret import run_graph
 from kaoken.ir.scalars import SCALARS
@@ -90,6 +91,8 @@ def functions() -> list[tuple[str, str]]:
         types = FLOATS if name in OF_FLOATS else INTEGERS if name in OF_INTEGERS else FLOATS + INTEGERS
         types = ["uint64"] if name == "random_bits" else types
         wanted = SCALARS[name].gives
+        if packed_bits(wanted):
+            continue  # no tensor at a graph's surface is of less than a byte unless it is packed
         found += [(name, dtype) for dtype in types if not wanted or np.dtype(dtype).itemsize == np.dtype(wanted).itemsize]
     return [*found, ("eq", "bool"), ("ne", "bool"), ("max", "bool"), ("min", "bool")]
 
@@ -119,6 +122,8 @@ def table() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
 def test_a_function_is_what_its_formula_says_at_all_edges(name: str, dtype: str, table: tuple) -> None:
     ours, theirs = (side[f"{name}_{dtype}"] for side in table)
     assert ours.dtype == theirs.dtype and ours.shape == theirs.shape
+    if is_storage(str(ours.dtype)):  # float32 holds all of their values
+        ours, theirs = ours.astype(np.float32), theirs.astype(np.float32)
     if ours.dtype.kind != "f":
         np.testing.assert_array_equal(ours, theirs)
         return

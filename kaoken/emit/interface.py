@@ -8,8 +8,9 @@ from typing import Any
 
 from kaoken.emit.names import c_name, tensor_names
 from kaoken.emit.program import Program
+from kaoken.errors import UsageError
 from kaoken.ir.dims import Dim, Symbol, dim, product, substitute, to_c, to_text
-from kaoken.ir.dtypes import C_TYPES, is_storage
+from kaoken.ir.dtypes import C_TYPES, is_storage, packed_bits
 from kaoken.ir.found_sizes import found_symbols, largest
 from kaoken.ir.graph import Graph, Value
 from kaoken.passes.last_position import LOGIT_ROWS
@@ -203,6 +204,8 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
 
 def _tensor(graph: Graph, name: str, c_name_: str, value: Value, shape: tuple[Dim, ...], is_state: bool) -> Tensor:
     """An input or output; one that is packed has the shape and the type of what is in it."""
+    if name not in graph.packed and packed_bits(value.dtype):
+        raise UsageError(f"{name} is {value.dtype}, which only inputs and outputs of the ONNX model itself can be")
     if name not in graph.packed:
         return Tensor(name, c_name_, value.dtype, shape, is_state)
     own_shape, dtype = graph.packed[name]
