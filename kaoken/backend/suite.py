@@ -197,7 +197,7 @@ class _Worker:
     def __init__(self, kind: str, flags: Sequence[str]):
         context = multiprocessing.get_context("fork")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, kind, tuple(flags)), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, self.connection, kind, tuple(flags)), daemon=True)
         self.process.start()
         theirs.close()
         self.alive = True
@@ -232,7 +232,8 @@ class _Worker:
         self.process.join(10)
 
 
-def _serve(connection: Connection, kind: str, flags: Sequence[str]) -> None:
+def _serve(connection: Connection, parents: Connection, kind: str, flags: Sequence[str]) -> None:
+    parents.close()  # else this process would keep its own pipe open when the parent is gone
     while True:
         try:
             name = connection.recv()
