@@ -17,6 +17,7 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     convolution,
     integer_products,
     learned,
+    microsoft,
     movement,
     neural,
     pointwise,

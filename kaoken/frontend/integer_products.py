@@ -37,7 +37,7 @@ def quantized(x: Tensor, scale: Tensor, zero: Tensor | None, dtype: str) -> Tens
     return whole.clamp(float(limits.min), float(limits.max)).cast(dtype)
 
 
-def _whole(x: Value, zero: Value | None, node: OnnxNode, axis: int) -> Tensor:
+def whole_numbers(x: Value, zero: Value | None, node: OnnxNode, axis: int) -> Tensor:
     """x - zero as int32; a zero point may be one number, or one for each row (axis -2) or column (axis -1)."""
     wide = tensor(node, x).cast("int32")
     if zero is None:
@@ -49,13 +49,15 @@ def _whole(x: Value, zero: Value | None, node: OnnxNode, axis: int) -> Tensor:
 @onnx_op("MatMulInteger", since=10)
 def matmul_integer(node: OnnxNode) -> Value:
     a, b = node.input(0), node.input(1)
-    return (_whole(a, node.optional(2), node, -2 if a.rank > 1 else -1) @ _whole(b, node.optional(3), node, -1)).value
+    return (
+        whole_numbers(a, node.optional(2), node, -2 if a.rank > 1 else -1) @ whole_numbers(b, node.optional(3), node, -1)
+    ).value
 
 
 @onnx_op("QLinearMatMul", since=10)
 def qlinear_matmul(node: OnnxNode) -> Value:
     a, b = node.input(0), node.input(3)
-    product = _whole(a, node.input(2), node, -2 if a.rank > 1 else -1) @ _whole(b, node.input(5), node, -1)
+    product = whole_numbers(a, node.input(2), node, -2 if a.rank > 1 else -1) @ whole_numbers(b, node.input(5), node, -1)
     left, right = tensor(node, node.input(1)), tensor(node, node.input(4))
     left = spread(left, tensor(node, a), -2, 0) if left.rank <= 1 else left
     scale = left * (spread(right, tensor(node, b), -1, 0) if right.rank <= 1 else right)
@@ -74,7 +76,7 @@ def _convolved(node: OnnxNode, x: Value, x_zero: Value | None, w: Value, w_zero:
     if w_zero is not None:
         wide_w = wide_w - spread(tensor(node, w_zero).cast("int32"), wide_w, 0, 0)
     inner = OnnxNode("Conv", node.version, [], node.attributes, 1, node.builder, node.names)
-    inner.inputs = [_whole(x, x_zero, node, 1).value, wide_w.value, bias]
+    inner.inputs = [whole_numbers(x, x_zero, node, 1).value, wide_w.value, bias]
     result = conv(inner)
     assert isinstance(result, Value)
     return tensor(node, result)

@@ -4,6 +4,7 @@ from op_cases.attention import CASES as ATTENTION
 from op_cases.case import Case
 from op_cases.convolution import CASES as CONVOLUTION
 from op_cases.learned import CASES as LEARNED
+from op_cases.microsoft import CASES as MICROSOFT
 from op_cases.movement import CASES as MOVEMENT
 from op_cases.neural import CASES as NEURAL
 from op_cases.pointwise import CASES as POINTWISE
@@ -25,6 +26,7 @@ CASES: list[Case] = [
     *RESIZE,
     *SELECTION,
     *LEARNED,
+    *MICROSOFT,
 ]
 
 __all__ = ["CASES", "Case"]
