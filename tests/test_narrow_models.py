@@ -15,7 +15,11 @@ from onnx import TensorProto, helper, numpy_helper
 import kaoken.backend
 from kaoken.backend.build import PLAIN
 from kaoken.backend.interface import KaokenBackendRep
+from kaoken.compiler import CompileOptions, compile_model
+from kaoken.frontend import import_model
 from kaoken.ir.dtypes import C_TYPES, NARROW_FLOATS, is_integer, is_storage
+from kaoken.ir.interpret import run_graph
+from kaoken.session import Session
 
 PACKED = ("int4", "uint4", "int2", "uint2", "float4_e2m1fn")
 
@@ -149,3 +153,23 @@ def test_levels_and_parts_of_sixteen_give_the_same_bits(dtype: str) -> None:
         expected = np.abs(x.astype(np.float32) * np.float32(0.3)).astype(dtype)
         for model in (plain, best):
             np.testing.assert_array_equal(model.run([x])[0].view(np.uint8), expected.view(np.uint8))
+
+
+@pytest.mark.parametrize("external", [False, True])
+@pytest.mark.parametrize("dtype", [*PACKED, "bfloat16", "float8_e5m2"])
+def test_large_tables_are_read_from_the_model_file_and_beside_it(dtype: str, external: bool, tmp_path: Path) -> None:
+    table = np.random.default_rng(9).integers(-2, 4, (301, 103)).astype(dtype)
+    infos = (
+        [helper.make_tensor_value_info("i", TensorProto.INT64, [3])],
+        [helper.make_tensor_value_info("y", element(dtype), [3, 103])],
+    )
+    nodes, tensors = [helper.make_node("Gather", ["table", "i"], ["y"])], [numpy_helper.from_array(table, "table")]
+    graph = helper.make_graph(nodes, "g", *infos, tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11)
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=external, location="m.bin", size_threshold=0)
+    rows = np.array([300, 0, 17])
+    found = run_graph(import_model(tmp_path / "m.onnx"), {"i": rows})["y"]
+    np.testing.assert_array_equal(found.astype(np.float32), table[rows].astype(np.float32))
+    compile_model(tmp_path / "m.onnx", tmp_path / "out", CompileOptions(name="m"))
+    compiled = Session(tmp_path / "out").run(None, {"i": rows})[0]
+    np.testing.assert_array_equal(compiled.astype(np.float32), table[rows].astype(np.float32))

@@ -18,7 +18,9 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
+from kaoken.element_types import tensor_in
 from kaoken.errors import UnsupportedModelError, UsageError
+from kaoken.ir.dtypes import packed_bits
 
 ENCODER, FIRST_STEP, OTHER_STEPS, MERGED = (
     "encoder_model.onnx",
@@ -256,8 +258,11 @@ def _mapped_array(
         if extent < 0:
             raise ValueError(f"negative extent {extent}")
         count *= extent
-    if count * dtype.itemsize != length:
+    bits = packed_bits(str(dtype)) or 8 * dtype.itemsize
+    if -(-count * bits // 8) != length:
         raise ValueError(f"{length} bytes of data do not fill {list(tensor.dims)} of {dtype}")
+    if bits < 8:
+        return tensor_in(np.frombuffer(source, np.uint8, length, offset), tuple(tensor.dims), str(dtype))
     return np.frombuffer(source, dtype, count, offset).reshape(tuple(tensor.dims))
 
 
