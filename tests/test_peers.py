@@ -157,5 +157,5 @@ def test_fresh_processes_find_the_same_first_token(tmp_path: Path) -> None:
         start(one, environment)
     assert len({one.token for one in found.values()}) == 1 and all(one.memory > 1000 for one in found.values())
     assert len(found["kaoken"].creation) == 1 and "torch" in left_out
-    text = table({**found, "other": Starts([], [1.0], -2)})
+    text = table({**found, "other": Starts([], [1.0], [0.5], -2)})
     assert "| kaoken | " in text and "Another first token than Kaoken's: other." in text
