@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from kaoken.element_types import memory_for, memory_of, numpy_type, onnx_type, tensor_in
+from kaoken.composed import Composed, Node
+from kaoken.element_types import memory_for, memory_of, numpy_type, tensor_in
 from kaoken.generate_call import TOKEN_CALLBACK, Generated, continue_texts, make_options
 from kaoken.text_calls import TextCalls
 
@@ -29,24 +30,6 @@ class SessionError(RuntimeError):
 
 class BuildError(RuntimeError):
     """The C compiler is missing or refused the sources."""
-
-
-class Node:
-    """An input or output: name, shape (integers, or dimension expressions as text), type such as `tensor(float)`.
-
-    `most` is the largest number of elements of an output whose sizes a call finds, as an expression of the dimensions.
-    """
-
-    def __init__(self, entry: Mapping[str, Any]):
-        self.name: str = entry["name"]
-        self.dtype: str = entry["dtype"]
-        self.expressions: list[str] = entry["shape"]
-        self.most: str | None = entry.get("most")
-        self.shape: list[int | str] = [int(d) if d.lstrip("-").isdigit() else d for d in entry["shape"]]
-        self.type = onnx_type(self.dtype)
-
-    def __repr__(self) -> str:
-        return f"Node(name={self.name!r}, type={self.type!r}, shape={self.shape!r})"
 
 
 def library_path(folder: Path, name: str) -> Path:
@@ -169,6 +152,7 @@ class Session:
         interface = self._library.interface
         self._inputs = [Node(entry) for entry in interface["inputs"]]
         self._outputs = [Node(entry) for entry in interface["outputs"]]
+        self._composed = Composed(interface["composed"], self._inputs, self._outputs)
         self._dims = [d["name"] for d in interface["dims"]]
         self._bounds = {d["name"]: (d["lower"], d["upper"]) for d in interface["dims"]}
         self._found: list[dict[str, str]] = interface["found"]
@@ -200,18 +184,19 @@ class Session:
         return dict(self._bounds)
 
     def get_inputs(self) -> list[Node]:
-        return list(self._inputs)
+        return list(self._composed.inputs)
 
     def get_outputs(self) -> list[Node]:
-        return list(self._outputs)
+        return list(self._composed.outputs)
 
-    def run(self, output_names: Sequence[str] | None, input_feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Compute outputs (all, or the named ones in that order).
+    def run(self, output_names: Sequence[str] | None, input_feed: Mapping[str, Any]) -> list[Any]:
+        """Compute outputs (all, or the named ones in that order). A sequence is a list of arrays; an optional may be None.
 
         Raises ValueError for missing or unknown inputs, wrong types and shapes that do not fit; SessionError for what the model
         refuses, such as an id outside the vocabulary.
         """
-        return self.bind(output_names, input_feed)()
+        composed = self._composed
+        return composed.results(output_names, self.bind(composed.output_parts(output_names), composed.input_parts(input_feed))())
 
     def bind(self, output_names: Sequence[str] | None, input_feed: Mapping[str, np.ndarray]) -> Callable[[], list[np.ndarray]]:
         """`run` on the memory of these inputs, checked once, as a function to be called again and again.

@@ -401,7 +401,9 @@ def test_inputs_that_are_no_plain_tensors_are_refused(folder: Path) -> None:
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
     assert "input x: only tensors of known rank and plain element types" in refusal(folder, model)
     model.graph.input[0].CopyFrom(helper.make_tensor_sequence_value_info("x", FLOAT, None))
-    assert "input x" in refusal(folder, model)
+    assert "Relu: takes tensors, and is given a sequence" in refusal(folder, model)
+    model.graph.input[0].CopyFrom(helper.make_tensor_sequence_value_info("x", TensorProto.STRING, None))
+    assert "input x: element type STRING is not supported" in refusal(folder, model)
 
 
 @pytest.mark.parametrize(

@@ -223,9 +223,9 @@ def test_the_standards_own_cases(case: Any) -> None:
 
 REFUSED = {
     "a_sequence": (
-        "(bool c) => (s) { s = If (c) <then_branch = t () => (seq(float[2]) a) { a = SequenceEmpty () },"
-        " else_branch = e () => (seq(float[2]) b) { b = SequenceEmpty () }> }",
-        "a is a sequence",
+        "(float[3] x, seq(float[2]) s) => (y) { y = Scan <num_scan_inputs = 1, body = b (seq(float[2]) a, float e)"
+        " => (seq(float[2]) c, float d) { c = Identity (a) d = Neg (e) }> (s, x) }",
+        "a sequence",
     ),
     "ranks": (
         "(bool c, float[2] x) => (y) { y = If (c) <then_branch = t () => (a) { a = Identity (x) },"

@@ -17,6 +17,9 @@ from kaoken.session import Session
 DEFAULT_BOUND = 64
 """Dimensions without a bound get this one, or as many elements as the largest tensor of the model's interface has."""
 
+MOST_OF_A_SEQUENCE = 8192
+"""Elements that all tensors of a sequence may have together."""
+
 
 class KaokenBackendRep(BackendRep):
     """A built model. `run` may be called any number of times; `session` is what runs it."""
@@ -58,8 +61,9 @@ class KaokenBackend(Backend):
         try:
             folder = built_folder(model, dims, flags)
         except UnboundedDimensionsError as error:
-            bound = f"0..{_most_elements(model)}"
-            folder = built_folder(model, dict.fromkeys(error.dimensions, bound) | dims, flags)
+            most = _most_elements(model)
+            bounds = {d: f"0..{MOST_OF_A_SEQUENCE if d.endswith('_elements') else most}" for d in error.dimensions}
+            folder = built_folder(model, bounds | dims, flags)
         return KaokenBackendRep(Session(folder, threads=int(kwargs.get("threads", 1))))
 
     @classmethod

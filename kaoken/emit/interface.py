@@ -137,6 +137,8 @@ class Interface:
     encoder_outputs: list[Tensor] = field(default_factory=list)
     kept_inputs: list[Tensor] = field(default_factory=list)
     found: list[FoundSize] = field(default_factory=list)
+    composed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Sequences and optionals, by name: of which inputs or outputs they are made."""
 
     @property
     def found_names(self) -> list[str]:
@@ -191,7 +193,7 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
         sizes.append(Size("text_bytes", 1, 2**30, TEXT_BYTES, str(TEXT_BYTES), text))
     interface = Interface(sizes, dims, inputs, outputs, creation)
     interface.context = context
-    interface.found = _found_sizes(outputs)
+    interface.found, interface.composed = _found_sizes(outputs), graph.composed
     if past is not None and seq is not None and batch is not None:
         interface.seq, interface.past = c_name(seq.name), c_name(past.name)
         interface.fixed_batch = batch.constant or 0
@@ -361,6 +363,7 @@ def as_json(interface: Interface) -> dict[str, Any]:
         "inputs": [tensor(t) for t in interface.inputs],
         "outputs": [tensor(t) for t in interface.outputs],
         "found": [{"name": f.name, "upper": to_text(f.upper)} for f in interface.found],
+        "composed": list(interface.composed.values()),
         "feed": interface.feed,
         "vocabulary": interface.vocabulary,
         "context": interface.context,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx
 
@@ -50,8 +50,11 @@ def read_body(importer: Importer, name: str, inputs: Sequence[Value], read: Call
     return body
 
 
-def subgraph_results(importer: Importer, graph: onnx.GraphProto) -> Results:
-    """Read a subgraph's nodes into the builder's present graph. Raises Unsupported where it does not give its outputs."""
+def subgraph_results(importer: Importer, graph: onnx.GraphProto) -> list[Any]:
+    """Read a subgraph's nodes into the builder's present graph. Its results are tensors, sequences or optionals.
+
+    Raises Unsupported where it does not give its outputs.
+    """
     importer.read_initializers(graph)
     importer.read_nodes(graph)
     missing = [o.name for o in graph.output if o.name not in importer.values]
@@ -61,7 +64,7 @@ def subgraph_results(importer: Importer, graph: onnx.GraphProto) -> Results:
 
 
 def refuse_sequences(graph: onnx.GraphProto) -> None:
-    """Raises Unsupported for values of a body that are no tensors."""
+    """Raises Unsupported for values of a Scan's body that are no tensors."""
     for info in (*graph.input, *graph.output):
         kind = info.type.WhichOneof("value")
         if kind in ("sequence_type", "optional_type", "map_type", "sparse_tensor_type"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from kaoken.frontend.bodies import (
     subgraph_results,
     upper_of,
 )
+from kaoken.frontend.loops_of_composites import apart, branch_layout, looped, part_names, together
 from kaoken.frontend.registry import OnnxNode, Unsupported, element_dim
 from kaoken.ir.builder import literal_elements
 from kaoken.ir.dims import Dim, Symbol, bounds, dim, maximum
@@ -51,21 +53,22 @@ def single(value: Value) -> Any:
 # If ---------------------------------------------------------------------------------------------------------------------------
 
 
-def read_if(importer: Importer, node: OnnxNode) -> list[Value | None]:
+def read_if(importer: Importer, node: OnnxNode) -> list[Any]:
     """A branch of known condition in place, else both as bodies. Extents on which they differ are found sizes."""
-    condition = node.input(0)
+    condition, given = node.input(0), node.names
     branches = [node.attributes["then_branch"], node.attributes["else_branch"]]
-    for branch in branches:
-        refuse_sequences(branch)
     taken = single(condition)
     if taken is not None:
         values = dict(importer.values)
         results = subgraph_results(importer, branches[0 if taken else 1])
         importer.values = values
         return list(results)
+    results = [partial(subgraph_results, importer, branch) for branch in branches]
+    layout = branch_layout(importer, results)
+    node.names = part_names(node.names, layout)
     bodies = [
-        read_body(importer, name, [], lambda graph=branch: subgraph_results(importer, graph))  # type: ignore[misc]
-        for name, branch in zip(("then", "else"), branches, strict=True)
+        read_body(importer, name, [], lambda read=read: apart(importer, read(), layout))  # type: ignore[misc]
+        for name, read in zip(("then", "else"), results, strict=True)
     ]
     known_outputs = [_known_elements(body) for body in bodies]
     captured = close(bodies)
@@ -89,7 +92,7 @@ def read_if(importer: Importer, node: OnnxNode) -> list[Value | None]:
     made = node.builder.add_node("if", [condition, *captured], names, **attrs)
     for value, (elements, _) in zip(made.outputs, known, strict=True):
         value.known = elements
-    return list(made.outputs)
+    return together(made.outputs, layout, given)
 
 
 def _known_result(
@@ -271,15 +274,14 @@ class Looping:
         return made.outputs
 
 
-def read_loop(importer: Importer, node: OnnxNode) -> list[Value | None]:
+def read_loop(importer: Importer, node: OnnxNode) -> list[Any]:
     """Trip limit and condition may each be missing; a collected tensor has a row a trip."""
     graph: onnx.GraphProto = node.attributes["body"]
-    refuse_sequences(graph)
-    initial = [node.input(n) for n in range(2, len(node.inputs))]
+    initial: list[Any] = [node.input(n) for n in range(2, len(node.inputs))]
     if len(graph.input) != len(initial) + 2 or len(graph.output) < len(initial) + 1:
         raise Unsupported(f"{len(initial)} carried values for a body of {len(graph.input)} inputs, {len(graph.output)} outputs")
 
-    def body(index: Symbol, carried: list[Value]) -> tuple[Value | None, Results]:
+    def body(index: Symbol, carried: list[Any]) -> tuple[Value | None, list[Any]]:
         counter, condition, *names = (info.name for info in graph.input)
         rank = len(graph.input[0].type.tensor_type.shape.dim)
         importer.bind(counter, importer.builder.known([Int(dim(index))] if rank else Int(dim(index))))
@@ -289,20 +291,18 @@ def read_loop(importer: Importer, node: OnnxNode) -> list[Value | None]:
         going, *results = subgraph_results(importer, graph)
         return (None if single(going) else going), results
 
-    looping = Looping(importer, node.builder.origin[0], node.names, initial, body)
+    most, most_value = None, None
     limit, condition = node.optional(0), node.optional(1)
     if limit is not None:
         known = None if limit.known is None or limit.known.size != 1 else element_dim(limit.known.reshape(-1)[0])
         if known is None:
-            looping.limit_value = limit
+            most_value = limit
         elif (known.constant or 0) < ENDLESS:
-            looping.limit = maximum(dim(0), known)
+            most = maximum(dim(0), known)
     begins = None if condition is None else single(condition)
-    if begins is None:
-        looping.condition = condition
-    elif not begins:
-        looping.limit = dim(0)
-    return list(looping.run())
+    if begins is not None:
+        condition, most = None, most if begins else dim(0)
+    return looped(importer, node.builder.origin[0], node.names, initial, body, most, most_value, condition)
 
 
 def _true(info: onnx.ValueInfoProto) -> Any:

@@ -73,6 +73,14 @@ class DimensionTable:
                 return function(*(self._convert(a) for a in node.args))
         raise ValueError(f"cannot read {ast.dump(node)}")
 
+    def count(self, name: str, upper: int | None = None) -> Dim:
+        """A dimension that counts from 0, such as a sequence's tensors; `upper` bounds it unless `--dim` does."""
+        if name not in self.symbols and name not in self.overrides:
+            self.symbols[name] = Symbol(self._identifier(name), 0, upper)
+            if upper is None:
+                self.unbounded.append(name)
+        return self._symbol(name)
+
     def _symbol(self, name: str) -> Dim:
         if name in self.symbols:
             return dim(self.symbols[name])

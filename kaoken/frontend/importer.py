@@ -33,6 +33,7 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     training,
 )
 from kaoken.frontend.bodies import unbounded_symbols
+from kaoken.frontend.composite import Maybe, Ragged, TensorList, is_composite
 from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
 from kaoken.frontend.encoder_decoder import read_model
 from kaoken.frontend.functions import function_body, inlined
@@ -40,6 +41,8 @@ from kaoken.frontend.mapped_file import MappedModel, find_model_file, tensor_arr
 from kaoken.frontend.narrow import read_node, rounds_inside, storage_of_input
 from kaoken.frontend.recurrent import read_recurrent
 from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, reader_for
+from kaoken.frontend.sequences import MOVES, SEQUENCES
+from kaoken.frontend.surface import bind_input, output_parts
 from kaoken.ir.builder import Builder, check_shape
 from kaoken.ir.dims import Dim, dim
 from kaoken.ir.dtypes import C_TYPES, packed_bits
@@ -50,6 +53,9 @@ MIN_OPSET, NEWEST_OPSET = 7, 28
 
 CONTROL = control_flow.CONTROL | dict.fromkeys(("RNN", "GRU", "LSTM"), (7, read_recurrent))
 """Operators whose readers read graphs or make loops: the first opset, and the reader."""
+
+WHOLE: dict[str, tuple[int, Any]] = {**CONTROL, **SEQUENCES}
+"""Operators whose readers may look into the importer: the first opset, and the reader."""
 
 
 _READING_ERRORS = (
@@ -98,7 +104,8 @@ class Importer:
         self.table = table
         self.graph = Graph(self.proto.graph.name or "model")
         self.builder = Builder(self.graph, table.found)
-        self.values: dict[str, Value] = {}
+        self.builder.dimensions = table.symbols
+        self.values: dict[str, Any] = {}
         self.broken: set[str] = set()
         self.problems: list[str] = []
         self.named: set[Value] = set()
@@ -167,6 +174,9 @@ class Importer:
             taken.add(info.name)
             if info.name in self.values:
                 continue
+            if is_composite(info.type):
+                bind_input(self, info)
+                continue
             tensor = info.type.tensor_type
             try:
                 dtype = str(tensor_dtype(tensor.elem_type))
@@ -215,7 +225,7 @@ class Importer:
         operator = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
         if any(i in self.broken for i in proto.input):
             self.broken.update(o for o in proto.output if o)
-            if operator not in (*READERS, *CONTROL):
+            if operator not in (*READERS, *WHOLE):
                 self.problems.append(f"{name}: {self._unknown(proto)}")
             return
         missing = [i for i in proto.input if i and i not in self.values]
@@ -229,7 +239,13 @@ class Importer:
             return
         standard = proto.domain in ("", "ai.onnx")
         version = self.version_of(proto.domain)
+        composite = any(isinstance(self.values[i], (TensorList, Ragged, Maybe)) for i in proto.input if i)
         reader = self._reader(operator, version)
+        if composite and operator in MOVES:
+            reader = partial(MOVES[operator], self)
+        elif composite and operator not in WHOLE:
+            self._fail(proto, name, f"{proto.op_type}: takes tensors, and is given a sequence or an optional")
+            return
         self.builder.origin = (name,)
         try:
             if standard:
@@ -244,7 +260,7 @@ class Importer:
             attributes = {k: v.decode("utf-8") if isinstance(v, bytes) else v for k, v in attributes.items()}
             outputs = len([o for o in proto.output if o])
             given = OnnxNode(proto.op_type, version, inputs, attributes, outputs, self.builder, list(proto.output), self.declared)
-            results = read_node(reader, given, proto.domain)
+            results = reader(given) if composite or operator in SEQUENCES else read_node(reader, given, proto.domain)
         except _READING_ERRORS as error:
             self._fail(proto, name, f"{proto.op_type}: {error or type(error).__name__}")
             return
@@ -256,7 +272,7 @@ class Importer:
             self._fail(proto, name, f"{proto.op_type}: output {', '.join(missing)} is not supported")
 
     def _reader(self, operator: str, version: int) -> Reader | None:
-        since, control = CONTROL.get(operator, (0, None))
+        since, control = WHOLE.get(operator, (0, None))
         if control is not None:
             return partial(control, self) if version >= since else None
         if version < MIN_OPSET and operator in READERS and "." not in operator and not _unchanged(operator, version):
@@ -296,9 +312,9 @@ class Importer:
         self.inside = f" (its definition needs more: {found[0].partition(': ')[2]})"
         return False
 
-    def bind(self, name: str, value: Value) -> None:
-        """Let `name` mean `value`; a value takes the first name that is given to it."""
-        if value not in self.named:
+    def bind(self, name: str, value: Any) -> None:
+        """Let `name` mean a tensor, a sequence or an optional; a tensor takes the first name that is given to it."""
+        if isinstance(value, Value) and value not in self.named:
             value.name = name
             self.named.add(value)
         self.values[name] = value
@@ -321,6 +337,9 @@ class Importer:
         for info in self.proto.graph.output:
             if info.name in self.values:
                 value = self.values[info.name]
+                if is_composite(info.type) or not isinstance(value, Value):
+                    output_parts(self, info)
+                    continue
                 if packed_bits(value.dtype):
                     self.builder.origin = (f"output {info.name}",)
                     self.graph.packed[info.name] = (value.shape, value.dtype)

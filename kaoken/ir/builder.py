@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,8 @@ class Builder:
         self.graph = graph
         self.found = found
         self.sizes: dict[tuple[int, Value, int], tuple[Graph, Dim]] = {}
+        self.dimensions: Mapping[str, Symbol] = {}
+        self.named_sizes: dict[tuple[int, Value, str], tuple[Graph, Dim]] = {}
         self.origin: tuple[str, ...] = ()
         self.widened: dict[Value, Value] = {}
         self._fresh = itertools.count()

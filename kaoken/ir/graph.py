@@ -94,6 +94,8 @@ class Graph:
     `packed` are the shapes and types that inputs and outputs, by name, have for the caller where elements are less than a byte;
     the graph itself takes and gives their bytes.
 
+    `composed` says, by name, of which inputs or outputs a sequence or an optional of the model is made.
+
     A body of a control-flow node is a graph too; it shares the symbols and the metadata of the model.
     """
 
@@ -107,6 +109,7 @@ class Graph:
     encoded: list[Value] = field(default_factory=list)
     is_body: bool = False
     packed: dict[str, tuple[Shape, DType]] = field(default_factory=dict)
+    composed: dict[str, dict[str, Any]] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def uses(self) -> dict[Value, list[Node]]:

@@ -40,9 +40,11 @@ def kernel_cost(node: Node, weights: WeightPlan) -> KernelCost:
 
 
 def _at_most(size: Dim) -> Dim:
-    """The size with found symbols at their largest."""
+    """The size with found symbols at their largest; one that nothing bounds, such as a trip's number, at its least."""
     bounds = {symbol: largest(dim(symbol)) for symbol in found_symbols(size)}
-    return substitute(size, {symbol: bound for symbol, bound in bounds.items() if bound is not None})
+    bounded = substitute(size, {symbol: bound for symbol, bound in bounds.items() if bound is not None})
+    most = largest(bounded)
+    return most if most is not None else substitute(bounded, {s: dim(s.lower) for s in found_symbols(bounded)})
 
 
 def _linear(node: Node, weights: WeightPlan) -> KernelCost:

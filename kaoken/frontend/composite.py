@@ -1,0 +1,255 @@
+"""Values of a model that are no tensors: sequences and optionals, made of tensors.
+
+A sequence whose length is known when compiling is a list of tensors and leaves nothing behind at run time. Any other one is two
+tensors, of which all its operations are made (`ragged.py`): the elements of all its tensors one after the other, and a record of
+`RECORD` integers for each tensor: its rank, then its extents, ones behind. An optional is a bool beside what it may hold; one
+of a tensor is, where only the call knows, a sequence of none or one. So the arena, its bounds and its checks serve them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Union
+
+import numpy as np
+import onnx
+
+from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype
+from kaoken.frontend.spelled import Tensor, join, tensor
+from kaoken.ir.builder import Builder, literal_elements
+from kaoken.ir.dims import dim, product
+from kaoken.ir.dtypes import packed_bits
+from kaoken.ir.graph import Value
+
+MOST_AXES = 8
+"""Axes that a tensor of a sequence may have."""
+
+RECORD = 1 + MOST_AXES
+
+Extents = tuple[Union[int, str, None], ...]
+"""What is known of the shape of each tensor of a sequence: a number, a name that the model gives the extent, or nothing."""
+
+
+@dataclass(frozen=True)
+class TensorList:
+    """A sequence of known length."""
+
+    items: tuple[Value, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """A sequence as tensors: elements [their number], shapes int64 [length, RECORD]. extents: None where the rank is not known.
+    vague: it is empty as far as known, and what is inserted first says what it holds."""
+
+    elements: Value
+    shapes: Value
+    extents: Extents | None
+    name: str
+    vague: bool = False
+
+    @property
+    def dtype(self) -> str:
+        return self.elements.dtype
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """An optional. has: a bool scalar, None where it is `item` that says it: a sequence of none or one tensors, which is held.
+    item: None where nothing is held and no type is known."""
+
+    has: Value | None
+    item: Value | TensorList | Ragged | None
+
+
+Composite = TensorList | Ragged | Maybe
+Held = Value | Composite
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a composite is: its parts follow from it. what: `sequence`, `optional` (of a tensor) or `optional sequence`.
+
+    vague: an optional that holds nothing and has no type, or an empty list; it is whatever it meets.
+    """
+
+    what: str
+    dtype: str
+    extents: Extents | None
+    vague: bool = False
+
+    def joined(self, other: Kind) -> Kind:
+        """The kind that holds both. Raises Unsupported where there is none."""
+        if self.what != other.what and "optional sequence" not in (self.what, other.what):
+            raise Unsupported(f"a value is {self.text} at one time and {other.text} at another")
+        if {self.what, other.what} == {"optional", "optional sequence"} and not (self.vague or other.vague):
+            raise Unsupported(f"a value is {self.text} at one time and {other.text} at another")
+        what = self.what if self.what == other.what else "optional sequence"
+        if self.vague or other.vague:
+            known = other if self.vague else self
+            return Kind(what if not known.what.startswith("optional") else known.what, known.dtype, known.extents, known.vague)
+        if self.dtype != other.dtype:
+            raise Unsupported(f"a value is {self.text} at one time and {other.text} at another")
+        return Kind(what, self.dtype, joined_extents([self.extents, other.extents]))
+
+    @property
+    def text(self) -> str:
+        return f"{'a' if self.what == 'sequence' else 'an'} {self.what} of {self.dtype}"
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of the tensors that one is made of at a model's surface."""
+        return ["values", "shapes", "present"] if self.what == "optional sequence" else ["values", "shapes"]
+
+
+def helper(builder: Builder, name: str = "") -> OnnxNode:
+    """What readers spell operations with, for values that belong to no node."""
+    return OnnxNode(name, 0, [], {}, 0, builder, [name])
+
+
+def joined_extents(all_extents: Sequence[Extents | None]) -> Extents | None:
+    """What is known of tensors of which each is as one of these says."""
+    if not all_extents or any(e is None for e in all_extents):
+        return None
+    first = all_extents[0]
+    assert first is not None
+    if any(e is None or len(e) != len(first) for e in all_extents):
+        return None
+    columns = zip(*(e for e in all_extents if e is not None), strict=True)
+    return tuple(column[0] if len(set(column)) == 1 else None for column in columns)
+
+
+def extents_of(value: Value) -> Extents:
+    return tuple(d.constant for d in value.shape)
+
+
+def kind_of(value: Held) -> Kind:
+    """Raises Unsupported for a tensor."""
+    if isinstance(value, Ragged):
+        return Kind("sequence", value.dtype, value.extents, value.vague)
+    if isinstance(value, TensorList):
+        extents = joined_extents([extents_of(item) for item in value.items])
+        return Kind("sequence", value.dtype, extents, vague=not value.items)
+    if isinstance(value, Maybe):
+        if value.item is None:
+            return Kind("optional", "float32", None, vague=True)
+        if value.has is None or isinstance(value.item, Value):
+            extents = extents_of(value.item) if isinstance(value.item, Value) else kind_of(value.item).extents
+            return Kind("optional", value.item.dtype, extents)
+        inner = kind_of(value.item)
+        return Kind("optional sequence", inner.dtype, inner.extents, inner.vague)
+    raise Unsupported(f"{value.name} is a tensor, and should be a sequence or an optional")
+
+
+def declared_kind(proto: onnx.TypeProto) -> Kind:
+    """The kind that a model declares. Raises Unsupported for sequences of anything but tensors, maps and sparse tensors."""
+    which = proto.WhichOneof("value")
+    if which == "optional_type":
+        inner = proto.optional_type.elem_type
+        if inner.WhichOneof("value") == "sequence_type":
+            kind = declared_kind(inner)
+            return Kind("optional sequence", kind.dtype, kind.extents)
+        what, element = "optional", inner
+    elif which == "sequence_type":
+        what, element = "sequence", proto.sequence_type.elem_type
+    else:
+        raise Unsupported(f"a {str(which).removesuffix('_type').replace('_', ' ')} is not supported")
+    if element.WhichOneof("value") != "tensor_type":
+        nested = str(element.WhichOneof("value")).removesuffix("_type").replace("_", " ")
+        raise Unsupported(f"{what}s of a {nested} are not supported; only of tensors")
+    tensor_type = element.tensor_type
+    dtype = element_dtype(tensor_type.elem_type)
+    if packed_bits(dtype):
+        raise Unsupported(f"{what}s of {dtype} are not supported")
+    extents = None
+    if tensor_type.HasField("shape"):
+        extents = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in tensor_type.shape.dim)
+    return Kind(what, dtype, extents)
+
+
+def is_composite(proto: onnx.TypeProto) -> bool:
+    return proto.WhichOneof("value") in ("sequence_type", "optional_type")
+
+
+def record(node: OnnxNode, value: Value) -> Tensor:
+    """[1, RECORD]: what a sequence says of one of its tensors. Raises Unsupported for one of too many axes."""
+    if value.rank > MOST_AXES:
+        raise Unsupported(f"{value.name} has {value.rank} axes; a tensor of a sequence may have {MOST_AXES}")
+    extents = [dim(value.rank), *value.shape, *[dim(1)] * (MOST_AXES - value.rank)]
+    return tensor(node, extents).reshape(1, RECORD)
+
+
+def ragged(node: OnnxNode, value: TensorList | Ragged) -> Ragged:
+    """A sequence as two tensors."""
+    if isinstance(value, Ragged):
+        return value
+    if not value.items:
+        empty = tensor(node, np.zeros(0, value.dtype)).value
+        return Ragged(empty, tensor(node, np.zeros((0, RECORD), np.int64)).value, None, node.op)
+    elements = join(0, *(tensor(node, item).reshape(product(item.shape)) for item in value.items))
+    shapes = join(0, *(record(node, item) for item in value.items))
+    return Ragged(elements.value, shapes.value, kind_of(value).extents, value.items[0].name)
+
+
+def single(node: OnnxNode, value: Value) -> Ragged:
+    """A sequence of one tensor."""
+    return ragged(node, TensorList((value,), value.dtype))
+
+
+def nothing(node: OnnxNode, kind: Kind) -> Ragged:
+    """A sequence of no tensors."""
+    return ragged(node, TensorList((), kind.dtype))
+
+
+def presence(node: OnnxNode, value: Maybe) -> Value:
+    """Whether an optional holds something, as a bool scalar."""
+    if value.has is not None:
+        return value.has
+    assert isinstance(value.item, Ragged)
+    return (tensor(node, value.item.shapes.shape[0]) > 0).value
+
+
+def parts_of(node: OnnxNode, value: Held, kind: Kind) -> list[Value]:
+    """The tensors that a value is made of when it is seen as being of a kind, which is its own or holds it."""
+    if isinstance(value, Value) and kind.what == "optional":
+        value = Maybe(None, single(node, value))
+    if isinstance(value, Value):
+        raise Unsupported(f"{value.name} is a tensor, and should be {kind.text}")
+    optional = value if isinstance(value, Maybe) else None
+    item = value.item if isinstance(value, Maybe) else value
+    always = node.builder.constant(np.array(True))
+    if kind.what == "optional" and optional is not None and optional.has is not None and isinstance(item, Value):
+        has = literal_elements(optional.has)
+        if has is None:
+            raise Unsupported(
+                f"whether {item.name} is present is only known when the model runs; nothing is there to choose from"
+            )
+        item = single(node, item) if has else nothing(node, kind)
+    if isinstance(item, Value):
+        item = single(node, item)
+    sequence = nothing(node, kind) if item is None else ragged(node, item)
+    if kind.what != "optional sequence":
+        return [sequence.elements, sequence.shapes]
+    return [sequence.elements, sequence.shapes, always if optional is None else presence(node, optional)]
+
+
+def rebuilt(kind: Kind, parts: Sequence[Value], name: str) -> Composite:
+    """The value of a kind that is made of these tensors."""
+    sequence = Ragged(parts[0], parts[1], kind.extents, name, kind.vague)
+    if kind.what == "sequence":
+        return sequence
+    return Maybe(None, sequence) if kind.what == "optional" else Maybe(parts[2], sequence)
+
+
+def without_names(kind: Kind) -> Kind:
+    """Names that extents have hold for one scope alone; what leaves it keeps numbers."""
+    extents = None if kind.extents is None else tuple(e if isinstance(e, int) else None for e in kind.extents)
+    return Kind(kind.what, kind.dtype, extents, kind.vague)
+
+
+def surface(kind: Kind, name: str) -> dict[str, Any]:
+    """What the Python side needs to know to make one of its parts, and back."""
+    shape = None if kind.extents is None else list(kind.extents)
+    return {"name": name, "kind": kind.what, "dtype": kind.dtype, "shape": shape, "parts": [f"{name}.{p}" for p in kind.parts]}
