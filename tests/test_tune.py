@@ -246,6 +246,8 @@ def test_tune_says_why_it_refuses(tmp_path: Path) -> None:
         tune_model(folder, tmp_path / "s.toml", TuneOptions(only="conv"))
     with pytest.raises(UsageError, match=r"compiled already.*leave out --dim"):
         tune_model(folder, tmp_path / "s.toml", TuneOptions(dims={"seq": "1..4"}))
+    with pytest.raises(UsageError, match=r"does not run sse; --level is one of"):
+        tune_model(folder, tmp_path / "s.toml", TuneOptions(level="sse"))
     report = json.loads((folder / "report.json").read_text())
     for kernel in report["kernels"]:
         kernel.pop("spec", None)

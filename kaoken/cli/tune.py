@@ -64,6 +64,9 @@ def tune_command(
         str, typer.Option("-t", "--threads", metavar="N,N,...", help="Thread counts that the schedules are to be good for.")
     ] = "1",
     only: Annotated[str, typer.Option(metavar="TEXT", help="Only kernels whose name contains this.")] = "",
+    level: Annotated[
+        str | None, typer.Option(help="Instruction set to measure: avx512, avx2, neon or plain; by default this machine's best.")
+    ] = None,
     dim: Dims = [],  # noqa: B006
     json: Json = False,
     quiet: Quiet = False,
@@ -94,7 +97,7 @@ def tune_command(
     file = output or Path(f"{stem.removesuffix('-c').removesuffix('-onnx')}-schedules.toml")
     if file.is_dir():
         raise UsageError(f"{file} is a folder; give the file to write")
-    options = TuneOptions(minutes, tuple(dict.fromkeys(counts)), dims_table(dim), only)
+    options = TuneOptions(minutes, tuple(dict.fromkeys(counts)), dims_table(dim), only, level)
     with compiled_folder_errors(model), TimeBar(60 * minutes, quiet) as progress:
         found = tune_model(model, file, options, progress)
     if json:

@@ -31,6 +31,8 @@ from kaoken.verify.run import level_of
 SEARCH_SHARE = 0.7
 """Of the time, for the search; what is left is for timing the result beside what there was."""
 CONFIRM_ROUNDS = 7
+RUNS = {"avx512": ("avx512", "avx2", "plain"), "avx2": ("avx2", "plain"), "neon": ("neon",), "plain": ("plain",)}
+"""Levels that a machine of a level can measure."""
 KEPT, NO_WORSE = 0.995, 1.005
 """A tuned schedule has to be faster by so much, where it matters, when it is timed again, and no slower on the whole."""
 
@@ -39,13 +41,14 @@ KEPT, NO_WORSE = 0.995, 1.005
 class TuneOptions:
     """minutes: what all takes, about. threads: counts that a schedule is to be good for. dims: as of `compile --dim`, for ONNX.
 
-    only: kernels whose shape's name contains this.
+    only: kernels whose shape's name contains this. level: one below the machine's own, for machines that have no better.
     """
 
     minutes: float = 5.0
     threads: Sequence[int] = (1,)
     dims: Mapping[str, str] = field(default_factory=dict)
     only: str = ""
+    level: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,11 @@ class _Tune:
         build_library(folder)
         self.started, self.written = time.monotonic(), False
         self.seconds = 60 * options.minutes
-        self.found = Tuning(file, level_of(folder), tuple(options.threads))
+        self.own_level = level_of(folder)
+        runs = RUNS[self.own_level]
+        if options.level is not None and options.level not in runs:
+            raise UsageError(f"this machine does not run {options.level}; --level is one of {', '.join(runs)}")
+        self.found = Tuning(file, options.level or self.own_level, tuple(options.threads))
         uses = [(kernel.spec, size) for kernel in self.kernels for size in (*kernel.sizes, *few_sizes(kernel, MOST_TILE_ROWS))]
         self.memory = Memory(uses, self.report["weights_bytes"] // 4, max(options.threads), MOST_SCRATCH)
         (scratch / "kernels").mkdir()
@@ -219,6 +226,9 @@ class _Tune:
     def _compare_whole(self) -> None:
         chosen = {k.shape: k.best for k in self.search.kernels if k.changed}
         if not chosen:
+            return
+        if self.found.level != self.own_level:
+            self.found.notes.append(f"the whole model was not timed: it runs at {self.own_level} here")
             return
         self.say("timing the whole model before and after")
         try:
