@@ -218,9 +218,9 @@ def test_schedules_read_as_one_line() -> None:
     assert "128 keys" in str(choose_attention())
 
 
-def test_k_blocks_are_as_few_and_as_even_as_the_cache_allows() -> None:
-    assert choose_linear(768, 768).k_block == 768
-    assert choose_linear(3072, 768).k_block == 768
+def test_long_sums_are_cut_into_the_shortest_blocks_and_short_ones_are_whole() -> None:
+    assert [choose_linear(k, 768).k_block for k in (64, 256, 300, 768, 1024, 3072)] == [256, 256, 512, 768, 256, 256]
+    assert choose_linear(3072, 768).row_block == choose_linear(768, 768).row_block == 168
 
 
 def test_rendering_twice_gives_the_same_text() -> None:

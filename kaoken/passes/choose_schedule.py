@@ -13,9 +13,9 @@ What decides, with the figures that it was fitted to (Sapphire Rapids, 2 cores, 
   step. (Three prefetches a k in an 8x48 cost 5%; a pointer for each row 2%.)
 - A few tiles of rows would pass over weights that come from memory once a tile: in blocks of 256 k they find them in L1
   (16 rows: 15% to 30% faster, at the read bandwidth).
-- Blocks of k are of 512 to 768, so that a tile's rows of x stay in L1, and its panels beside a block of x in L2: at
-  K = 3072 and 128 rows 256 to 768 reached 82%, 1536 77%, one of 3072 74%. A k-block passes over 48 panels before the
-  next, or the rows of x would come from L3 for each tile (71%).
+- A sum of up to 768 is one block of k: a tile's rows of x stay in L1, and its panels beside a block of x in L2. Longer ones
+  take 256 at a time, 2% faster than 768 at 64 to 512 rows (K = 2048, 3072, 4096; 512 lies between); one block of 3072
+  costs 10%. A k-block passes over 48 panels before the next, or the rows of x would come from L3 for each tile.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ QUERY_BLOCK = 42
 MOST_PANELS = 4
 COLUMN_BLOCK = 48
 K_BLOCK = 768
+"""The longest sum that is one block."""
 
 
 def registers_needed(target: Target, rows: int, panels: int) -> int:
@@ -58,10 +59,8 @@ def choose_tiles(target: Target, widest: int = MOST_PANELS) -> TileSet:
 def choose_linear(k: int, n: int, targets: Sequence[Target] = TARGETS) -> LinearSchedule:
     """The schedule of y[rows, n] = x[rows, k] W[k, n], for any number of rows."""
     tiles = tuple(choose_tiles(target) for target in targets)
-    blocks = -(-k // K_BLOCK)
-    k_block = -(-k // blocks)
-    k_block = -(-k_block // SUM_BLOCK) * SUM_BLOCK
-    rows = min(target.l2_bytes for target in targets) // (k_block * FLOAT_BYTES)
+    k_block = -(-k // SUM_BLOCK) * SUM_BLOCK if k <= K_BLOCK else SUM_BLOCK
+    rows = min(target.l2_bytes for target in targets) // (min(max(k, SUM_BLOCK), K_BLOCK) * FLOAT_BYTES)
     row_block = min(max(rows // 8 * 8, 32), 256)
     partition = "columns" if n > 8 * PANEL else "rows"
     return LinearSchedule(tiles, k_block, COLUMN_BLOCK, row_block, partition)
