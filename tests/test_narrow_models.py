@@ -20,6 +20,7 @@ from kaoken.frontend import import_model
 from kaoken.ir.dtypes import C_TYPES, NARROW_FLOATS, is_integer, is_storage
 from kaoken.ir.interpret import run_graph
 from kaoken.session import Session
+from kaoken.verify.compare import contract
 
 PACKED = ("int4", "uint4", "int2", "uint2", "float4_e2m1fn")
 
@@ -173,3 +174,11 @@ def test_large_tables_are_read_from_the_model_file_and_beside_it(dtype: str, ext
     compile_model(tmp_path / "m.onnx", tmp_path / "out", CompileOptions(name="m"))
     compiled = Session(tmp_path / "out").run(None, {"i": rows})[0]
     np.testing.assert_array_equal(compiled.astype(np.float32), table[rows].astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_contract_counts_epsilons_of_the_outputs_own_type(dtype: str) -> None:
+    exact = np.array([1.0, 0.5])
+    for ulps, ok in ((3.9, True), (8, False)):
+        off = (exact + np.array([ulps * float(ml_dtypes.finfo(dtype).eps), 0])).astype(dtype)
+        assert contract(exact, off).ok is ok

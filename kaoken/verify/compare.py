@@ -1,8 +1,8 @@
 """The accuracy contract: how far a compiled model may be from the float64 oracle.
 
 Its largest error and its RMS error are each at most max(2 x onnxruntime's own, 4 eps x the largest output),
-with eps the distance from 1 to the next float32 (2 ** -23). Integers and bools are equal. NaN compares as
-NaN, and infinities have to be the same ones.
+with eps the distance from 1 to the next float32 (2 ** -23), or to the next value of a narrower type that the
+output has. Integers and bools are equal. NaN compares as NaN, and infinities have to be the same ones.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import ml_dtypes
 import numpy as np
+
+from kaoken.ir.dtypes import is_float, is_storage
 
 FLOAT32_EPSILON = 2.0**-23
 
@@ -53,7 +56,8 @@ def contract(oracle: np.ndarray, ours: np.ndarray, onnxruntime: np.ndarray | Non
     peer_max, peer_rms = (0.0, 0.0) if onnxruntime is None else errors(oracle, onnxruntime)
     # Where the peer itself puts a NaN or an infinity elsewhere, its error says nothing.
     peer_max, peer_rms = (0.0, 0.0) if np.isinf(peer_max) else (peer_max, peer_rms)
-    floor = 4 * FLOAT32_EPSILON * largest
+    narrow = is_storage(str(ours.dtype)) and is_float(str(ours.dtype))
+    floor = 4 * (float(ml_dtypes.finfo(ours.dtype).eps) if narrow else FLOAT32_EPSILON) * largest
     max_limit, rms_limit = max(2 * peer_max, floor), max(2 * peer_rms, floor)
     reason = "NaN or infinity in other places than the oracle's" if np.isinf(max_error) else ""
     ok = max_error <= max_limit and rms_error <= rms_limit

@@ -213,7 +213,9 @@ class _Verifier:
     def _layers(self, case: Case) -> list[OutputResult]:
         """The kernels' results that are values of the ONNX graph too, in order."""
         self.say("compiling with every layer as an output")
-        taps = dict(_taps(self.graph, import_model(self.model, dict(self.options.dims))))
+        named = {name for node in onnx.load(self.file, load_external_data=False).graph.node for name in node.output}
+        found = _taps(self.graph, import_model(self.model, dict(self.options.dims)))
+        taps = {name: label for name, label in found if name in named}
         if not taps:
             return []
         folder = self._compile("layers", replace(self.compile_options, taps=tuple(taps)))
