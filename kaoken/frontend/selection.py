@@ -43,9 +43,9 @@ def sort_keys(x: Tensor, descending: bool = False) -> Tensor:
     return key.bit_not() if descending else key
 
 
-def argsort(keys: Tensor) -> Tensor:
-    """[rows, count, width] keys: [rows, count], the order of each row by its first keys, then by the next."""
-    made = keys.node.builder.add_node("argsort", [keys.value])
+def argsort(keys: Tensor, first: Dim | None = None) -> Tensor:
+    """[rows, count, width] keys: [rows, first or count], the order of each row by its first keys, then by the next."""
+    made = keys.node.builder.add_node("argsort", [keys.value], first=keys.shape[1] if first is None else first)
     return tensor(keys.node, made.outputs[0])
 
 
@@ -89,7 +89,7 @@ def top_k(node: OnnxNode) -> list[Value | None]:
     order = [n for n in range(x.rank) if n != axis] + [axis]
     rows = x.transpose(*order)
     keys = sort_keys(rows, bool(node.attribute("largest", 1)))
-    ranked = argsort(keys.reshape(product(rows.shape[:-1]), extent, 1)).part(1, 0, count)
+    ranked = argsort(keys.reshape(product(rows.shape[:-1]), extent, 1), count)
     back = [order.index(n) for n in range(x.rank)]
     index = ranked.reshape(*rows.shape[:-1], count).transpose(*back)
     return [x.gather_elements(index, axis=axis).value, index.value]

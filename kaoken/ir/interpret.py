@@ -91,7 +91,7 @@ def _run_routine(node: Node, arrays: dict[Value, np.ndarray], dims: dict[str, in
     results = ROUTINES[node.op].run(node, [_array(v, arrays, dims) for v in node.inputs if v is not None])
     for symbol, number in zip(node.finds, results[len(results) - len(node.finds) :], strict=True):
         _set(symbol, int(number), dims)
-    return results
+    return [r[tuple(slice(evaluate(d, dims)) for d in v.shape)] for r, v in zip(results, node.outputs, strict=True)]
 
 
 def _run_if(node: Node, arrays: dict[Value, np.ndarray], dims: dict[str, int]) -> list[np.ndarray]:

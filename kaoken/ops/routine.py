@@ -65,15 +65,16 @@ _routine(
 )
 
 
-# argsort: keys int64 [rows, count, width]: for each row the order that sorts it, equal ones in their order, by the first key and
-# then by the next; and room to merge in -------------------------------------------------------------------------------------
+# argsort: keys int64 [rows, count, width]; attrs first: the order that sorts each row, equal elements in their order, by the
+# first key and then by the next, of so many elements (`run` gives all); and room to work in -----------------------------
 
 
 def _infer_argsort(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     keys = operand(inputs, 0)
     if keys.dtype != "int64" or keys.rank != 3:
         raise ShapeError(f"argsort of {keys}")
-    return [(keys.shape[:2], "int64"), (keys.shape[:2], "int64")]
+    shape = (keys.shape[0], dim(attrs["first"]))
+    return [(shape, "int64"), (shape, "int64")]
 
 
 def _run_argsort(node: Node, operands: list[np.ndarray]) -> list[np.ndarray]:
@@ -82,10 +83,14 @@ def _run_argsort(node: Node, operands: list[np.ndarray]) -> list[np.ndarray]:
     return [order, order]
 
 
+def _argsort_sizes(node: Node) -> list[Dim]:
+    return [*operand(node.inputs, 0).shape, dim(node.attrs["first"])]
+
+
 _routine(
     "argsort",
     _infer_argsort,
-    Routine("kk_sort.h", lambda node: "kk_argsort", lambda node: list(operand(node.inputs, 0).shape), _run_argsort),
+    Routine("kk_sort.h", lambda node: "kk_argsort", _argsort_sizes, _run_argsort),
 )
 
 
