@@ -23,6 +23,8 @@ def relative_table(total: Expr, axes: ScoreAxes, heads: int, name: str) -> tuple
 
     A query's position is `axes.past` plus its row.
     """
+    if len(axes.key.value.symbols()) != 1 or len(axes.head.value.symbols()) != 1:
+        return None  # one key or one head: there is no table to make
     longest = _longest(axes)
     if longest is None or contains_reduce(total) or any(r.value.data is None for r in reads(total)):
         return None
