@@ -37,18 +37,22 @@ class Node:
 
 
 class ComposedNode(Node):
-    """A sequence, an optional tensor or an optional sequence, made of the tensors `parts`. `shape` is that of its tensors."""
+    """A sequence, an optional or a tensor of strings, made of the tensors `parts`. `shape` is that of the tensors in it."""
 
     def __init__(self, entry: Mapping[str, Any]):
         shape = [str(extent) if extent is not None else "?" for extent in entry["shape"] or []]
         super().__init__({"name": entry["name"], "dtype": entry["dtype"], "shape": shape})
         self.kind: str = entry["kind"]
         self.parts: list[str] = entry["parts"]
+        if self.kind == "strings":
+            return
         inner = f"seq({self.type})" if self.kind.endswith("sequence") else self.type
         self.type = f"optional({inner})" if self.kind.startswith("optional") else inner
 
     def taken_apart(self, value: Any) -> list[np.ndarray]:
         """The arrays that are its parts. Raises ValueError for what is no list of arrays of its type, TypeError likewise."""
+        if self.kind == "strings":
+            return self._bytes_and_ends(value)
         if value is None and self.kind == "sequence":
             raise ValueError(f"input {self.name} is None, the model takes a list of arrays")
         if self.kind == "optional":
@@ -67,6 +71,17 @@ class ComposedNode(Node):
             row[0], row[1 : 1 + array.ndim] = array.ndim, array.shape
         elements = np.concatenate([np.zeros(0, dtype), *(array.reshape(-1) for array in arrays)])
         return [elements, shapes, np.array(value is not None)][: len(self.parts)]
+
+    def _bytes_and_ends(self, value: Any) -> list[np.ndarray]:
+        """The UTF-8 of an array of str or bytes, all of it, and where each string ends."""
+        array = np.asarray(value)
+        if array.dtype.kind not in "OUS" or not all(isinstance(item, (str, bytes)) for item in array.reshape(-1)):
+            raise ValueError(f"input {self.name} is {array.dtype}, the model takes strings")
+        if array.ndim != len(self.expressions):
+            raise ValueError(f"input {self.name} has {array.ndim} axes, the model takes {len(self.expressions)}: {self.shape}")
+        texts = [item.encode() if isinstance(item, str) else item for item in array.reshape(-1)]
+        ends = np.cumsum([len(text) for text in texts], dtype=np.int64).reshape(array.shape)
+        return [np.frombuffer(b"".join(texts), np.uint8), ends]
 
     def put_together(self, parts: Sequence[np.ndarray]) -> Any:
         """What its parts make: a list of arrays, an array or None."""

@@ -399,6 +399,8 @@ def test_names_given_twice_are_refused(folder: Path) -> None:
 def test_inputs_that_are_no_plain_tensors_are_refused(folder: Path) -> None:
     model = model_of(node("Relu", "x"))
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
+    assert "Relu of strings is not supported" in refusal(folder, model)
+    model.graph.input[0].type.tensor_type.ClearField("shape")
     assert "input x: only tensors of known rank and plain element types" in refusal(folder, model)
     model.graph.input[0].CopyFrom(helper.make_tensor_sequence_value_info("x", FLOAT, None))
     assert "Relu: takes tensors, and is given a sequence" in refusal(folder, model)

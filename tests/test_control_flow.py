@@ -243,9 +243,9 @@ REFUSED = {
         "begins as float32 of rank 1 and goes on as int64 of rank 1",
     ),
     "inside": (
-        "(bool c, float[2] x) => (y) { y = If (c) <then_branch = t () => (a) { a = Det (x) },"
+        "(bool c, float[2] x) => (y) { y = If (c) <then_branch = t () => (a) { a = ImageDecoder (x) },"
         " else_branch = e () => (b) { b = StringNormalizer (x) }> }",
-        "operator Det is not supported",
+        "operator ImageDecoder is not supported",
     ),
 }
 

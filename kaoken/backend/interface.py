@@ -18,7 +18,7 @@ DEFAULT_BOUND = 64
 """Dimensions without a bound get this one, or as many elements as the largest tensor of the model's interface has."""
 
 MOST_OF_A_SEQUENCE = 8192
-"""Elements that all tensors of a sequence may have together."""
+"""Elements that all tensors of a sequence may have together, and bytes of all strings of a tensor."""
 
 
 class KaokenBackendRep(BackendRep):
@@ -62,7 +62,7 @@ class KaokenBackend(Backend):
             folder = built_folder(model, dims, flags)
         except UnboundedDimensionsError as error:
             most = _most_elements(model)
-            bounds = {d: f"0..{MOST_OF_A_SEQUENCE if d.endswith('_elements') else most}" for d in error.dimensions}
+            bounds = {d: f"0..{MOST_OF_A_SEQUENCE if d.endswith(('_elements', '_bytes')) else most}" for d in error.dimensions}
             folder = built_folder(model, bounds | dims, flags)
         return KaokenBackendRep(Session(folder, threads=int(kwargs.get("threads", 1))))
 

@@ -42,6 +42,7 @@ from kaoken.frontend.narrow import read_node, rounds_inside, storage_of_input
 from kaoken.frontend.recurrent import read_recurrent
 from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, reader_for
 from kaoken.frontend.sequences import MOVES, SEQUENCES
+from kaoken.frontend.strings import STRINGS, Strings, bind_strings
 from kaoken.frontend.surface import bind_input, output_parts
 from kaoken.ir.builder import Builder, check_shape
 from kaoken.ir.dims import Dim, dim
@@ -178,6 +179,9 @@ class Importer:
                 bind_input(self, info)
                 continue
             tensor = info.type.tensor_type
+            if tensor.elem_type == onnx.TensorProto.STRING and tensor.HasField("shape"):
+                bind_strings(self, info)
+                continue
             try:
                 dtype = str(tensor_dtype(tensor.elem_type))
             except ValueError as error:
@@ -187,7 +191,7 @@ class Importer:
                 self.problems.append(f"input {info.name}: only tensors of known rank and plain element types are supported")
                 self.broken.add(info.name)
                 continue
-            value = Value(info.name, tuple(self._extent(info.name, n, d) for n, d in enumerate(tensor.shape.dim)), dtype)
+            value = Value(info.name, tuple(self.extent(info.name, n, d) for n, d in enumerate(tensor.shape.dim)), dtype)
             stored = storage_of_input(value)
             self.bind(info.name, value)
             self.graph.inputs.append(stored)
@@ -200,7 +204,8 @@ class Importer:
                 self.problems.append(f"input {info.name}: {error}")
         self._unify_mask_length()
 
-    def _extent(self, name: str, axis: int, extent: Any) -> Dim:
+    def extent(self, name: str, axis: int, extent: Any) -> Dim:
+        """An extent that the model declares for an input."""
         if extent.HasField("dim_value"):
             if extent.dim_value < 0:
                 self.problems.append(f"input {name}: negative extent {extent.dim_value}")
@@ -241,7 +246,12 @@ class Importer:
         version = self.version_of(proto.domain)
         composite = any(isinstance(self.values[i], (TensorList, Ragged, Maybe)) for i in proto.input if i)
         reader = self._reader(operator, version)
-        if composite and operator in MOVES:
+        if any(isinstance(self.values[i], Strings) for i in proto.input if i):
+            if operator not in STRINGS:
+                self._fail(proto, name, f"{proto.op_type} of strings is not supported")
+                return
+            reader, composite = partial(STRINGS[operator], self), True
+        elif composite and operator in MOVES:
             reader = partial(MOVES[operator], self)
         elif composite and operator not in WHOLE:
             self._fail(proto, name, f"{proto.op_type}: takes tensors, and is given a sequence or an optional")
@@ -337,6 +347,9 @@ class Importer:
         for info in self.proto.graph.output:
             if info.name in self.values:
                 value = self.values[info.name]
+                if isinstance(value, Strings):
+                    self.problems.append(f"output {info.name}: outputs of strings are not supported")
+                    continue
                 if is_composite(info.type) or not isinstance(value, Value):
                     output_parts(self, info)
                     continue

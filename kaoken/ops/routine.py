@@ -177,3 +177,43 @@ _routine(
         _run_suppress,
     ),
 )
+
+
+# find_strings: operands bytes uint8 [size], starts and lengths int64 (any shape, of `count` elements), others uint8 [other size],
+# starts and lengths int64 [count or 1, width]: for each string the last candidate in its row that is equal to it, or -1 ------
+
+
+def _infer_find_strings(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
+    data, starts, lengths, others, other_starts, other_lengths = (operand(inputs, n) for n in range(6))
+    rows = other_starts.shape[0] if other_starts.rank == 2 else None
+    if (data.dtype, others.dtype, data.rank, others.rank) != ("uint8", "uint8", 1, 1):
+        raise ShapeError(f"strings of {data} and {others}")
+    if starts.shape != lengths.shape or other_starts.shape != other_lengths.shape or rows not in (1, product(starts.shape)):
+        raise ShapeError(f"strings at {starts} of {lengths} in strings at {other_starts} of {other_lengths}")
+    return [(starts.shape, "int64")]
+
+
+def _run_find_strings(node: Node, operands: list[np.ndarray]) -> list[np.ndarray]:
+    data, starts, lengths, others, other_starts, other_lengths = operands
+    found = np.full(starts.size, -1, np.int64)
+    for i, (start, length) in enumerate(zip(starts.reshape(-1), lengths.reshape(-1), strict=True)):
+        row = i if other_starts.shape[0] > 1 else 0
+        own = data[start : start + length].tobytes()
+        for j, (begin, size) in enumerate(zip(other_starts[row], other_lengths[row], strict=True)):
+            if own == others[begin : begin + size].tobytes():
+                found[i] = j
+    return [found.reshape(starts.shape)]
+
+
+def _find_strings_sizes(node: Node) -> list[Dim]:
+    data, starts, _, others, candidates, _ = (operand(node.inputs, n) for n in range(6))
+    width = candidates.shape[1]
+    step = dim(0) if candidates.shape[0] == 1 else width
+    return [product(starts.shape), data.shape[0], others.shape[0], width, step]
+
+
+_routine(
+    "find_strings",
+    _infer_find_strings,
+    Routine("kk_strings.h", lambda node: "kk_find_strings", _find_strings_sizes, _run_find_strings),
+)

@@ -75,6 +75,10 @@ ${m.name}_status ${m.name}_profile(${m.name} *handle, ${m.name}_step *steps);
 /* The model as the ONNX file has it: every input and output, nothing kept between calls. */
 typedef struct ${m.name}_arguments {
 % for c in i.composed.values():
+% if c["kind"] == "strings":
+    /* ${c["name"]}: strings. bytes has all of them one after the other, ends where each one ends. */
+<% continue %>
+% endif
     /* ${c["name"]}: ${"an" if c["kind"][0] == "o" else "a"} ${c["kind"]} of ${c["dtype"]}. values has the elements of all its tensors one after the other, shapes a row of 9 integers for each:
        its rank, then its extents, then ones.${" No row: it is not there." if c["kind"] == "optional" else " present: whether there is one." if len(c["parts"]) > 2 else ""} */
 % endfor

@@ -1,0 +1,127 @@
+"""Strings: tensors of them are the bytes of all beside where each begins and how long it is, two integer tensors of its shape.
+
+What moves strings moves the two; bytes stay where they are. What compares them is a routine of the runtime.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+
+from kaoken.frontend.composite import helper
+from kaoken.frontend.mapped_file import tensor_array
+from kaoken.frontend.registry import OnnxNode, Unsupported
+from kaoken.frontend.spelled import Tensor, iota, tensor
+from kaoken.ir.dims import Dim, dim, product
+from kaoken.ir.graph import Shape, Value
+
+if TYPE_CHECKING:
+    from kaoken.frontend.importer import Importer
+
+
+@dataclass(frozen=True)
+class Strings:
+    """A tensor of strings. data: uint8 [their bytes]; starts, lengths: int64 of the tensor's shape."""
+
+    data: Value
+    starts: Value
+    lengths: Value
+
+    @property
+    def shape(self) -> Shape:
+        return self.starts.shape
+
+
+def strings(node: OnnxNode, index: int) -> Strings:
+    value: Any = node.input(index)
+    if not isinstance(value, Strings):
+        raise Unsupported(f"input {index} holds no strings")
+    return value
+
+
+def bind_strings(importer: Importer, info: onnx.ValueInfoProto) -> None:
+    """Make the inputs of a tensor of strings: `NAME.bytes`, of all strings, and `NAME.ends`, where each string ends, in order.
+
+    The call checks that no string ends before it begins or behind the bytes.
+    """
+    name, builder = info.name, importer.builder
+    shape = tuple(importer.extent(name, n, d) for n, d in enumerate(info.type.tensor_type.shape.dim))
+    data = Value(f"{name}.bytes", (importer.table.count(f"{name}_bytes"),), "uint8")
+    given = Value(f"{name}.ends", shape, "int64")
+    for value in (data, given):
+        importer.bind(value.name, value)
+        importer.graph.inputs.append(value)
+    builder.origin = (f"input {name}",)
+    node, count = helper(builder, name), product(shape)
+    ends = tensor(node, given).reshape(count)
+    place = iota(node, count)
+    starts = (place > 0).where(ends.take((place - 1).max(0)), 0)
+    lengths = ends - starts
+    wrong = ((lengths < 0) | (ends > data.shape[0])).cast("int64").reduce("sum", 0).reshape(1)
+    node.found_size(wrong.value, 0, f"{name}_wrong", None, dim(0))
+    importer.bind(name, Strings(data, starts.reshape(*shape).value, lengths.reshape(*shape).value))
+    described = [str(d.constant if d.constant is not None else d) for d in shape]
+    parts = [data.name, given.name]
+    importer.graph.composed[name] = {"name": name, "kind": "strings", "dtype": "string", "shape": described, "parts": parts}
+
+
+def _candidates(node: OnnxNode, texts: list[bytes]) -> tuple[Tensor, Tensor, Tensor]:
+    """A table of known strings: their bytes, and [1, count] starts and lengths."""
+    lengths = np.array([len(text) for text in texts], np.int64)
+    starts = np.cumsum(lengths) - lengths
+    data = np.frombuffer(b"".join(texts) or b"\0", np.uint8)
+    return tensor(node, data.copy()), tensor(node, starts[None]), tensor(node, lengths[None])
+
+
+def _find(node: OnnxNode, given: Strings, data: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
+    operands = [given.data, given.starts, given.lengths, data.value, starts.value, lengths.value]
+    return tensor(node, node.builder.add("find_strings", operands))
+
+
+def equal(importer: Importer, node: OnnxNode) -> list[Any]:
+    """Byte for byte, with broadcasting."""
+    a, b = strings(node, 0), strings(node, 1)
+    shape = (tensor(node, a.starts) + tensor(node, b.starts)).shape
+    wide = Strings(a.data, *(tensor(node, v).expand(*shape).value for v in (a.starts, a.lengths)))
+    rows: list[Dim | int] = [product(shape), 1]
+    starts, lengths = (tensor(node, v).expand(*shape).reshape(*rows) for v in (b.starts, b.lengths))
+    return [_find(node, wide, tensor(node, b.data), starts, lengths).eq(0).value]
+
+
+def label_encoder(importer: Importer, node: OnnxNode) -> list[Any]:
+    """The number of the key that is met, else the default; of equal keys the last counts."""
+    given = strings(node, 0)
+    whole = node.attribute("keys_tensor")
+    keys = list(tensor_array(whole).reshape(-1)) if whole is not None else list(node.attribute("keys_strings", []))
+    texts = [key.encode() if isinstance(key, str) else bytes(key) for key in keys]
+    values = _values(node)
+    if not texts or len(values) != len(texts):
+        raise Unsupported(f"{len(texts)} keys for {len(values)} values")
+    default = node.attribute("default_tensor")
+    if default is not None:
+        other = tensor_array(default).reshape(-1)[0]
+    elif values.dtype.kind in "iu":
+        other = node.attribute("default_int64", -1)
+    else:
+        other = node.attribute("default_float", 0.0)
+    place = _find(node, given, *_candidates(node, texts))
+    table = tensor(node, np.append(values, np.array([other], values.dtype)))
+    return [table.take((place < 0).where(len(texts), place)).value]
+
+
+def _values(node: OnnxNode) -> np.ndarray:
+    for suffix, dtype in (("int64s", np.int64), ("floats", np.float32)):
+        if node.attribute(f"values_{suffix}") is not None:
+            return np.array(node.attribute(f"values_{suffix}"), dtype)
+    whole = node.attribute("values_tensor")
+    data = None if whole is None else tensor_array(whole).reshape(-1)
+    if data is None or data.dtype.kind not in "iufb":
+        raise Unsupported("values that are strings are not supported")
+    return data
+
+
+STRINGS = {"Equal": equal, "ai.onnx.ml.LabelEncoder": label_encoder}
+"""Operators that take strings."""

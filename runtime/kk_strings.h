@@ -1,0 +1,16 @@
+/* Strings of a model: bytes, and where each string begins and how long it is. */
+#ifndef KK_STRINGS_H
+#define KK_STRINGS_H
+
+#include "kk_threads.h"
+
+#include <stdint.h>
+
+/* For each of `count` strings (bytes, starts, lengths) the last of `width` candidates that is equal to it, byte for byte, or -1. Those of string i are
+   (others, other_starts, other_lengths) from i * step on: step 0 is one table for all. A string that does not lie within its `size` or `other_size` bytes is
+   equal to none. Every thread takes its share of the strings; a barrier is the caller's. */
+void kk_find_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, const uint8_t *others,
+                     const int64_t *other_starts, const int64_t *other_lengths, int64_t *found, int64_t count, int64_t size, int64_t other_size, int64_t width,
+                     int64_t step);
+
+#endif

@@ -1,0 +1,66 @@
+"""Strings: compared byte for byte, with bounds that hold whatever the caller gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, parser
+
+import kaoken.backend
+from kaoken.session import Session, SessionError
+
+WORDS = ["", "a", "ab", "ba", "Grüße", "Gruß", "日本", "a\0b", "a\0c"]
+
+
+def session_of(text: str) -> Session:
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 4)]
+    model = helper.make_model(parser.parse_graph(f"g {text}"), opset_imports=opsets, ir_version=10)
+    return kaoken.backend.prepare(model, dims={"n": "0..16", "other": "0..16", "x_bytes": "0..128", "z_bytes": "0..128"}).session
+
+
+EQUAL = "(string[n,1] x, string[other] z) => (bool[n,other] y) { y = Equal (x, z) }"
+
+
+def test_strings_are_equal_byte_for_byte_with_broadcasting() -> None:
+    session = session_of(EQUAL)
+    assert [(node.name, node.type, node.shape) for node in session.get_inputs()] == [
+        ("x", "tensor(string)", ["n", 1]),
+        ("z", "tensor(string)", ["other"]),
+    ]
+    x = np.array(WORDS, object)
+    (y,) = session.run(None, {"x": x[:, None], "z": x[::-1]})
+    np.testing.assert_array_equal(y, x[:, None] == x[::-1])
+    (y,) = session.run(None, {"x": x[:0, None], "z": x})
+    assert y.shape == (0, len(WORDS))
+    with pytest.raises(ValueError, match="the model takes strings"):
+        session.run(None, {"x": np.zeros((2, 1)), "z": x})
+
+
+@pytest.mark.parametrize("ends", [[3, 2], [-1, 4], [2, 5], [2**63 - 1, 4], [-(2**63), 4]])
+def test_ends_that_lie_end_the_call(ends: list[int]) -> None:
+    feed = {"x.bytes": np.zeros(4, np.uint8), "x.ends": np.array(ends)[:, None]}
+    session = session_of(EQUAL)
+    with pytest.raises(SessionError):
+        session.bind(None, feed | {"z.bytes": np.zeros(1, np.uint8), "z.ends": np.array([1])})()
+
+
+def test_label_encoder_looks_strings_up() -> None:
+    keys = [word for word in WORDS if "\0" not in word]
+    node = helper.make_node(
+        "LabelEncoder",
+        ["x"],
+        ["y"],
+        domain="ai.onnx.ml",
+        keys_strings=[*keys, "a"],
+        values_floats=[*map(float, range(len(keys))), 50.0],
+        default_float=-2.5,
+    )
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.STRING, ["n"])
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n"])
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 4)]
+    model = helper.make_model(helper.make_graph([node], "g", [x], [y]), opset_imports=opsets, ir_version=10)
+    session = kaoken.backend.prepare(model, dims={"n": "0..32", "x_bytes": "0..128"}).session
+    given = [*keys, "b", "A", "Gru"]
+    (labels,) = session.run(None, {"x": np.array(given)})
+    assert labels.tolist() == [50.0 if word == "a" else float(keys.index(word)) if word in keys else -2.5 for word in given]
