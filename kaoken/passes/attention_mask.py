@@ -161,7 +161,8 @@ def _collect_conditions(expression: Expr, found: dict[Expr, None]) -> bool:
     if isinstance(expression, (Int, Const)):
         return False
     if isinstance(expression, Read):
-        if expression.dtype == "bool" or is_integer(expression.dtype):
+        # A vector of integers holds lengths, which are no mask's 0 and 1.
+        if expression.dtype == "bool" or (is_integer(expression.dtype) and expression.value.rank > 1):
             found[expression] = None
             return True
         return False
