@@ -85,15 +85,21 @@ class ComposedNode(Node):
 
     def put_together(self, parts: Sequence[np.ndarray]) -> Any:
         """What its parts make: a list of arrays, an array or None."""
+        if self.kind == "strings":
+            data, ends = parts[0].tobytes(), parts[1].reshape(-1).tolist()
+            texts = [data[a:b].decode(errors="surrogateescape") for a, b in zip([0, *ends], ends, strict=False)]
+            result = np.empty(len(texts), object)
+            result[:] = texts
+            return result.reshape(parts[1].shape)
         if len(parts) > 2 and not parts[2]:
             return None
         elements, shapes = parts[0], parts[1]
-        result, start = [], 0
+        tensors, start = [], 0
         for rank, *extents in shapes.tolist():
             count = int(np.prod(extents[:rank], dtype=np.int64))
-            result.append(elements[start : start + count].reshape(extents[:rank]).copy())
+            tensors.append(elements[start : start + count].reshape(extents[:rank]).copy())
             start += count
-        return result if self.kind != "optional" else (result[0] if result else None)
+        return tensors if self.kind != "optional" else (tensors[0] if tensors else None)
 
 
 class Composed:

@@ -27,3 +27,12 @@ void kk_find_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *st
         found[i] = j;
     }
 }
+
+void kk_copy_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, const int64_t *begins, uint8_t *to, int64_t count,
+                     int64_t size, int64_t room)
+{
+    const int64_t end = count * (t->index + 1) / t->count;
+    for (int64_t i = count * t->index / t->count; i < end; i++)
+        if (lengths[i] > 0 && kk_string_lies_within(starts[i], lengths[i], size) && kk_string_lies_within(begins[i], lengths[i], room))
+            memcpy(to + begins[i], bytes + starts[i], (size_t)lengths[i]);
+}

@@ -13,4 +13,9 @@ void kk_find_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *st
                      const int64_t *other_starts, const int64_t *other_lengths, int64_t *found, int64_t count, int64_t size, int64_t other_size, int64_t width,
                      int64_t step);
 
+/* Copies each of `count` strings (bytes, starts, lengths) to `to` from begins[i] on. One that does not lie within its `size` bytes, or would not lie within the
+   `room` there is, is left out. Every thread takes its share of the strings; a barrier is the caller's. */
+void kk_copy_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, const int64_t *begins, uint8_t *to, int64_t count,
+                     int64_t size, int64_t room);
+
 #endif

@@ -64,3 +64,29 @@ def test_label_encoder_looks_strings_up() -> None:
     given = [*keys, "b", "A", "Gru"]
     (labels,) = session.run(None, {"x": np.array(given)})
     assert labels.tolist() == [50.0 if word == "a" else float(keys.index(word)) if word in keys else -2.5 for word in given]
+
+
+def test_strings_are_put_together_and_given_back() -> None:
+    session = session_of(
+        """(string[n,1] x, string[other] z) => (string[n,1] w, string[n,other] y) {
+        w = Identity (x)
+        a = StringConcat (x, z)
+        y = StringConcat (a, x) }"""
+    )
+    x = np.array(WORDS, object)
+    for rows, columns in ((len(WORDS), len(WORDS)), (1, 3), (2, 0), (0, 2)):
+        w, y = session.run(None, {"x": x[:rows, None], "z": x[:columns]})
+        assert w.tolist() == x[:rows, None].tolist()
+        assert y.shape == (rows, columns)
+        assert y.tolist() == [[a + b + a for b in x[:columns]] for a in x[:rows]]
+
+
+def test_strings_beyond_their_bound_end_the_call() -> None:
+    opsets = [helper.make_opsetid("", 21)]
+    graph = parser.parse_graph("g (string[n] x) => (string[n] y) { y = StringConcat (x, x) }")
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    session = kaoken.backend.prepare(model, dims={"n": "0..4", "x_bytes": "0..16", "y_bytes": "0..6"}).session
+    (y,) = session.run(None, {"x": np.array(["abc"])})
+    assert y.tolist() == ["abcabc"]
+    with pytest.raises(SessionError):
+        session.run(None, {"x": np.array(["abc", "d"])})

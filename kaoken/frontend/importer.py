@@ -42,7 +42,7 @@ from kaoken.frontend.narrow import read_node, rounds_inside, storage_of_input
 from kaoken.frontend.recurrent import read_recurrent
 from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, reader_for
 from kaoken.frontend.sequences import MOVES, SEQUENCES
-from kaoken.frontend.strings import STRINGS, Strings, bind_strings
+from kaoken.frontend.strings import STRINGS, Strings, bind_strings, output_strings
 from kaoken.frontend.surface import bind_input, output_parts
 from kaoken.ir.builder import Builder, check_shape
 from kaoken.ir.dims import Dim, dim
@@ -348,7 +348,7 @@ class Importer:
             if info.name in self.values:
                 value = self.values[info.name]
                 if isinstance(value, Strings):
-                    self.problems.append(f"output {info.name}: outputs of strings are not supported")
+                    output_strings(self, info.name)
                     continue
                 if is_composite(info.type) or not isinstance(value, Value):
                     output_parts(self, info)

@@ -14,7 +14,7 @@ import onnx
 from kaoken.frontend.composite import helper
 from kaoken.frontend.mapped_file import tensor_array
 from kaoken.frontend.registry import OnnxNode, Unsupported
-from kaoken.frontend.spelled import Tensor, iota, tensor
+from kaoken.frontend.spelled import Tensor, iota, join, tensor
 from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.graph import Shape, Value
 
@@ -123,5 +123,49 @@ def _values(node: OnnxNode) -> np.ndarray:
     return data
 
 
-STRINGS = {"Equal": equal, "ai.onnx.ml.LabelEncoder": label_encoder}
+def packed(node: OnnxNode, given: Strings, name: str) -> tuple[Tensor, Tensor]:
+    """The bytes of strings one after the other, as many as the call finds there are, and [their number] where each ends."""
+    count = product(given.shape)
+    lengths = tensor(node, given.lengths).reshape(count)
+    ends = lengths.accumulate("cumsum", 0)
+    whole = lengths.reduce("sum", 0).reshape(1)
+    (total,) = node.found_sizes(whole.value, f"{name}_bytes", (), [count * given.data.shape[0]])
+    places = [given.data, tensor(node, given.starts).reshape(count).value, lengths.value, (ends - lengths).value]
+    return tensor(node, node.builder.add("copy_strings", places, total=total)), ends
+
+
+def concatenated(importer: Importer, node: OnnxNode) -> list[Any]:
+    """The strings of both, with broadcasting: what is copied together from two of each."""
+    a, b = strings(node, 0), strings(node, 1)
+    shape = (tensor(node, a.starts) + tensor(node, b.starts)).shape
+    count = product(shape)
+
+    def pairs(first: Tensor, second: Tensor) -> Value:
+        return join(1, *(x.expand(*shape).reshape(count, 1) for x in (first, second))).value
+
+    first = [tensor(node, v) for v in (a.starts, a.lengths)]
+    second = [tensor(node, b.starts) + a.data.shape[0], tensor(node, b.lengths)]
+    both = join(0, tensor(node, a.data), tensor(node, b.data)).value
+    data, ends = packed(node, Strings(both, *map(pairs, first, second)), node.names[0])
+    lengths = (first[1] + second[1]).reshape(*shape)
+    starts = ends.reshape(count, 2).take(1, 1).reshape(*shape) - lengths
+    return [Strings(data.value, starts.value, lengths.value)]
+
+
+def identity(importer: Importer, node: OnnxNode) -> list[Any]:
+    return [strings(node, 0)]
+
+
+def output_strings(importer: Importer, name: str) -> None:
+    """Make the outputs of a tensor of strings: `NAME.bytes` and `NAME.ends`, as of an input."""
+    builder, given = importer.builder, importer.values[name]
+    builder.origin = (f"output {name}",)
+    data, ends = packed(helper(builder, name), given, name)
+    shape = [str(d.constant if d.constant is not None else d) for d in given.shape]
+    parts = [f"{name}.bytes", f"{name}.ends"]
+    importer.graph.outputs += zip(parts, [data.value, ends.reshape(*given.shape).value], strict=True)
+    importer.graph.composed[name] = {"name": name, "kind": "strings", "dtype": "string", "shape": shape, "parts": parts}
+
+
+STRINGS = {"Equal": equal, "Identity": identity, "StringConcat": concatenated, "ai.onnx.ml.LabelEncoder": label_encoder}
 """Operators that take strings."""

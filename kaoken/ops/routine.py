@@ -217,3 +217,31 @@ _routine(
     _infer_find_strings,
     Routine("kk_strings.h", lambda node: "kk_find_strings", _find_strings_sizes, _run_find_strings),
 )
+
+
+# copy_strings: operands bytes uint8 [size], starts, lengths and begins int64 of one shape; attrs total: uint8 [total], each
+# string from where it begins on -----------------------------------------------------------------------------------------------
+
+
+def _infer_copy_strings(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
+    data, *places = (operand(inputs, n) for n in range(4))
+    if data.dtype != "uint8" or data.rank != 1 or any(p.dtype != "int64" or p.shape != places[0].shape for p in places):
+        raise ShapeError(f"copies of strings in {data} at {', '.join(map(str, places))}")
+    return [((attrs["total"],), "uint8")]
+
+
+def _run_copy_strings(node: Node, operands: list[np.ndarray]) -> list[np.ndarray]:
+    data, starts, lengths, _ = operands
+    texts = [data[start : start + length] for start, length in zip(starts.reshape(-1), lengths.reshape(-1), strict=True)]
+    return [np.concatenate([np.zeros(0, np.uint8), *texts])]
+
+
+def _copy_strings_sizes(node: Node) -> list[Dim]:
+    return [product(operand(node.inputs, 1).shape), operand(node.inputs, 0).shape[0], node.output.shape[0]]
+
+
+_routine(
+    "copy_strings",
+    _infer_copy_strings,
+    Routine("kk_strings.h", lambda node: "kk_copy_strings", _copy_strings_sizes, _run_copy_strings),
+)
