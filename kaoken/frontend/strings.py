@@ -14,8 +14,9 @@ import onnx
 from kaoken.frontend.composite import helper
 from kaoken.frontend.mapped_file import tensor_array
 from kaoken.frontend.registry import OnnxNode, Unsupported
+from kaoken.frontend.selection import positions
 from kaoken.frontend.spelled import Tensor, iota, join, tensor
-from kaoken.ir.dims import Dim, dim, product
+from kaoken.ir.dims import Dim, dim, maximum, product
 from kaoken.ir.graph import Shape, Value
 
 if TYPE_CHECKING:
@@ -152,6 +153,28 @@ def concatenated(importer: Importer, node: OnnxNode) -> list[Any]:
     return [Strings(data.value, starts.value, lengths.value)]
 
 
+def normalizer(importer: Importer, node: OnnxNode) -> list[Any]:
+    """[n] or [1,n]: the strings that are no stop words, in their order; one empty string where none is left."""
+    given = strings(node, 0)
+    action = node.attribute("case_change_action", "NONE")
+    words = [w.encode() if isinstance(w, str) else bytes(w) for w in node.attribute("stopwords", [])]
+    if action != "NONE" or (words and not node.attribute("is_case_sensitive", 0)):
+        raise Unsupported("changing or ignoring the case of letters is not supported; do it before the model")
+    if len(given.shape) not in (1, 2) or (len(given.shape) == 2 and given.shape[0] != 1):
+        raise Unsupported(f"strings of shape {list(map(str, given.shape))}; [n] or [1, n] is asked for")
+    count = given.shape[-1]
+    kept = tensor(node, np.array(True)).expand(*given.shape)
+    if words:
+        kept = _find(node, given, *_candidates(node, words)) < 0
+    kept = kept.reshape(count).cast("int64")
+    none_left = kept.reduce("sum", 0).reshape(1).eq(0)
+    place = positions(join(0, kept.cast("bool"), none_left), maximum(count, dim(1)))
+    shape = (*given.shape[:-1], place.shape[0])
+    zero = tensor(node, np.zeros(1, np.int64))
+    chosen = [join(0, tensor(node, v).reshape(count), zero).take(place).reshape(*shape) for v in (given.starts, given.lengths)]
+    return [Strings(given.data, *(x.value for x in chosen))]
+
+
 def identity(importer: Importer, node: OnnxNode) -> list[Any]:
     return [strings(node, 0)]
 
@@ -167,5 +190,11 @@ def output_strings(importer: Importer, name: str) -> None:
     importer.graph.composed[name] = {"name": name, "kind": "strings", "dtype": "string", "shape": shape, "parts": parts}
 
 
-STRINGS = {"Equal": equal, "Identity": identity, "StringConcat": concatenated, "ai.onnx.ml.LabelEncoder": label_encoder}
+STRINGS = {
+    "Equal": equal,
+    "Identity": identity,
+    "StringConcat": concatenated,
+    "StringNormalizer": normalizer,
+    "ai.onnx.ml.LabelEncoder": label_encoder,
+}
 """Operators that take strings."""
