@@ -15,7 +15,8 @@ typedef struct probe {
     int64_t floats, passes;
     int streams;
     pthread_barrier_t *gate;
-    double seconds;
+    int repeats;
+    double *seconds; /* [repeats] */
     float result;
 } probe;
 
@@ -29,43 +30,51 @@ static double now(void)
 static void *work(void *argument)
 {
     probe *p = argument;
-    pthread_barrier_wait(p->gate);
-    const double start = now();
-    if (!p->memory)
-        p->result = probe_fma();
-    for (int64_t i = 0; i < p->passes; i++)
-        p->result += probe_read(p->memory, p->floats, p->streams);
-    pthread_barrier_wait(p->gate);
-    p->seconds = now() - start;
+    for (int repeat = 0; repeat < p->repeats; repeat++) {
+        pthread_barrier_wait(p->gate);
+        const double start = now();
+        if (!p->memory)
+            p->result = probe_fma();
+        for (int64_t i = 0; i < p->passes; i++)
+            p->result += probe_read(p->memory, p->floats, p->streams);
+        pthread_barrier_wait(p->gate);
+        if (p->seconds)
+            p->seconds[repeat] = now() - start;
+    }
     return NULL;
 }
 
-static double measure(int threads, const float *memory, int64_t floats, int64_t passes, int streams)
+/* Seconds of each repeat, by threads that stay: it takes the system some milliseconds to give each a processor of its own. */
+static int measure(int threads, const float *memory, int64_t floats, int64_t passes, int streams, int repeats, double *seconds)
 {
     probe probes[MOST_THREADS];
     pthread_t ids[MOST_THREADS];
     pthread_barrier_t gate;
     if (threads < 1 || threads > MOST_THREADS || pthread_barrier_init(&gate, NULL, (unsigned)threads))
-        return -1;
+        return 0;
     for (int i = 0; i < threads; i++) {
-        const probe p = {memory ? memory + floats / threads * i : NULL, floats / threads, passes, streams, &gate, 0, 0};
+        const float *share = memory ? memory + floats / threads * i : NULL;
+        const probe p = {share, floats / threads, passes, streams, &gate, repeats, i ? NULL : seconds, 0};
         probes[i] = p;
     }
     for (int i = 1; i < threads; i++)
         if (pthread_create(&ids[i], NULL, work, &probes[i]))
-            return -1; /* a machine without room for a thread; the process ends with an error */
+            return 0; /* a machine without room for a thread; the process ends with an error */
     work(&probes[0]);
     for (int i = 1; i < threads; i++)
         pthread_join(ids[i], NULL);
     pthread_barrier_destroy(&gate);
-    return probes[0].seconds;
+    return 1;
 }
 
-/* FLOP a second (a multiply-add is two), or -1. */
-double kaoken_probe_fma(int threads)
+/* FLOP a second (a multiply-add is two) of each repeat, or 0 where there is no room for so many threads. */
+int kaoken_probe_fma(int threads, int repeats, double *speeds)
 {
-    const double seconds = measure(threads, NULL, 0, 0, 0);
-    return seconds > 0 ? threads * PROBE_FMA_FLOP / seconds : -1;
+    if (!measure(threads, NULL, 0, 0, 0, repeats, speeds))
+        return 0;
+    for (int i = 0; i < repeats; i++)
+        speeds[i] = threads * PROBE_FMA_FLOP / speeds[i];
+    return 1;
 }
 
 /* Bytes a second when `memory`, 64-byte aligned, is read `passes` times; the best of 1, 4 and 8 streams; or -1. */
@@ -73,9 +82,11 @@ double kaoken_probe_read(int threads, const float *memory, int64_t floats, int64
 {
     double best = -1;
     for (int streams = 1; streams <= 8; streams = streams == 1 ? 4 : 2 * streams) {
-        const double seconds = measure(threads, memory, floats, passes, streams);
+        double seconds = 0;
+        if (!measure(threads, memory, floats, passes, streams, 1, &seconds))
+            return -1;
         const double speed = (double)floats * 4 * (double)passes / seconds;
-        if (seconds > 0 && speed > best)
+        if (speed > best)
             best = speed;
     }
     return best;

@@ -18,7 +18,7 @@ from kaoken.errors import ToolchainError
 LARGEST_BUFFER = 96 << 22  # bytes; 403 MB
 READ_BYTES = 128 << 20  # what a probe reads at least, in as many passes as that takes
 
-FMA_REPEATS = 9  # of some milliseconds each
+FMA_REPEATS, FMA_SETTLING = 15, 6  # of some milliseconds each; those that are not counted
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Probes:
         if done.returncode != 0:
             raise ToolchainError(f"the C compiler refused probes.c:\n{done.stderr.strip()}")
         self._library = ctypes.CDLL(str(library))
-        self._library.kaoken_probe_fma.restype = self._library.kaoken_probe_read.restype = ctypes.c_double
+        self._library.kaoken_probe_read.restype = ctypes.c_double
         self._floats = max(1 << 16, min(weights_bytes, LARGEST_BUFFER)) // 4
         raw = np.ones(self._floats + 16, np.float32)
         start = -raw.ctypes.data % 64 // 4
@@ -57,7 +57,9 @@ class Probes:
 
     def measure(self, threads: int) -> Limits:
         """Probe once; takes about a quarter of a second."""
-        flops = statistics.median(self._library.kaoken_probe_fma(ctypes.c_int(threads)) for _ in range(FMA_REPEATS))
+        speeds = (ctypes.c_double * FMA_REPEATS)()
+        self._library.kaoken_probe_fma(ctypes.c_int(threads), ctypes.c_int(FMA_REPEATS), speeds)
+        flops = statistics.median(speeds[FMA_SETTLING:])
         passes = -(-READ_BYTES // (4 * self._floats))
         sizes = (ctypes.c_int64(self._floats), ctypes.c_int64(passes))
         return Limits(
