@@ -42,6 +42,22 @@ def test_philox_gives_the_published_numbers() -> None:
     assert int(philox(np.uint64(0), np.uint64(0))) == 0xE169C58D6627E8D5
 
 
+@pytest.mark.parametrize(("count", "seed"), [(1, 0), (312, 5), (3001, 2**32 - 1), (700, 2**40 + 7)])
+def test_dropout_with_a_seed_draws_as_numpy_does(count: int, seed: int) -> None:
+    """Around and beyond the generator's 624 words, on several threads; of the seed the lower 32 bits count."""
+    session = session_of(
+        [helper.make_node("Dropout", ["x", "ratio", "training"], ["y", "kept"], seed=seed)],
+        {"x": (TensorProto.FLOAT, [count]), "ratio": (TensorProto.FLOAT, []), "training": (TensorProto.BOOL, [])},
+        {"y": (TensorProto.FLOAT, [count]), "kept": (TensorProto.BOOL, [count])},
+    )
+    x, ratio = np.arange(1, count + 1, dtype=np.float32), np.float32(0.3)
+    expected = np.random.RandomState(seed % 2**32).uniform(size=count) >= ratio
+    for training in (True, False, True):
+        y, kept = session.run(None, {"x": x, "ratio": ratio, "training": np.array(training)})
+        np.testing.assert_array_equal(kept, expected if training else np.ones(count, bool))
+        np.testing.assert_allclose(y, np.where(expected, x / (1 - ratio), 0) if training else x, rtol=1e-6)
+
+
 def test_random_operators_draw_from_their_distributions() -> None:
     """20,000 draws each: moments within five standard errors, equal seeds give equal draws, others do not."""
     count, four = 20_000, (TensorProto.FLOAT, [4])

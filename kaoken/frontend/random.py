@@ -1,7 +1,7 @@
 """ONNX random operators: formulas over Philox, a counter-based generator, so that equal inputs give equal results.
 
 The key is the seed, or, where a node has none, a hash of its name; the counter is the element's index. Each call of the model
-draws the same numbers.
+draws the same numbers. Dropout with a seed alone draws as the standard's reference does, from MT19937.
 """
 
 from __future__ import annotations
@@ -75,6 +75,12 @@ def multinomial(node: OnnxNode) -> Value:
     return chosen.cast(element_dtype(node.attribute("dtype", 6))).value
 
 
+def _seeded(node: OnnxNode, shape: tuple[Dim, ...], seed: int) -> Tensor:
+    """float64, uniform in [0, 1): what NumPy's legacy generator draws after the seed, of which the lower 32 bits count."""
+    made = node.builder.add_node("mt19937_uniform", [], count=product(shape), seed=seed % 2**32)
+    return tensor(node, made.outputs[0]).reshape(*shape)
+
+
 @onnx_op("Dropout", since=12)
 def dropout(node: OnnxNode) -> list[Value | None]:
     """In inference the operand itself; in training elements are kept with probability 1 - ratio, and divided by that."""
@@ -88,7 +94,11 @@ def dropout(node: OnnxNode) -> list[Value | None]:
     ratio = tensor(node, np.array(0.5, x.dtype) if given is None else given).reshape().cast(x.dtype)
     if mode is None:
         ratio = tensor(node, training).reshape().where(ratio, 0)
-    kept = uniform(node, x.shape, x.dtype) >= ratio
+    seed = node.attribute("seed")
+    if seed is None:
+        kept = uniform(node, x.shape, x.dtype) >= ratio
+    else:
+        kept = _seeded(node, x.shape, int(seed)) >= ratio.cast("float64")
     return [kept.where(x / (1 - ratio), 0).value, kept.value]
 
 

@@ -88,7 +88,9 @@ def _run_size(node: Node, arrays: dict[Value, np.ndarray], dims: dict[str, int])
 def _run_routine(node: Node, arrays: dict[Value, np.ndarray], dims: dict[str, int]) -> list[np.ndarray]:
     from kaoken.ops.routine import ROUTINES
 
-    results = ROUTINES[node.op].run(node, [_array(v, arrays, dims) for v in node.inputs if v is not None])
+    routine = ROUTINES[node.op]
+    operands = [_array(v, arrays, dims) for v in node.inputs if v is not None]
+    results = routine.run(node, operands, [evaluate(d, dims) for d in routine.sizes(node)])
     for symbol, number in zip(node.finds, results[len(results) - len(node.finds) :], strict=True):
         _set(symbol, int(number), dims)
     return [r[tuple(slice(evaluate(d, dims)) for d in v.shape)] for r, v in zip(results, node.outputs, strict=True)]

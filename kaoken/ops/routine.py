@@ -24,17 +24,21 @@ SUFFIXES = {"float32": "f32", "float64": "f64", "bool": "u8"} | {
 
 @dataclass(frozen=True)
 class Routine:
-    """One routine: the runtime's header, the C function, its int64 arguments, and its meaning on arrays. `into`: it works in its
-    one result, into which the first operand is copied before."""
+    """One routine: the runtime's header, the C function, its int64 arguments, and its meaning on arrays and these arguments.
+
+    into: it works in its one result, into which the first operand is copied before."""
 
     header: str
     function: Callable[[Node], str]
     sizes: Callable[[Node], list[Dim]]
-    run: Callable[[Node, list[np.ndarray]], list[np.ndarray]]
+    run: Callable[[Node, list[np.ndarray], list[int]], list[np.ndarray]]
     into: bool = False
 
 
 ROUTINES: dict[str, Routine] = {}
+
+MT19937_WORDS = 624
+"""The length of the Mersenne Twister's state; KK_MT19937_WORDS in the runtime."""
 
 
 def _routine(name: str, infer: Callable[[Inputs, Attrs], list[tuple[Shape, str]]], routine: Routine) -> None:
@@ -53,7 +57,7 @@ def _infer_positions(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     return [((dim(symbol),), "int64"), ((), "int64")]
 
 
-def _run_positions(node: Node, operands: list[np.ndarray]) -> list[np.ndarray]:
+def _run_positions(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
     found = np.flatnonzero(operands[0]).astype(np.int64)
     return [found, np.array(found.size)]
 
@@ -77,7 +81,7 @@ def _infer_argsort(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     return [(shape, "int64"), (shape, "int64")]
 
 
-def _run_argsort(node: Node, operands: list[np.ndarray]) -> list[np.ndarray]:
+def _run_argsort(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
     rows = [np.lexsort(row.T[::-1]) if row.shape[1] else np.arange(row.shape[0]) for row in operands[0]]
     order = np.array(rows, np.int64).reshape(operands[0].shape[:2])
     return [order, order]
@@ -107,7 +111,7 @@ def _infer_scatter(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     return [(x.shape, x.dtype)]
 
 
-def _run_scatter(node: Node, operands: list[np.ndarray]) -> list[np.ndarray]:
+def _run_scatter(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
     x, places, updates = operands
     result, width = x.reshape(-1).copy(), int(np.prod(updates.shape[places.ndim :]))
     for place, row in zip(places.reshape(-1), updates.reshape(-1, width) if width else [], strict=False):
@@ -147,7 +151,7 @@ def _infer_suppress(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     return [(order.shape, "bool")]
 
 
-def _run_suppress(node: Node, operands: list[np.ndarray]) -> list[np.ndarray]:
+def _run_suppress(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
     boxes, order, candidates, threshold, most = operands
     kept = np.zeros(order.shape, bool)
     area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
@@ -193,7 +197,7 @@ def _infer_find_strings(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]
     return [(starts.shape, "int64")]
 
 
-def _run_find_strings(node: Node, operands: list[np.ndarray]) -> list[np.ndarray]:
+def _run_find_strings(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
     data, starts, lengths, others, other_starts, other_lengths = operands
     found = np.full(starts.size, -1, np.int64)
     for i, (start, length) in enumerate(zip(starts.reshape(-1), lengths.reshape(-1), strict=True)):
@@ -230,7 +234,7 @@ def _infer_copy_strings(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]
     return [((attrs["total"],), "uint8")]
 
 
-def _run_copy_strings(node: Node, operands: list[np.ndarray]) -> list[np.ndarray]:
+def _run_copy_strings(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
     data, starts, lengths, _ = operands
     texts = [data[start : start + length] for start, length in zip(starts.reshape(-1), lengths.reshape(-1), strict=True)]
     return [np.concatenate([np.zeros(0, np.uint8), *texts])]
@@ -244,4 +248,29 @@ _routine(
     "copy_strings",
     _infer_copy_strings,
     Routine("kk_strings.h", lambda node: "kk_copy_strings", _copy_strings_sizes, _run_copy_strings),
+)
+
+
+# mt19937_uniform: attrs count, seed (below 2^32): float64 [count], the draws of numpy.random.seed(seed) and uniform; and room for
+# the generator's state ----------------------------------------------------------------------------------------------------------
+
+
+def _infer_mt19937_uniform(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
+    return [((dim(attrs["count"]),), "float64"), ((dim(MT19937_WORDS),), "uint32")]
+
+
+def _run_mt19937_uniform(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+    generator = np.random.RandomState(sizes[1])
+    return [generator.uniform(size=sizes[0]), generator.get_state(legacy=False)["state"]["key"]]
+
+
+_routine(
+    "mt19937_uniform",
+    _infer_mt19937_uniform,
+    Routine(
+        "kk_mt19937.h",
+        lambda node: "kk_mt19937_uniform",
+        lambda node: [node.output.shape[0], dim(node.attrs["seed"])],
+        _run_mt19937_uniform,
+    ),
 )
