@@ -1,4 +1,4 @@
-/* Strings of a model, compared. */
+/* Strings of a model: compared, copied and split. */
 #include "kk_prefix.h"
 
 #include "kk_strings.h"
@@ -35,4 +35,78 @@ void kk_copy_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *st
     for (int64_t i = count * t->index / t->count; i < end; i++)
         if (lengths[i] > 0 && kk_string_lies_within(starts[i], lengths[i], size) && kk_string_lies_within(begins[i], lengths[i], room))
             memcpy(to + begins[i], bytes + starts[i], (size_t)lengths[i]);
+}
+
+/* The bytes of the white space (Unicode's, and the separators of ASCII) that begins at `text`, or 0. All of it is below U+3001: at most three bytes. */
+static int64_t kk_white_space_at(const uint8_t *text, int64_t left)
+{
+    if (left >= 1 && ((text[0] >= 9 && text[0] <= 13) || (text[0] >= 28 && text[0] <= 32)))
+        return 1;
+    if (left >= 2 && text[0] == 0xc2)
+        return text[1] == 0x85 || text[1] == 0xa0 ? 2 : 0;
+    if (left >= 3 && text[0] >= 0xe1 && text[0] <= 0xe3) {
+        const unsigned code = (text[0] & 15U) << 12 | (text[1] & 63U) << 6 | (text[2] & 63U);
+        return code == 0x1680 || (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000 ? 3
+                                                                                                                                                              : 0;
+    }
+    return 0;
+}
+
+/* The bytes of the delimiter that begins at `text`, or 0. */
+static int64_t kk_cut_at(const uint8_t *text, int64_t left, const uint8_t *delimiter, int64_t delimiter_size)
+{
+    if (delimiter_size == 0)
+        return kk_white_space_at(text, left);
+    return left >= delimiter_size && !memcmp(text, delimiter, (size_t)delimiter_size) ? delimiter_size : 0;
+}
+
+/* Splits one string and gives the number of its pieces; the first `width` go to `begins`, counted from the first byte of `text`, and `sizes`. */
+static int64_t kk_split(const uint8_t *text, int64_t length, const uint8_t *delimiter, int64_t delimiter_size, int64_t most, int64_t *begins, int64_t *sizes,
+                        int64_t width)
+{
+    int64_t pieces = 0, at = 0;
+    for (;;) {
+        int64_t begin, cut = 0;
+        while (delimiter_size == 0 && at < length && (cut = kk_white_space_at(text + at, length - at)) > 0)
+            at += cut;
+        if (delimiter_size == 0 && at == length)
+            return pieces;
+        begin = at;
+        cut = 0;
+        while (at < length && (pieces == most || (cut = kk_cut_at(text + at, length - at, delimiter, delimiter_size)) == 0))
+            at++;
+        if (pieces < width) {
+            begins[pieces] = begin;
+            sizes[pieces] = at - begin;
+        }
+        pieces++;
+        if (cut == 0)
+            return pieces;
+        at += cut;
+    }
+}
+
+void kk_count_pieces(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, const uint8_t *delimiter, int64_t *pieces,
+                     int64_t count, int64_t size, int64_t delimiter_size, int64_t most)
+{
+    const int64_t end = count * (t->index + 1) / t->count;
+    for (int64_t i = count * t->index / t->count; i < end; i++) {
+        const int lies = kk_string_lies_within(starts[i], lengths[i], size);
+        pieces[i] = kk_split(lies ? bytes + starts[i] : bytes, lies ? lengths[i] : 0, delimiter, delimiter_size, most, NULL, NULL, 0);
+    }
+}
+
+void kk_split_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, const uint8_t *delimiter,
+                      int64_t *piece_starts, int64_t *piece_lengths, int64_t count, int64_t size, int64_t delimiter_size, int64_t most, int64_t width)
+{
+    const int64_t end = count * (t->index + 1) / t->count;
+    for (int64_t i = count * t->index / t->count; i < end; i++) {
+        const int lies = kk_string_lies_within(starts[i], lengths[i], size);
+        int64_t *const begins = piece_starts + i * width, *const sizes = piece_lengths + i * width;
+        const int64_t found = kk_split(lies ? bytes + starts[i] : bytes, lies ? lengths[i] : 0, delimiter, delimiter_size, most, begins, sizes, width);
+        for (int64_t n = 0; n < width; n++) {
+            begins[n] = n < found && lies ? begins[n] + starts[i] : 0;
+            sizes[n] = n < found ? sizes[n] : 0;
+        }
+    }
 }

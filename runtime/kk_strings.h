@@ -18,4 +18,15 @@ void kk_find_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *st
 void kk_copy_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, const int64_t *begins, uint8_t *to, int64_t count,
                      int64_t size, int64_t room);
 
+/* How many pieces each of `count` strings (bytes, starts, lengths) falls into at a delimiter of `delimiter_size` bytes. At none (0 bytes), pieces are what stands
+   between white space of Unicode, of which that before a piece is left out. After `most` cuts (negative: any number) the rest is one piece. A string that does
+   not lie within its `size` bytes counts as empty. Every thread takes its share of the strings; a barrier is the caller's. */
+void kk_count_pieces(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, const uint8_t *delimiter, int64_t *pieces,
+                     int64_t count, int64_t size, int64_t delimiter_size, int64_t most);
+
+/* Where the first `width` pieces of each string begin and how long they are: [count][width] each; those there are none of are empty, at 0. The rest is as of
+   kk_count_pieces. */
+void kk_split_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, const uint8_t *delimiter,
+                      int64_t *piece_starts, int64_t *piece_lengths, int64_t count, int64_t size, int64_t delimiter_size, int64_t most, int64_t width);
+
 #endif

@@ -101,3 +101,30 @@ def test_stop_words_are_left_out() -> None:
     for given in (WORDS, ["a", "A", "日本"], ["a", "a"], []):
         (y,) = session.run(None, {"x": np.array(given, object)})
         assert y.tolist() == ([word for word in given if word not in ("a", "日本")] or [""])
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "most"), [("", -1), ("", 0), ("", 1), ("aa", -1), ("aa", 1), ("é", -1), (" ", 2), ("xyz", 0)]
+)
+def test_strings_are_split_as_python_splits_them(delimiter: str, most: int) -> None:
+    settings = f'<delimiter = "{delimiter}"' + (f", maxsplit = {most}>" if most >= 0 else ">")
+    session = session_of(f"(string[n] x) => (string[n,k] y, int64[n] z) {{ y, z = StringSplit {settings} (x) }}")
+    given = [
+        "",
+        " ",
+        "a",
+        "aaaaa",
+        " a  b c ",
+        "é aaé\u3000\u2003b\x1c",
+        "aa",
+        "\u00a0x\u0085y\u1680",
+        "日本 ééé",
+        "x\u200by\u2029",
+    ]
+    for texts in (given, given[:2], given[3:4], []):
+        y, z = session.run(None, {"x": np.array(texts, object)})
+        expected = [text.split(delimiter or None, most) for text in texts]
+        assert z.tolist() == [len(pieces) for pieces in expected]
+        width = max(map(len, expected), default=0)
+        assert y.shape == (len(texts), width)
+        assert y.tolist() == [pieces + [""] * (width - len(pieces)) for pieces in expected]

@@ -15,8 +15,8 @@ from kaoken.frontend.composite import helper
 from kaoken.frontend.mapped_file import tensor_array
 from kaoken.frontend.registry import OnnxNode, Unsupported
 from kaoken.frontend.selection import positions
-from kaoken.frontend.spelled import Tensor, iota, join, tensor
-from kaoken.ir.dims import Dim, dim, maximum, product
+from kaoken.frontend.spelled import Tensor, join, tensor
+from kaoken.ir.dims import Dim, dim, maximum, minimum, product
 from kaoken.ir.graph import Shape, Value
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def bind_strings(importer: Importer, info: onnx.ValueInfoProto) -> None:
     builder.origin = (f"input {name}",)
     node, count = helper(builder, name), product(shape)
     ends = tensor(node, given).reshape(count)
-    place = iota(node, count)
-    starts = (place > 0).where(ends.take((place - 1).max(0)), 0)
+    starts = join(0, tensor(node, np.zeros(1, np.int64)), ends).part(0, 0, count)
     lengths = ends - starts
     wrong = ((lengths < 0) | (ends > data.shape[0])).cast("int64").reduce("sum", 0).reshape(1)
     node.found_size(wrong.value, 0, f"{name}_wrong", None, dim(0))
@@ -175,6 +174,26 @@ def normalizer(importer: Importer, node: OnnxNode) -> list[Any]:
     return [Strings(given.data, *(x.value for x in chosen))]
 
 
+def split(importer: Importer, node: OnnxNode) -> list[Any]:
+    """[..., most]: the pieces of each string, then empty ones; and how many each has. Without a delimiter white space cuts."""
+    given, builder = strings(node, 0), node.builder
+    text = node.attribute("delimiter") or ""
+    delimiter = text.encode() if isinstance(text, str) else bytes(text)
+    most, count, size = int(node.attribute("maxsplit", -1)), product(given.shape), given.data.shape[0]
+    table = np.frombuffer(delimiter or b"\0", np.uint8).copy()
+    places = [tensor(node, v).reshape(count).value for v in (given.starts, given.lengths)]
+    operands = [given.data, *places, tensor(node, table).value]
+    attrs: dict[str, Any] = {"delimiter": len(delimiter), "most": max(most, -1)}
+    pieces = tensor(node, builder.add("count_pieces", operands, **attrs))
+    widest = join(0, tensor(node, np.zeros(1, np.int64)), pieces).reduce("max", 0).reshape(1)
+    bound = size + 1 if most < 0 else minimum(size + 1, dim(most + 1))
+    (width,) = node.found_sizes(widest.value, f"{node.names[0]}_pieces", node.declared_shape(len(given.shape) + 1)[-1:], [bound])
+    starts, lengths = builder.add_node("split_strings", operands, **attrs, width=width).outputs
+    shape = (*given.shape, width)
+    found = Strings(given.data, *(tensor(node, v).reshape(*shape).value for v in (starts, lengths)))
+    return [found, pieces.reshape(*given.shape).value]
+
+
 def identity(importer: Importer, node: OnnxNode) -> list[Any]:
     return [strings(node, 0)]
 
@@ -195,6 +214,7 @@ STRINGS = {
     "Identity": identity,
     "StringConcat": concatenated,
     "StringNormalizer": normalizer,
+    "StringSplit": split,
     "ai.onnx.ml.LabelEncoder": label_encoder,
 }
 """Operators that take strings."""

@@ -274,3 +274,73 @@ _routine(
         _run_mt19937_uniform,
     ),
 )
+
+
+# count_pieces and split_strings: operands bytes uint8 [size], starts and lengths int64 [count], delimiter uint8; attrs delimiter
+# (its bytes, 0: white space), most (cuts, negative: any number): int64 [count], how many pieces each string falls into; with
+# width, int64 [count, width] twice, where these begin and how long they are -------------------------------------------------
+
+
+def _infer_pieces(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
+    data, starts, lengths, delimiter = (operand(inputs, n) for n in range(4))
+    if (data.dtype, delimiter.dtype, data.rank, delimiter.rank) != ("uint8", "uint8", 1, 1):
+        raise ShapeError(f"strings of {data} cut at {delimiter}")
+    if starts.rank != 1 or starts.shape != lengths.shape or starts.dtype != "int64":
+        raise ShapeError(f"strings at {starts} of {lengths}")
+    return [(starts.shape, "int64")]
+
+
+def _infer_split_strings(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
+    ((shape, dtype),) = _infer_pieces(inputs, attrs)
+    return [((*shape, attrs["width"]), dtype)] * 2
+
+
+def _pieces(node: Node, operands: list[np.ndarray]) -> list[list[tuple[int, int]]]:
+    """Where the pieces of each string begin and how long they are."""
+    data, starts, lengths, delimiter = operands
+    found = []
+    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+        text = data[start : start + length].tobytes().decode("utf-8", "surrogateescape")
+        at, places = start, list[tuple[int, int]]()
+        for piece in text.split(delimiter.tobytes().decode() if node.attrs["delimiter"] else None, node.attrs["most"]):
+            own = piece.encode("utf-8", "surrogateescape")
+            at = data.tobytes().index(own, at)
+            places.append((at, len(own)))
+            at += len(own) + node.attrs["delimiter"]
+        found.append(places)
+    return found
+
+
+def _run_count_pieces(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+    return [np.array([len(places) for places in _pieces(node, operands)], np.int64)]
+
+
+def _run_split_strings(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+    result = np.zeros((2, sizes[0], sizes[-1]), np.int64)
+    for row, places in enumerate(_pieces(node, operands)):
+        for column, place in enumerate(places):
+            result[:, row, column] = place
+    return list(result)
+
+
+def _pieces_sizes(node: Node) -> list[Dim]:
+    data, starts = operand(node.inputs, 0), operand(node.inputs, 1)
+    return [starts.shape[0], data.shape[0], dim(node.attrs["delimiter"]), dim(node.attrs["most"])]
+
+
+_routine(
+    "count_pieces",
+    _infer_pieces,
+    Routine("kk_strings.h", lambda node: "kk_count_pieces", _pieces_sizes, _run_count_pieces),
+)
+
+_routine(
+    "split_strings",
+    _infer_split_strings,
+    Routine(
+        "kk_strings.h",
+        lambda node: "kk_split_strings",
+        lambda node: [*_pieces_sizes(node), node.output.shape[1]],
+        _run_split_strings,
+    ),
+)
