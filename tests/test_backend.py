@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from onnx.backend.test import BackendTest
 
 import kaoken.backend
-from kaoken.backend.suite import cases, operators_of, sample
+from kaoken.backend.suite import cases, data_sets, known_names, model_of, operators_of, sample, updated_known
 from kaoken.errors import UnsupportedModelError, UsageError
 
 KNOWN = Path(__file__).with_name("backend-known.txt")
@@ -34,7 +34,7 @@ def test_standard_cases_pass_but_those_that_are_known_not_to(tmp_path: Path) -> 
     command = [sys.executable, "-m", "kaoken.backend", *chosen, "--jobs", "1", "--json", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert file.exists(), done.stderr[-4000:]
-    known = set(KNOWN.read_text(encoding="utf-8").split())
+    known = set(known_names(KNOWN.read_text(encoding="utf-8")))
     rows = json.loads(file.read_text(encoding="utf-8"))["cases"]
     failed = [f"{name}: {row['status']}: {row['reason']}" for name, row in rows.items() if row["status"] != "passed"]
     assert [line for line in failed if line.partition(":")[0] not in known] == []
@@ -47,6 +47,26 @@ def test_sample_is_the_same_every_time_and_takes_every_operator_first() -> None:
     chosen = sample(names, len(operators) + 10)
     assert chosen == sample(reversed(names), len(operators) + 10)
     assert {operators_of(cases()[name].model)[0] for name in chosen[: len(operators)]} == operators
+
+
+def test_list_of_known_cases_keeps_its_comments_and_names_cases() -> None:
+    text = "# why\na\n# for b\nb  # own\n"
+    assert known_names(text) == ["a", "b"]
+    assert updated_known(text, ["c", "b"]) == "# why\n# for b\nb  # own\nc\n"
+    assert set(known_names(KNOWN.read_text(encoding="utf-8"))) <= set(cases())
+
+
+@pytest.mark.parametrize("name", ["test_dft_inverse", "test_dft_inverse_opset19"])
+def test_exact_result_fails_the_standards_inverse_dft_cases(name: str) -> None:
+    """Why these are known: in float64 the frequency of half the length is real, outside the tolerance of the case."""
+    case = cases()[name]
+    ((inputs, (expected,)),) = data_sets(case, model_of(case))
+    x = inputs[0].astype(np.float64)
+    exact = np.fft.ifft(x[..., 0] + 1j * x[..., 1], axis=1)
+    signs = (-1.0) ** np.arange(x.shape[1])
+    assert abs(np.tensordot(signs, x[0, :, :, 1], 1)).max() == 0  # the sum that the imaginary part at frequency 5 is
+    outside = abs(exact.imag - expected[..., 1]) > case.atol + case.rtol * abs(expected[..., 1])
+    assert np.argwhere(outside)[:, 1].tolist() == [5] * x.shape[2]
 
 
 def test_standards_own_runner_runs_with_it() -> None:

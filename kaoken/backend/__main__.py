@@ -12,7 +12,19 @@ from collections import Counter
 from pathlib import Path
 
 from kaoken.backend.build import PLAIN, SANITIZED
-from kaoken.backend.suite import CRASHED, KINDS, PASSED, UNSUPPORTED, WRONG, Result, as_json, cases, run_cases, sample
+from kaoken.backend.suite import (
+    CRASHED,
+    KINDS,
+    PASSED,
+    UNSUPPORTED,
+    WRONG,
+    Result,
+    as_json,
+    cases,
+    run_cases,
+    sample,
+    updated_known,
+)
 
 SAMPLE = 400
 
@@ -30,7 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sanitize", action="store_true", help="under gcc's address and undefined-behaviour sanitizers")
     parser.add_argument("--levels", action="store_true", help="with -O2 and this machine's best vector instructions")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every result")
-    parser.add_argument("--write-known", type=Path, metavar="FILE", help="write the names of the cases that do not pass")
+    parser.add_argument(
+        "--write-known", type=Path, metavar="FILE", help="write the names of the cases that do not pass; comments stay"
+    )
     parser.add_argument("--quiet", action="store_true", help="counts alone")
     given = parser.parse_args(arguments)
     if given.sanitize and "LD_PRELOAD" not in os.environ:
@@ -47,7 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
         given.json.write_text(json.dumps(as_json(results, given.kind), indent=1) + "\n", encoding="utf-8")
     if given.write_known is not None:
         names = [result.name for result in results if result.status != PASSED]
-        given.write_known.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+        before = given.write_known.read_text(encoding="utf-8") if given.write_known.exists() else ""
+        given.write_known.write_text(updated_known(before, names), encoding="utf-8")
     print(summary(results, given.quiet))
     return 4 if any(r.status in (WRONG, CRASHED) for r in results) else 0
 

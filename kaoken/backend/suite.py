@@ -252,6 +252,18 @@ def _serve(connection: Connection, parents: Connection, kind: str, flags: Sequen
         connection.send(run_case(name, kind, flags))
 
 
+def known_names(text: str) -> list[str]:
+    """The cases in a list of those that need not pass: a name a line, and comments after #."""
+    return [name for line in text.splitlines() if (name := line.partition("#")[0].strip())]
+
+
+def updated_known(text: str, failed: Sequence[str]) -> str:
+    """A list of cases with what does not pass now: comments stay where they are, new names come last."""
+    before = known_names(text)
+    kept = [line for line in text.splitlines() if not known_names(line) or known_names(line)[0] in failed]
+    return "".join(f"{line}\n" for line in (*kept, *(name for name in failed if name not in before)))
+
+
 def as_json(results: Sequence[Result], kind: str) -> dict[str, Any]:
     """Results for a file: what `docs` and later runs are compared with."""
     counts = {status: sum(r.status == status for r in results) for status in (PASSED, WRONG, UNSUPPORTED, CRASHED)}
