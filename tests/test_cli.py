@@ -23,7 +23,7 @@ import kaoken
 from kaoken.cli import main
 from kaoken.session import Library, TextGenerator
 
-COMMANDS = ("export", "compile", "run", "embed", "inspect", "verify", "bench", "tune")
+COMMANDS = ("export", "compile", "run", "embed", "inspect", "ops", "verify", "bench", "tune")
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
 

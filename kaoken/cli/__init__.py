@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from kaoken.cli import bench, compile, embed, export, inspect, profile, run, tune, verify, zoo
+from kaoken.cli import bench, compile, embed, export, inspect, ops, profile, run, tune, verify, zoo
 from kaoken.errors import KaokenError
 
 BUG_EXIT_CODE = 1
@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (export, compile, run, embed, inspect, verify, bench, profile, tune, zoo):
+for command in (export, compile, run, embed, inspect, ops, verify, bench, profile, tune, zoo):
     command.register(app)
 
 

@@ -45,6 +45,11 @@ def inlined(proto: onnx.ModelProto) -> onnx.ModelProto:
         raise UnsupportedModelError(f"the model's functions cannot be expanded: {error}") from None
 
 
+def has_definition(schema: Any) -> bool:
+    """Whether the standard defines an operator's version by others."""
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
 def function_body(
     node: onnx.NodeProto, own_version: int, version: int, inputs: list[Value | None]
 ) -> tuple[list[onnx.NodeProto], int] | None:

@@ -282,12 +282,9 @@ class Importer:
             self._fail(proto, name, f"{proto.op_type}: output {', '.join(missing)} is not supported")
 
     def _reader(self, operator: str, version: int) -> Reader | None:
-        since, control = WHOLE.get(operator, (0, None))
-        if control is not None:
-            return partial(control, self) if version >= since else None
-        if version < MIN_OPSET and operator in READERS and "." not in operator and not _unchanged(operator, version):
+        if not has_reader(operator, version):
             return None
-        return reader_for(operator, version)
+        return partial(WHOLE[operator][1], self) if operator in WHOLE else reader_for(operator, version)
 
     def _check(self, proto: onnx.NodeProto) -> None:
         """Raises Unsupported where a node's operands, results or attributes are not those of its operator."""
@@ -364,6 +361,15 @@ class Importer:
                 self.problems.append(f"output {info.name}: nothing computes it")
         if not self.proto.graph.output:
             self.problems.append("the model has no outputs")
+
+
+def has_reader(operator: str, version: int) -> bool:
+    """Whether an operator (its domain before what is not the standard's own) is read at a version of its operator set."""
+    if operator in WHOLE:
+        return version >= WHOLE[operator][0]
+    if version < MIN_OPSET and operator in READERS and "." not in operator and not _unchanged(operator, version):
+        return False
+    return reader_for(operator, version) is not None
 
 
 def _unchanged(operator: str, version: int) -> bool:
