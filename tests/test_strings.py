@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 from onnx import helper, parser
 
 import kaoken.backend
+from kaoken.compiler import CompileOptions, lower
+from kaoken.ir.interpret import run_graph
 from kaoken.session import Session, SessionError
 
 WORDS = ["", "a", "ab", "ba", "Grüße", "Gruß", "日本", "a\0b", "a\0c"]
@@ -128,3 +132,17 @@ def test_strings_are_split_as_python_splits_them(delimiter: str, most: int) -> N
         width = max(map(len, expected), default=0)
         assert y.shape == (len(texts), width)
         assert y.tolist() == [pieces + [""] * (width - len(pieces)) for pieces in expected]
+
+
+def test_the_meaning_of_splitting_on_arrays_is_the_compiled_one(tmp_path: Path) -> None:
+    text = "(string[n] x) => (string[n,k] y, int64[n] z) { y, z = StringSplit <maxsplit = 1> (x) }"
+    model = helper.make_model(parser.parse_graph(f"g {text}"), opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.save(model, tmp_path / "m.onnx")
+    graph = lower(tmp_path / "m.onnx", CompileOptions(dims={"n": "0..16", "x_bytes": "0..128"}, bare=True), "m")
+    texts = [" a  b c ", "é", "", "x\u3000y"]
+    data, ends = np.frombuffer("".join(texts).encode(), np.uint8), np.cumsum([len(t.encode()) for t in texts])
+    found = run_graph(graph, {"x.bytes": data, "x.ends": ends})
+    y, z = session_of(text).run(None, {"x": np.array(texts, object)})
+    np.testing.assert_array_equal(found["z"], z)
+    np.testing.assert_array_equal(found["y.ends"], np.cumsum([len(piece.encode()) for piece in y.reshape(-1)]).reshape(y.shape))
+    assert found["y.bytes"].tobytes().decode() == "".join(y.reshape(-1))
