@@ -16,7 +16,7 @@ from typing import Any
 
 import onnx
 
-from kaoken.backend.suite import PASSED, cases, data_sets, model_of, operators_of, reason_of, types_of
+from kaoken.backend.suite import PASSED, cases, data_sets, known_names, model_of, operators_of, reason_of, types_of
 from kaoken.errors import KaokenError, UsageError
 from kaoken.frontend.dimensions import DimensionTable
 from kaoken.frontend.functions import has_definition
@@ -70,7 +70,7 @@ def failed_cases(results: Path | None) -> set[str] | None:
     Raises UsageError for a file that is not the runner's JSON of all node cases.
     """
     if results is None:
-        return set(KNOWN_FAILURES.read_text(encoding="utf-8").split()) if KNOWN_FAILURES.is_file() else None
+        return set(known_names(KNOWN_FAILURES.read_text(encoding="utf-8"))) if KNOWN_FAILURES.is_file() else None
     try:
         rows = json.loads(results.read_text(encoding="utf-8"))["cases"]
         passed = {name for name, row in rows.items() if row["status"] == PASSED}
