@@ -78,6 +78,11 @@ def holds_all(dtype: DType, source: DType) -> bool:
     return bool(np.can_cast(source, dtype, "safe"))
 
 
+def has_zero(dtype: DType) -> bool:
+    """Whether a type has the number 0: one of powers of two alone makes NaN of it."""
+    return dtype != "float8_e8m0fnu"
+
+
 def item_size(dtype: DType) -> int:
     """Bytes an element takes in memory."""
     return np.dtype(dtype).itemsize

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from kaoken.ir.dims import Dim, Symbol, bounds, dim, floordiv, is_nonnegative, maximum, minimum, mod, substitute
-from kaoken.ir.dtypes import DType, convert, holds_all, integer_range, is_float, is_integer, is_storage, wide_type
+from kaoken.ir.dtypes import DType, convert, has_zero, holds_all, integer_range, is_float, is_integer, is_storage, wide_type
 from kaoken.ir.expr_nodes import (
     Apply,
     Cast,
@@ -216,7 +216,7 @@ def cast(argument: Expr, dtype: DType) -> Expr:
         return apply("ne", argument, const(0, argument.dtype))
     if isinstance(argument, Cast):
         source = argument.argument
-        if source.dtype == "bool":
+        if source.dtype == "bool" and has_zero(argument.dtype):
             return cast(source, dtype)
         if source.dtype == dtype and _keeps_all(source, argument.dtype):
             return source

@@ -34,9 +34,12 @@ FREE = KernelCost(dim(0), dim(0))
 
 
 def kernel_cost(node: Node, weights: WeightPlan) -> KernelCost:
-    """The cost of a node of a graph that went through all passes."""
-    cost = _COSTS.get(node.op, _loop)(node, weights)
-    return KernelCost(_at_most(cost.flop), _at_most(cost.bytes))
+    """The cost of a node of a graph that went through all passes; FREE where its expression would have too many terms."""
+    try:
+        cost = _COSTS.get(node.op, _loop)(node, weights)
+        return KernelCost(_at_most(cost.flop), _at_most(cost.bytes))
+    except OverflowError:
+        return FREE
 
 
 def _at_most(size: Dim) -> Dim:
