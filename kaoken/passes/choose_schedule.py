@@ -5,14 +5,14 @@ What decides, with the figures that it was fitted to (Sapphire Rapids, 2 cores, 
 - A tile keeps rows x panels accumulators, its weights and one broadcast in registers; a spill costs more than any
   other choice wins. Each weight line is used once a row, so taller tiles ask less of the L2 cache: as many rows as there
   are registers for, at least two registers wide, so that a broadcast feeds two multiply-adds. (128 rows, weights from
-  memory, of the FMA peak: 14x32 87%, 12x32 85%, 8x48 81%, 8x32 78%.) The narrow tile also has the fewest streams.
+  memory, a prefetch a panel, GFLOP/s: 14x32 193, 12x32 190, 8x48 181, 8x32 171; with one prefetch a k 8x48 draws level.)
 - Fewer rows leave registers for wider tiles, and every panel more is one more stream from memory and one more chain of
   multiply-adds to hide a latency: a tile is as wide as fits. (`kaoken tune` on GPT-2: 4 panels at 2 to 6 rows and 3 at 7
   to 9 are 5 to 13% faster than 2.) Heads are narrow: in attention two panels leave no odd one over.
 - General registers count too: rows share pointers in threes, and what comes next is prefetched evenly, by address and
-  step. (Three prefetches a k in an 8x48 cost 5%; a pointer for each row 2%.)
+  step. (Two prefetches a k cost 5% where weights stay in L2; none costs 14% where they come from memory.)
 - A few tiles of rows would pass over weights that come from memory once a tile: in blocks of 256 k they find them in L1
-  (16 rows: 15% to 30% faster, at the read bandwidth).
+  (16 rows 1 to 14% faster, 32 rows 6 to 25%, most at long sums).
 - A sum of up to 768 is one block of k: a tile's rows of x stay in L1, and its panels beside a block of x in L2. Longer ones
   take 256 at a time, 2% faster than 768 at 64 to 512 rows (K = 2048, 3072, 4096; 512 lies between); one block of 3072
   costs 10%. A k-block passes over 48 panels before the next, or the rows of x would come from L3 for each tile.
