@@ -11,7 +11,6 @@ import onnx
 
 from kaoken.errors import UnsupportedModelError
 from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
-    activations,
     attention,
     control_flow,
     convolution,

@@ -1,46 +1,28 @@
-"""ONNX elementwise operators."""
+"""ONNX operators that are a formula of their elements: a row each, of inputs and, as keywords, attributes with their defaults."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 
 from kaoken.frontend.narrow import to_narrow_float
 from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
-from kaoken.frontend.spelled import Tensor, tensor
+from kaoken.frontend.spelled import Tensor, iota, onnx_formulas, tensor
 from kaoken.ir.dtypes import NARROW_FLOATS, is_float
 from kaoken.ir.graph import Value
+from kaoken.ops.registry import normalize_axis
 
 _SAME = {
-    "Add": "add",
-    "Sub": "sub",
-    "Mul": "mul",
-    "Div": "div",
-    "Neg": "neg",
-    "Abs": "abs",
-    "Sign": "sign",
-    "Floor": "floor",
-    "Ceil": "ceil",
-    "Round": "round",
-    "Sqrt": "sqrt",
-    "Exp": "exp",
-    "Log": "log",
-    "Tanh": "tanh",
-    "Erf": "erf",
-    "Sin": "sin",
-    "Cos": "cos",
-    "Sigmoid": "sigmoid",
+    name: name.lower()
+    for name in """Abs Add And Atan Ceil Cos Div Erf Exp Floor IsNaN Log Mul Neg Not Or Round Sigmoid Sign Sin Sqrt Sub Tanh
+    Xor""".split()
+} | {
     "Less": "lt",
     "LessOrEqual": "le",
     "Greater": "gt",
     "GreaterOrEqual": "ge",
     "Equal": "eq",
-    "And": "and",
-    "Or": "or",
-    "Xor": "xor",
-    "Not": "not",
-    "IsNaN": "isnan",
     "Where": "select",
     "BitwiseAnd": "bit_and",
     "BitwiseOr": "bit_or",
@@ -54,47 +36,97 @@ def same(node: OnnxNode) -> Value:
     return node.add(_SAME[node.op], *node.inputs)
 
 
-@onnx_op("Identity")
-def identity(node: OnnxNode) -> Value:
-    return node.input(0)
+def _is_inf(x: Tensor, *, detect_negative: int = 1, detect_positive: int = 1) -> Tensor:
+    if detect_negative and detect_positive:
+        return x.isinf()
+    if not detect_negative and not detect_positive:
+        return tensor(x.node, np.array(False)).expand(*x.shape)
+    return x.eq(np.inf if detect_positive else -np.inf)
 
 
-@onnx_op("IsInf", since=10)
-def is_inf(node: OnnxNode) -> Value:
-    x = node.input(0)
-    up, down = bool(node.attribute("detect_positive", 1)), bool(node.attribute("detect_negative", 1))
-    if up and down:
-        return node.add("isinf", x)
-    if not up and not down:
-        return node.add("fill", shape=x.shape, value=False, dtype="bool")
-    return node.add("eq", x, node.scalar(np.inf if up else -np.inf, x))
-
-
-@onnx_op("BitShift", since=11)
-def bit_shift(node: OnnxNode) -> Value:
-    direction = node.attribute("direction")
+def _bit_shift(x: Tensor, by: Tensor, *, direction: str = "") -> Tensor:
     if direction not in ("LEFT", "RIGHT"):
         raise Unsupported(f"direction={direction!r} is neither 'LEFT' nor 'RIGHT'")
-    return node.add("shift_left" if direction == "LEFT" else "shift_right", node.input(0), node.input(1))
+    return x.shift_left(by) if direction == "LEFT" else x.shift_right(by)
 
 
-_SPELLED: dict[str, Callable[[Tensor], Tensor]] = {
-    "Tan": lambda x: x.sin() / x.cos(),
-    "Atan": lambda x: x.atan(),
-    "Asin": lambda x: (x / ((1 - x) * (1 + x)).sqrt()).atan(),
-    "Acos": lambda x: 2 * ((1 - x) / (1 + x)).sqrt().atan(),
-    "Sinh": lambda x: 0.5 * (x.expm1() - (-x).expm1()),
-    "Cosh": lambda x: 0.5 * (x.exp() + (-x).exp()),
-    "Asinh": lambda x: x.sign() * (x.abs() + x * x / (1 + (x * x + 1).sqrt())).log1p(),
-    "Acosh": lambda x: (x - 1 + ((x - 1) * (x + 1)).sqrt()).log1p(),
-    "Atanh": lambda x: 0.5 * (2 * x / (1 - x)).log1p(),
-}
-"""Functions that others say without cancellation."""
+def _gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
+    if approximate not in ("none", "tanh"):
+        raise Unsupported(f"approximate={approximate!r} is neither 'none' nor 'tanh'")
+    return x.gelu_tanh() if approximate == "tanh" else x.gelu()
 
 
-@onnx_op(*_SPELLED)
-def spelled(node: OnnxNode) -> Value:
-    return _SPELLED[node.op](tensor(node, node.input(0))).value
+def _softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)) without overflow."""
+    return x.max(0) + ((-x.abs()).exp() + 1).log()
+
+
+def _rectified(x: Tensor, otherwise: Tensor) -> Tensor:
+    """x where it is positive or 0."""
+    return (x >= 0).where(x, otherwise)
+
+
+def _hardmax(x: Tensor, *, axis: int = -1) -> Tensor:
+    """1 at the first largest element of each row along the axis, else 0."""
+    axis = normalize_axis(axis, x.rank)
+    best = x.argmax(axis=axis, keepdims=True, last=False)
+    return iota(x.node, x.shape[axis]).along(axis, x.rank).eq(best).cast(x.dtype)
+
+
+def _clip(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
+    x = x if low is None else x.max(low)
+    return x if high is None else x.min(high)
+
+
+def _clip_attributes(x: Tensor, *, min: float | None = None, max: float | None = None) -> Tensor:
+    x = x if min is None else x.max(min)
+    return x if max is None else x.min(max)
+
+
+def _sum(*parts: Tensor) -> Tensor:
+    return reduce(lambda a, b: a + b, parts)
+
+
+onnx_formulas(
+    Identity=lambda x: x,
+    Reciprocal=lambda x: 1 / x,
+    Max=lambda *parts: reduce(lambda a, b: a.max(b), parts),
+    Min=lambda *parts: reduce(lambda a, b: a.min(b), parts),
+    Sum=_sum,
+    Mean=lambda *parts: _sum(*parts) / len(parts),
+    IsInf=_is_inf,
+    BitShift=_bit_shift,
+    Clip=_clip_attributes,
+    # Functions that others say without cancellation.
+    Tan=lambda x: x.sin() / x.cos(),
+    Asin=lambda x: (x / ((1 - x) * (1 + x)).sqrt()).atan(),
+    Acos=lambda x: 2 * ((1 - x) / (1 + x)).sqrt().atan(),
+    Sinh=lambda x: 0.5 * (x.expm1() - (-x).expm1()),
+    Cosh=lambda x: 0.5 * (x.exp() + (-x).exp()),
+    Asinh=lambda x: x.sign() * (x.abs() + x * x / (1 + (x * x + 1).sqrt())).log1p(),
+    Acosh=lambda x: (x - 1 + ((x - 1) * (x + 1)).sqrt()).log1p(),
+    Atanh=lambda x: 0.5 * (2 * x / (1 - x)).log1p(),
+    # Activations.
+    Relu=lambda x: x.max(0),
+    Softplus=_softplus,
+    Softsign=lambda x: x / (x.abs() + 1),
+    Mish=lambda x: x * _softplus(x).tanh(),
+    Gelu=_gelu,
+    Swish=lambda x, *, alpha=1.0: x.silu() if alpha == 1 else x * (x * alpha).sigmoid(),
+    HardSwish=lambda x: x * (x * (1 / 6) + 0.5).clamp(0, 1),
+    HardSigmoid=lambda x, *, alpha=0.2, beta=0.5: (x * alpha + beta).clamp(0, 1),
+    LeakyRelu=lambda x, *, alpha=0.01: _rectified(x, x * alpha),
+    ThresholdedRelu=lambda x, *, alpha=1.0: (x > alpha).where(x, 0),
+    Elu=lambda x, *, alpha=1.0: _rectified(x, (x.exp() - 1) * alpha),
+    Celu=lambda x, *, alpha=1.0: _rectified(x, ((x / alpha).exp() - 1) * alpha),
+    Selu=lambda x, *, alpha=1.67326319217681884765625, gamma=1.05070102214813232421875: (
+        _rectified(x, (x.exp() - 1) * alpha) * gamma
+    ),
+    Shrink=lambda x, *, bias=0.0, lambd=0.5: (x < -lambd).where(x + bias, (x > lambd).where(x - bias, 0)),
+)
+onnx_formulas(9, PRelu=lambda x, slope: _rectified(x, x * slope))
+onnx_formulas(11, Clip=_clip)
+onnx_formulas(13, Hardmax=_hardmax)
 
 
 @onnx_op("BitCast", since=26)
@@ -103,29 +135,6 @@ def bit_cast(node: OnnxNode) -> Value:
     if to == "bool":
         return node.add("cast", x, to="bool")
     return x if to == x.dtype else node.add(f"bits_as_{to}", x)
-
-
-@onnx_op("Reciprocal")
-def reciprocal(node: OnnxNode) -> Value:
-    return node.add("div", node.scalar(1, node.input(0)), node.input(0))
-
-
-@onnx_op("Max", "Min")
-def extremes(node: OnnxNode) -> Value:
-    result = node.input(0)
-    for n in range(1, len(node.inputs)):
-        result = node.add(node.op.lower(), result, node.input(n))
-    return result
-
-
-@onnx_op("Sum", "Mean")
-def variadic_sum(node: OnnxNode) -> Value:
-    result = node.input(0)
-    for n in range(1, len(node.inputs)):
-        result = node.add("add", result, node.input(n))
-    if node.op == "Mean":
-        result = node.add("div", result, node.scalar(len(node.inputs), result))
-    return result
 
 
 @onnx_op("Pow")
@@ -152,27 +161,6 @@ def modulo(node: OnnxNode) -> Value:
     if is_float(node.input(0).dtype) and not fmod and node.version < 28:
         raise Unsupported("Mod of floats needs fmod=1")
     return node.add("fmod" if fmod else "mod", node.input(0), node.input(1))
-
-
-@onnx_op("Clip", since=11)
-def clip(node: OnnxNode) -> Value:
-    x = node.input(0)
-    low, high = node.optional(1), node.optional(2)
-    if low is not None:
-        x = node.add("max", x, low)
-    if high is not None:
-        x = node.add("min", x, high)
-    return x
-
-
-@onnx_op("Clip", since=6)
-def clip_attributes(node: OnnxNode) -> Value:
-    x = node.input(0)
-    if "min" in node.attributes:
-        x = node.add("max", x, node.scalar(node.attributes["min"], x))
-    if "max" in node.attributes:
-        x = node.add("min", x, node.scalar(node.attributes["max"], x))
-    return x
 
 
 @onnx_op("Cast")

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from kaoken.frontend.by_data import reduce_by_data
 from kaoken.frontend.movement import reshape_to
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.frontend.spelled import Tensor, from_data, tensor, wrapped
+from kaoken.frontend.spelled import Tensor, from_data, onnx_formulas, tensor, wrapped
 from kaoken.ir.dims import dim, product
 from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
 
 _REDUCTIONS = {
-    "ReduceSum": "reduce_sum",
-    "ReduceMean": "reduce_mean",
-    "ReduceMax": "reduce_max",
-    "ReduceMin": "reduce_min",
-    "ReduceProd": "reduce_prod",
-    "ReduceSumSquare": "reduce_sum_square",
-    "ReduceL1": "reduce_l1",
-    "ReduceL2": "reduce_l2",
-    "ReduceLogSum": "reduce_log_sum",
-    "ReduceLogSumExp": "reduce_log_sum_exp",
+    f"Reduce{kind}": f"reduce_{re.sub(r'(?<=[a-z])(?=[A-Z])', '_', kind).lower()}"
+    for kind in ("Sum", "Mean", "Max", "Min", "Prod", "SumSquare", "L1", "L2", "LogSum", "LogSumExp")
 }
 
 
@@ -96,13 +90,12 @@ def arg_extreme(node: OnnxNode) -> Value:
     )
 
 
-@onnx_op("LpNormalization")
-def lp_normalization(node: OnnxNode) -> Value:
+def _lp_normalization(x: Tensor, *, axis: int = -1, p: int = 2) -> Tensor:
     """x / (|x|_p along the axis); 0 where the norm is 0."""
-    x, p = node.input(0), int(node.attribute("p", 2))
-    axis = normalize_axis(int(node.attribute("axis", -1)), x.rank)
     if p not in (1, 2):
         raise Unsupported(f"p={p} is neither 1 nor 2")
-    norm = node.add(f"reduce_l{p}", x, axes=(axis,), keepdims=True)
-    zero = node.scalar(0, x)
-    return node.add("select", node.add("eq", norm, zero), zero, node.add("div", x, norm))
+    norm = x.reduce(f"l{p}", normalize_axis(axis, x.rank), keep=True)
+    return norm.eq(0).where(0, x / norm)
+
+
+onnx_formulas(LpNormalization=_lp_normalization)

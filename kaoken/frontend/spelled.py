@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any, Union
 
 import numpy as np
 
-from kaoken.frontend.registry import OnnxNode
+from kaoken.frontend.registry import OnnxNode, Reader, onnx_op
 from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.expr import Int
 from kaoken.ir.graph import Value
@@ -161,6 +162,26 @@ def tensor(node: OnnxNode, what: Operand | Sequence[Dim] | np.ndarray) -> Tensor
     if isinstance(what, (list, tuple)):
         return Tensor(node, node.builder.known([Int(dim(d)) for d in what]))
     return Tensor(node, node.builder.constant(np.asarray(what)))
+
+
+def onnx_formulas(since: int = 1, **rows: Callable[..., Tensor]) -> None:
+    """Register operators, from opset `since` on, that are one formula each. Its positional parameters are the operator's inputs,
+    those with a default absent ones; keywords are attributes, with the defaults of the standard."""
+    for name, formula in rows.items():
+        onnx_op(name, since=since)(_reader_of(formula))
+
+
+def _reader_of(formula: Callable[..., Tensor]) -> Reader:
+    parameters = signature(formula).parameters.values()
+    needed = sum(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters)
+    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def read(node: OnnxNode) -> Value:
+        given = [node.input(n) if n < needed else node.optional(n) for n in range(max(needed, len(node.inputs)))]
+        operands = [None if value is None else tensor(node, value) for value in given]
+        return formula(*operands, **{name: node.attribute(name, default) for name, default in defaults.items()}).value
+
+    return read
 
 
 def iota(node: OnnxNode, length: Dim | int, dtype: str = "int64") -> Tensor:
