@@ -26,15 +26,16 @@ _INTRODUCTION = """# Operators
 
 Made by `kaoken ops --markdown docs/operators.md`, by asking the compiler and onnx {version}; a test compares.
 
-* **versions**: of the operator set, those at which the operator changed and that are read. Of opsets before 7 only what still
-  meant the same in 7 is read.
+* **versions**: of the operator set, those at which the operator changed and that are read. Models of opsets before 7
+  are brought to 7 by onnx's version converter first.
 * **types**: element types of the first operand with which one of the standard's cases is read; in brackets those that the
   standard allows and no case is read with.
 * **compiled**: *formula* (a loop nest, fused with its neighbours), *routine* (a function of the runtime), *control flow* (`if`
   and `for`), *scheduled kernel* (register tiles or a template of its own, where the operand is float32 and weights are constant),
   *folded away* (nothing is left at run time). The standard's cases give shapes and axes as inputs of the call, which models
   seldom do. Where a cell is empty the standard has no case of the operator.
-* **cases**: how many of the standard's node cases of the operator pass, compiled to C, built and run.
+* **cases**: how many of the standard's node cases of the operator pass, compiled to C, built and run;
+  those of Bernoulli, which expect one draw, by the distribution of many draws.
 """
 
 

@@ -16,7 +16,8 @@ from onnx import TensorProto, helper
 from onnx.backend.test import BackendTest
 
 import kaoken.backend
-from kaoken.backend.suite import cases, data_sets, known_names, model_of, operators_of, sample, updated_known
+from kaoken.backend import draws
+from kaoken.backend.suite import KINDS, cases, data_sets, known_names, model_of, operators_of, sample, updated_known
 from kaoken.errors import UnsupportedModelError, UsageError
 
 KNOWN = Path(__file__).with_name("backend-known.txt")
@@ -28,10 +29,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("KAOKEN_CACHE", str(tmp_path_factory.getbasetemp() / "kaoken-cache"))
 
 
-def test_standard_cases_pass_but_those_that_are_known_not_to(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kind, count", [("node", 240), ("simple", 23), ("pytorch-converted", 24), ("pytorch-operator", 12), ("real", 2)]
+)
+def test_standard_cases_pass_but_those_that_are_known_not_to(kind: str, count: int, tmp_path: Path) -> None:
     file = tmp_path / "results.json"
-    chosen = ["--all"] if os.environ.get("KAOKEN_BACKEND_ALL") else ["--sample", "240"]
-    command = [sys.executable, "-m", "kaoken.backend", *chosen, "--jobs", "1", "--json", str(file)]
+    chosen = ["--all"] if os.environ.get("KAOKEN_BACKEND_ALL") else ["--sample", str(count)]
+    command = [sys.executable, "-m", "kaoken.backend", *chosen, "--kind", kind, "--jobs", "1", "--json", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert file.exists(), done.stderr[-4000:]
     known = set(known_names(KNOWN.read_text(encoding="utf-8")))
@@ -50,10 +54,26 @@ def test_sample_is_the_same_every_time_and_takes_every_operator_first() -> None:
 
 
 def test_list_of_known_cases_keeps_its_comments_and_names_cases() -> None:
-    text = "# why\na\n# for b\nb  # own\n"
-    assert known_names(text) == ["a", "b"]
-    assert updated_known(text, ["c", "b"]) == "# why\n# for b\nb  # own\nc\n"
-    assert set(known_names(KNOWN.read_text(encoding="utf-8"))) <= set(cases())
+    text = "# why\na\n# for b\nb  # own\nd\n"
+    assert known_names(text) == ["a", "b", "d"]
+    assert updated_known(text, ["c", "b"], ["a"]) == "# why\n# for b\nb  # own\nd\nc\n"
+    every = {name for kind in KINDS for name in cases(kind)}
+    assert set(known_names(KNOWN.read_text(encoding="utf-8"))) <= every
+
+
+@pytest.mark.parametrize("shift, wrong", [(0.0, False), (0.1, True), (-0.1, True)])
+def test_draws_of_bernoulli_are_judged_by_how_often_they_are_1(shift: float, wrong: bool) -> None:
+    case = cases()["test_bernoulli_double"]
+    model = model_of(case)
+    ((inputs, _),) = data_sets(case, model)
+    generator = np.random.default_rng(1)
+
+    def run(given: list[np.ndarray]) -> list[np.ndarray]:
+        return [(generator.random(given[0].shape) < given[0] + shift).astype(np.float64)]
+
+    assert bool(draws.judge(model, run, inputs[0])) == wrong
+    assert "float32" in draws.judge(model, lambda given: [run(given)[0].astype(np.float32)], inputs[0])
+    assert "depend" in draws.judge(model, lambda given: [(generator.random((len(given[0]), 1)) < given[0]) * 1.0], inputs[0])
 
 
 @pytest.mark.parametrize("name", ["test_dft_inverse", "test_dft_inverse_opset19"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from kaoken.backend.build import PLAIN, SANITIZED
 from kaoken.backend.suite import (
     CRASHED,
+    DISTRIBUTION,
     KINDS,
     PASSED,
     UNSUPPORTED,
@@ -60,9 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     if given.json is not None:
         given.json.write_text(json.dumps(as_json(results, given.kind), indent=1) + "\n", encoding="utf-8")
     if given.write_known is not None:
-        names = [result.name for result in results if result.status != PASSED]
+        failed, passed = ([r.name for r in results if (r.status == PASSED) == well] for well in (False, True))
         before = given.write_known.read_text(encoding="utf-8") if given.write_known.exists() else ""
-        given.write_known.write_text(updated_known(before, names), encoding="utf-8")
+        given.write_known.write_text(updated_known(before, failed, passed), encoding="utf-8")
     print(summary(results, given.quiet))
     return 4 if any(r.status in (WRONG, CRASHED) for r in results) else 0
 
@@ -71,7 +72,12 @@ def summary(results: list[Result], quiet: bool = False) -> str:
     """Counts, then what is wrong case by case, then what is unsupported, by reason and operator."""
     count = Counter(r.status for r in results)
     order = (PASSED, WRONG, CRASHED, UNSUPPORTED)
-    lines = [f"{len(results)} cases: " + ", ".join(f"{count[status]} {status}" for status in order)]
+    drawn = sum(r.reason == DISTRIBUTION for r in results)
+    lines = [
+        f"{len(results)} cases: "
+        + ", ".join(f"{count[status]} {status}" for status in order)
+        + (f" ({drawn} {DISTRIBUTION})" if drawn else "")
+    ]
     if quiet:
         return lines[0]
     lines += [f"{r.status}: {r.name}: {r.reason[:300]}" for r in results if r.status in (WRONG, CRASHED)]

@@ -38,6 +38,7 @@ from kaoken.frontend.encoder_decoder import read_model
 from kaoken.frontend.functions import function_body, inlined
 from kaoken.frontend.mapped_file import MappedModel, find_model_file, tensor_array, tensor_dtype
 from kaoken.frontend.narrow import read_node, rounds_inside, storage_of_input
+from kaoken.frontend.old_opsets import with_newer_opset
 from kaoken.frontend.recurrent import read_recurrent
 from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, reader_for
 from kaoken.frontend.sequences import MOVES, SEQUENCES
@@ -84,6 +85,7 @@ def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: s
     table = DimensionTable(overrides=dict(overrides or {}), context=context_length(config))
     if model.proto.functions:
         model.proto = inlined(model.proto)
+    model.proto = with_newer_opset(model.proto)
     graph = Importer(model, table).run()
     graph.name = name or graph.name
     graph.symbols.update({symbol.name: symbol for symbol in table.symbols.values()})
