@@ -157,7 +157,7 @@ def _block(layers: list[list[Call]], names: Names) -> Block:
         for argument in call.arguments:
             if argument.weight is not None:
                 fields.append(field_names.fresh(c_name(f"{inner}_{argument.role}" if inner else argument.role, "weight")))
-    name = names.fresh(without_numbers(prefix), ("_weights", "_layers"))  # the template's type and table of a block
+    name = names.fresh(without_numbers(prefix), ("_weights", "_layers", "_steps"))  # what the templates define of a block
     return Block(name, layers[0], layers, modules, fields)
 
 

@@ -17,7 +17,7 @@ from kaoken.emit.interface import Interface, Tensor, in_call
 from kaoken.emit.kernels import render_tiles
 from kaoken.emit.program import Argument, Call, Program
 from kaoken.emit.runtime_sources import runtime_folder
-from kaoken.emit.step_table import StepTable
+from kaoken.emit.step_table import StepRow, StepTable
 from kaoken.emit.steps import Copy
 from kaoken.emit.templating import templates
 from kaoken.ir.dims import Dim, product, to_c, to_text
@@ -29,7 +29,8 @@ from kaoken.passes.split_stages import ENCODE
 
 @dataclass
 class RenderedBlock:
-    """A layer function as the template prints it."""
+    """A layer function as the template prints it. `steps`: those that its layers have alike but for the layer's name in front;
+    `starts`: the names, by the first step of each layer."""
 
     name: str
     title: str
@@ -39,6 +40,8 @@ class RenderedBlock:
     caches: list[str]
     locals: list[str]
     lines: list[str]
+    steps: list[StepRow]
+    starts: dict[int, str]
     found: list[str] = field(default_factory=list)
 
 
@@ -199,6 +202,24 @@ class ModelFiles:
         found = [c for c in self.program.memory.caches if c.kind == "encoded"]
         return (found[0].index, found[-1].index + 1, self.created(found[0].keys.shape[2])) if found else (0, 0, "0")
 
+    @property
+    def demanded(self) -> list[tuple[str, str]]:
+        """Tests that no tensor is missing from a call, as C: under which condition, "" for always, and of which tensors."""
+        i, found = self.interface, dict[str, list[str]]()
+        for t in (*i.inputs, *(t for t in i.outputs if not t.is_state and t not in i.encoder_outputs)):
+            found.setdefault(t.count if t.may_be_empty else "", []).append(f"!a->{t.c_name}")
+        tests = {count: " || ".join(names) for count, names in found.items()}
+        return [(count, f"({text})" if count and " || " in text else text) for count, text in tests.items()]
+
+    @property
+    def step_lines(self) -> list[str]:
+        """The table of steps as C: one row each, but for layers that share their rows."""
+        lines = [f'{{"{self.quoted(row.layer)}", "{row.kernel}", {row.cost}}}' for row in self.steps.rows]
+        layers = {start: (block, name) for block in self.blocks if block.steps for start, name in block.starts.items()}
+        for start, (block, name) in sorted(layers.items(), reverse=True):
+            lines[start : start + len(block.steps)] = [f'{block.name}_steps("{self.quoted(name)}")']
+        return lines
+
     def bytes_of(self, tensor: Tensor) -> str:
         """Memory to reserve for a tensor, as C over the handle's `sizes`."""
         if tensor.stored is not None:
@@ -351,7 +372,7 @@ class _CallWriter:
                 lines += ["if (logit_rows == 0)", "    return; /* nobody asks for the head */"]
             lines += written
         for name in found:
-            lines += [f"if (t->index == 0 && c->{name})", f"    *c->{name} = {name};"]
+            lines += [f"if (t->index == 0 && c->a.{name})", f"    *c->a.{name} = {name};"]
         if lines and is_barrier(lines[-1]):
             lines.append(lines.pop().replace("kk_barrier", "kk_step"))  # the pool's own end is a barrier
         lines = without_unread(lines)
@@ -375,7 +396,11 @@ class _CallWriter:
                 groups.append(group)
         title = f"{block.modules[0]} to {block.modules[-1]}"
         locals_ = self.locals(lines)
-        made = RenderedBlock(block.name, title, len(block.layers), groups, rows, list(caches.values()), locals_, lines)
+        steps = self.m.steps.shared(block.layers, block.modules)
+        starts = {layer[0].number: name for layer, name in zip(block.layers, block.modules, strict=True)}
+        made = RenderedBlock(
+            block.name, title, len(block.layers), groups, rows, list(caches.values()), locals_, lines, steps, starts
+        )
         made.found = self.found_in(lines)
         self.rendered[block] = made
         return made
@@ -430,7 +455,8 @@ class _CallWriter:
             found.append("const unsigned char *const weights = c->m->weights;")
         dims = [d for d in self.m.call_dims if re.search(rf"(?<![\w>.]){d}\b", text)]
         if dims:
-            found.append("const int64_t " + ", ".join(f"{d} = c->{d}" for d in dims) + ";")
+            given = {d.name for d in self.m.interface.dims}
+            found.append("const int64_t " + ", ".join(f"{d} = c->{'a.' if d in given else ''}{d}" for d in dims) + ";")
         slots = sorted({int(n) for n in re.findall(r"(?<![\w>.])slot(\d+)\b", text)})
         if slots:
             found.append("float *const " + ", *const ".join(f"slot{n} = (float *)(void *)c->m->slot[{n}]" for n in slots) + ";")

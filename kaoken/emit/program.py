@@ -190,9 +190,9 @@ class _Builder:
         offset = self._view_offset(value, place)
         c_type = C_TYPES[value.dtype]
         if base in self.output_names:
-            text = f"c->{self.output_names[base]}"
+            text = f"c->a.{self.output_names[base]}"
         elif base in self.inputs:
-            text = f"c->{self.input_names[base]}"
+            text = f"c->a.{self.input_names[base]}"
         else:
             slot = self.memory.slot_of[base]
             text = f"slot{slot.index}" if c_type == "float" else f"({c_type} *)m->slot[{slot.index}]"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from kaoken.emit.program import Program
+from kaoken.emit.program import Call, Program
 from kaoken.ir.dims import to_c
 from kaoken.ir.graph import Node
 from kaoken.passes.cost import FREE, KernelCost, kernel_cost
@@ -45,6 +46,15 @@ class StepTable:
     def number(self, node: Node) -> int:
         """The step of a node of control flow."""
         return self._number[node]
+
+    def shared(self, layers: Sequence[Sequence[Call]], names: Sequence[str]) -> list[StepRow]:
+        """The rows of equal layers without the layer's name in front; none where they differ in more than that."""
+        first = [self.rows[call.number] for call in layers[0]]
+        shared = [replace(row, layer=row.layer.removeprefix(names[0])) for row in first]
+        for calls, name in zip(layers, names, strict=True):
+            if [self.rows[call.number] for call in calls] != [replace(row, layer=name + row.layer) for row in shared]:
+                return []
+        return shared
 
     def _add(self, layer: str, kernel: str, cost: KernelCost) -> None:
         self.rows.append(StepRow(layer, kernel, self._cost(cost)))

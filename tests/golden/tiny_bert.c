@@ -49,15 +49,10 @@ struct tiny_bert {
     void *owned; /* what create allocated, or null */
 };
 
-/* One call: its sizes and the caller's tensors. */
+/* One call, as every thread sees it. */
 typedef struct tiny_bert_call {
     tiny_bert *m;
-    int64_t batch_size;
-    int64_t sequence_length;
-    const int64_t *input_ids;
-    const int64_t *attention_mask;
-    const int64_t *token_type_ids;
-    float *last_hidden_state;
+    tiny_bert_arguments a;
 } tiny_bert_call;
 
 /* Every step of a call by number: its layer, the function that does it, and its case of step_cost. */
@@ -86,7 +81,7 @@ static const struct {
 /* FLOP, and bytes of weights and caches that are read, at the sizes of a call. */
 static void step_cost(const tiny_bert_call *c, int cost, int64_t *flop, int64_t *bytes)
 {
-    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length;
+    const int64_t batch_size = c->a.batch_size, sequence_length = c->a.sequence_length;
 
     *flop = *bytes = 0;
     switch (cost) {
@@ -379,7 +374,7 @@ static void layer_0(const tiny_bert_call *c, kk_thread *t, const layer_0_weights
 {
     const tiny_bert_kernels *const k = c->m->kernels;
     const unsigned char *const weights = c->m->weights;
-    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length;
+    const int64_t batch_size = c->a.batch_size, sequence_length = c->a.sequence_length;
     float *const slot0 = (float *)(void *)c->m->slot[0], *const slot2 = (float *)(void *)c->m->slot[2], *const slot4 = (float *)(void *)c->m->slot[4];
 
     /* embeddings.LayerNorm: [batch_size][sequence_length][64] */
@@ -389,7 +384,7 @@ static void layer_0(const tiny_bert_call *c, kk_thread *t, const layer_0_weights
     k->linear_64x192_queries_keys_values(t, batch_size, sequence_length, slot2, 64, (const float *)(weights + w->encoder_layer_0_attention_self_query_weight), (const float *)(weights + w->encoder_layer_0_attention_self_query_bias), slot0, 64, cache);
     kk_barrier(t, w->first_step + 1);
     /* attention.self: [batch_size][sequence_length][64] */
-    k->attention_4x16(t, batch_size, sequence_length, slot0, 64, cache, sequence_length, c->attention_mask, sequence_length, slot4, 64);
+    k->attention_4x16(t, batch_size, sequence_length, slot0, 64, cache, sequence_length, c->a.attention_mask, sequence_length, slot4, 64);
     kk_barrier(t, w->first_step + 2);
     /* output.dense: [batch_size][sequence_length][64] */
     k->linear_64x64_residual(t, batch_size*sequence_length, slot4, 64, (const float *)(weights + w->encoder_layer_0_attention_output_dense_weight), (const float *)(weights + w->encoder_layer_0_attention_output_dense_bias), slot2, 64, slot2, 64);
@@ -410,16 +405,16 @@ static void forward(const tiny_bert_call *c, kk_thread *t)
 {
     const tiny_bert_kernels *const k = c->m->kernels;
     const unsigned char *const weights = c->m->weights;
-    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length;
+    const int64_t batch_size = c->a.batch_size, sequence_length = c->a.sequence_length;
     float *const slot2 = (float *)(void *)c->m->slot[2];
 
     /* embeddings.word_embeddings: [batch_size][sequence_length][64] */
-    k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->token_type_ids, (const float *)(weights + 131584), slot2);
+    k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->a.input_ids, (const float *)(weights + 131072), c->a.token_type_ids, (const float *)(weights + 131584), slot2);
     kk_step(t, 0);
     layer_0(c, t, &layer_0_layers[0], c->m->cache + 0); /* layer 0 */
     layer_0(c, t, &layer_0_layers[1], c->m->cache + 1); /* encoder.layer */
     /* encoder.layer.1.output.LayerNorm: [batch_size][sequence_length][64] */
-    k->layer_norm_64(t, 1, batch_size*sequence_length, slot2, 0, 64, (const float *)(weights + 432128), (const float *)(weights + 432384), c->last_hidden_state);
+    k->layer_norm_64(t, 1, batch_size*sequence_length, slot2, 0, 64, (const float *)(weights + 432128), (const float *)(weights + 432384), c->a.last_hidden_state);
     kk_step(t, 15);
 }
 
@@ -448,26 +443,15 @@ tiny_bert_status tiny_bert_run(tiny_bert *m, const tiny_bert_arguments *a)
         return TINY_BERT_ERROR_RANGE;
     if (a->sequence_length < 1 || a->sequence_length > m->sizes.sequence_length)
         return TINY_BERT_ERROR_RANGE;
-    memset(&c, 0, sizeof c);
-    c.m = m;
-    c.batch_size = a->batch_size;
-    c.sequence_length = a->sequence_length;
-    if (!a->input_ids)
+    if (!a->input_ids || !a->attention_mask || !a->token_type_ids || !a->last_hidden_state)
         return TINY_BERT_ERROR_ARGUMENT;
-    c.input_ids = a->input_ids;
-    if (!a->attention_mask)
-        return TINY_BERT_ERROR_ARGUMENT;
-    c.attention_mask = a->attention_mask;
-    if (!a->token_type_ids)
-        return TINY_BERT_ERROR_ARGUMENT;
-    c.token_type_ids = a->token_type_ids;
-    if (!a->last_hidden_state)
-        return TINY_BERT_ERROR_ARGUMENT;
-    c.last_hidden_state = a->last_hidden_state;
     if (!valid_int64_indices(a->input_ids, a->batch_size*a->sequence_length, 1, 512))
         return TINY_BERT_ERROR_RANGE;
     if (!valid_int64_indices(a->token_type_ids, a->batch_size*a->sequence_length, 1, 2))
         return TINY_BERT_ERROR_RANGE;
+    memset(&c, 0, sizeof c);
+    c.m = m;
+    c.a = *a;
     m->call = &c;
     return (tiny_bert_status)kk_pool_run(m->pool, forward_run, &c);
 }

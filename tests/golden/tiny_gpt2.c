@@ -56,26 +56,22 @@ struct tiny_gpt2 {
     void *owned; /* what create allocated, or null */
 };
 
-/* One call: its sizes and the caller's tensors. */
+/* One call, as every thread sees it. */
 typedef struct tiny_gpt2_call {
     tiny_gpt2 *m;
-    int64_t batch_size;
-    int64_t sequence_length;
-    int64_t past_sequence_length;
-    int64_t logit_rows;
-    const int64_t *input_ids;
-    const float *past_key_values_0_key;
-    const float *past_key_values_0_value;
-    const float *past_key_values_1_key;
-    const float *past_key_values_1_value;
-    const int64_t *attention_mask;
-    const int64_t *position_ids;
-    float *logits;
-    float *present_0_key;
-    float *present_0_value;
-    float *present_1_key;
-    float *present_1_value;
+    tiny_gpt2_arguments a;
+    int64_t logit_rows; /* positions at the end that logits are wanted of */
 } tiny_gpt2_call;
+
+/* The steps of a layer of transformer.h.0 to transformer.h.1. */
+#define transformer_h_steps(layer) \
+    {layer ".ln_1", "layer_norm_64", 2}, \
+    {layer ".attn.c_attn", "linear_64x192_queries_keys_values", 3}, \
+    {layer ".attn", "attention_4x16_causal", 4}, \
+    {layer ".attn.c_proj", "linear_64x64_residual", 5}, \
+    {layer ".ln_2", "layer_norm_64", 2}, \
+    {layer ".mlp.c_fc", "linear_64x256_gelu_tanh", 6}, \
+    {layer ".mlp.c_proj", "linear_256x64_residual", 6}
 
 /* Every step of a call by number: its layer, the function that does it, and its case of step_cost. */
 static const struct {
@@ -83,20 +79,8 @@ static const struct {
     int cost;
 } steps[TINY_GPT2_STEPS] = {
     {"transformer.wte", "embed_64", 1},
-    {"transformer.h.0.ln_1", "layer_norm_64", 2},
-    {"transformer.h.0.attn.c_attn", "linear_64x192_queries_keys_values", 3},
-    {"transformer.h.0.attn", "attention_4x16_causal", 4},
-    {"transformer.h.0.attn.c_proj", "linear_64x64_residual", 5},
-    {"transformer.h.0.ln_2", "layer_norm_64", 2},
-    {"transformer.h.0.mlp.c_fc", "linear_64x256_gelu_tanh", 6},
-    {"transformer.h.0.mlp.c_proj", "linear_256x64_residual", 6},
-    {"transformer.h.1.ln_1", "layer_norm_64", 2},
-    {"transformer.h.1.attn.c_attn", "linear_64x192_queries_keys_values", 3},
-    {"transformer.h.1.attn", "attention_4x16_causal", 4},
-    {"transformer.h.1.attn.c_proj", "linear_64x64_residual", 5},
-    {"transformer.h.1.ln_2", "layer_norm_64", 2},
-    {"transformer.h.1.mlp.c_fc", "linear_64x256_gelu_tanh", 6},
-    {"transformer.h.1.mlp.c_proj", "linear_256x64_residual", 6},
+    transformer_h_steps("transformer.h.0"),
+    transformer_h_steps("transformer.h.1"),
     {"transformer.ln_f", "layer_norm_64", 7},
     {"lm_head", "linear_64x512", 8},
     {"past_key_values", "kk_cache_import", 0},
@@ -106,7 +90,7 @@ static const struct {
 /* FLOP, and bytes of weights and caches that are read, at the sizes of a call. */
 static void step_cost(const tiny_gpt2_call *c, int cost, int64_t *flop, int64_t *bytes)
 {
-    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length, past_sequence_length = c->past_sequence_length, logit_rows = c->logit_rows;
+    const int64_t batch_size = c->a.batch_size, sequence_length = c->a.sequence_length, past_sequence_length = c->a.past_sequence_length, logit_rows = c->logit_rows;
 
     *flop = *bytes = 0;
     switch (cost) {
@@ -428,7 +412,7 @@ static void transformer_h(const tiny_gpt2_call *c, kk_thread *t, const transform
 {
     const tiny_gpt2_kernels *const k = c->m->kernels;
     const unsigned char *const weights = c->m->weights;
-    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length, past_sequence_length = c->past_sequence_length;
+    const int64_t batch_size = c->a.batch_size, sequence_length = c->a.sequence_length, past_sequence_length = c->a.past_sequence_length;
     float *const slot0 = (float *)(void *)c->m->slot[0], *const slot1 = (float *)(void *)c->m->slot[1], *const slot2 = (float *)(void *)c->m->slot[2];
 
     /* ln_1: [batch_size][sequence_length][64] */
@@ -438,7 +422,7 @@ static void transformer_h(const tiny_gpt2_call *c, kk_thread *t, const transform
     k->linear_64x192_queries_keys_values(t, batch_size, sequence_length, slot1, 64, (const float *)(weights + w->attn_c_attn_weight), (const float *)(weights + w->attn_c_attn_bias), slot2, 64, cache);
     kk_barrier(t, w->first_step + 1);
     /* attn: [batch_size][sequence_length][64] */
-    k->attention_4x16_causal(t, batch_size, sequence_length, slot2, 64, cache, sequence_length, c->attention_mask, past_sequence_length + sequence_length, slot1, 64);
+    k->attention_4x16_causal(t, batch_size, sequence_length, slot2, 64, cache, sequence_length, c->a.attention_mask, past_sequence_length + sequence_length, slot1, 64);
     kk_barrier(t, w->first_step + 2);
     /* attn.c_proj: [batch_size][sequence_length][64] */
     k->linear_64x64_residual(t, batch_size*sequence_length, slot1, 64, (const float *)(weights + w->attn_c_proj_weight), (const float *)(weights + w->attn_c_proj_bias), slot0, 64, slot0, 64);
@@ -459,11 +443,11 @@ static void forward(const tiny_gpt2_call *c, kk_thread *t)
 {
     const tiny_gpt2_kernels *const k = c->m->kernels;
     const unsigned char *const weights = c->m->weights;
-    const int64_t batch_size = c->batch_size, sequence_length = c->sequence_length, logit_rows = c->logit_rows;
+    const int64_t batch_size = c->a.batch_size, sequence_length = c->a.sequence_length, logit_rows = c->logit_rows;
     float *const slot0 = (float *)(void *)c->m->slot[0], *const slot1 = (float *)(void *)c->m->slot[1];
 
     /* transformer.wte: [batch_size][sequence_length][64] */
-    k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->input_ids, (const float *)(weights + 131072), c->position_ids, slot0);
+    k->embed_64(t, batch_size, sequence_length, (const float *)(weights + 0), c->a.input_ids, (const float *)(weights + 131072), c->a.position_ids, slot0);
     kk_step(t, 0);
     transformer_h(c, t, &transformer_h_layers[0], c->m->cache + 0); /* transformer.h.0 */
     transformer_h(c, t, &transformer_h_layers[1], c->m->cache + 1); /* transformer.h.1 */
@@ -473,7 +457,7 @@ static void forward(const tiny_gpt2_call *c, kk_thread *t)
     k->layer_norm_64(t, batch_size, logit_rows, slot0 + sequence_length*64 - logit_rows*64, sequence_length*64, 64, (const float *)(weights + 563712), (const float *)(weights + 563968), slot1);
     kk_barrier(t, 15);
     /* lm_head: [batch_size][logit_rows][512] */
-    k->linear_64x512(t, batch_size*logit_rows, slot1, 64, (const float *)(weights + 0), c->logits, 512);
+    k->linear_64x512(t, batch_size*logit_rows, slot1, 64, (const float *)(weights + 0), c->a.logits, 512);
     kk_step(t, 16);
 }
 
@@ -481,13 +465,13 @@ static void forward_run(void *argument, kk_thread *t)
 {
     const tiny_gpt2_call *c = argument;
     /* What the caller kept of earlier positions goes into the cache; the longer cache comes back out. */
-    kk_cache_import(t, &c->m->cache[0], cache_shapes[0], c->batch_size, c->past_sequence_length, c->past_key_values_0_key, c->past_key_values_0_value);
-    kk_cache_import(t, &c->m->cache[1], cache_shapes[1], c->batch_size, c->past_sequence_length, c->past_key_values_1_key, c->past_key_values_1_value);
+    kk_cache_import(t, &c->m->cache[0], cache_shapes[0], c->a.batch_size, c->a.past_sequence_length, c->a.past_key_values_0_key, c->a.past_key_values_0_value);
+    kk_cache_import(t, &c->m->cache[1], cache_shapes[1], c->a.batch_size, c->a.past_sequence_length, c->a.past_key_values_1_key, c->a.past_key_values_1_value);
     kk_barrier(t, 17);
     forward(c, t);
     kk_barrier(t, KK_NO_STEP);
-    kk_cache_export(t, &c->m->cache[0], cache_shapes[0], c->batch_size, c->past_sequence_length + c->sequence_length, c->present_0_key, c->present_0_value);
-    kk_cache_export(t, &c->m->cache[1], cache_shapes[1], c->batch_size, c->past_sequence_length + c->sequence_length, c->present_1_key, c->present_1_value);
+    kk_cache_export(t, &c->m->cache[0], cache_shapes[0], c->a.batch_size, c->a.past_sequence_length + c->a.sequence_length, c->a.present_0_key, c->a.present_0_value);
+    kk_cache_export(t, &c->m->cache[1], cache_shapes[1], c->a.batch_size, c->a.past_sequence_length + c->a.sequence_length, c->a.present_1_key, c->a.present_1_value);
     kk_step(t, 18);
 }
 
@@ -514,44 +498,18 @@ tiny_gpt2_status tiny_gpt2_run(tiny_gpt2 *m, const tiny_gpt2_arguments *a)
         return TINY_GPT2_ERROR_RANGE;
     if (a->past_sequence_length + a->sequence_length > m->sizes.context)
         return TINY_GPT2_ERROR_CAPACITY;
-    memset(&c, 0, sizeof c);
-    c.m = m;
-    c.batch_size = a->batch_size;
-    c.sequence_length = a->sequence_length;
-    c.past_sequence_length = a->past_sequence_length;
-    c.logit_rows = a->sequence_length;
-    if (!a->input_ids)
+    if (!a->input_ids || !a->attention_mask || !a->position_ids || !a->logits)
         return TINY_GPT2_ERROR_ARGUMENT;
-    c.input_ids = a->input_ids;
-    if (!a->past_key_values_0_key && (a->batch_size*a->past_sequence_length*64) > 0)
+    if ((a->batch_size*a->past_sequence_length*64) > 0 && (!a->past_key_values_0_key || !a->past_key_values_0_value || !a->past_key_values_1_key || !a->past_key_values_1_value))
         return TINY_GPT2_ERROR_ARGUMENT;
-    c.past_key_values_0_key = a->past_key_values_0_key;
-    if (!a->past_key_values_0_value && (a->batch_size*a->past_sequence_length*64) > 0)
-        return TINY_GPT2_ERROR_ARGUMENT;
-    c.past_key_values_0_value = a->past_key_values_0_value;
-    if (!a->past_key_values_1_key && (a->batch_size*a->past_sequence_length*64) > 0)
-        return TINY_GPT2_ERROR_ARGUMENT;
-    c.past_key_values_1_key = a->past_key_values_1_key;
-    if (!a->past_key_values_1_value && (a->batch_size*a->past_sequence_length*64) > 0)
-        return TINY_GPT2_ERROR_ARGUMENT;
-    c.past_key_values_1_value = a->past_key_values_1_value;
-    if (!a->attention_mask)
-        return TINY_GPT2_ERROR_ARGUMENT;
-    c.attention_mask = a->attention_mask;
-    if (!a->position_ids)
-        return TINY_GPT2_ERROR_ARGUMENT;
-    c.position_ids = a->position_ids;
-    if (!a->logits)
-        return TINY_GPT2_ERROR_ARGUMENT;
-    c.logits = a->logits;
-    c.present_0_key = a->present_0_key;
-    c.present_0_value = a->present_0_value;
-    c.present_1_key = a->present_1_key;
-    c.present_1_value = a->present_1_value;
     if (!valid_int64_indices(a->input_ids, a->batch_size*a->sequence_length, 1, 512))
         return TINY_GPT2_ERROR_RANGE;
     if (!valid_int64_indices(a->position_ids, a->batch_size*a->sequence_length, 1, 128))
         return TINY_GPT2_ERROR_RANGE;
+    memset(&c, 0, sizeof c);
+    c.m = m;
+    c.a = *a;
+    c.logit_rows = a->sequence_length;
     kk_rows_reset(&m->rows);
     for (int64_t b = 0; b < a->batch_size; b++)
         m->rows.call_length[b] = a->past_sequence_length;
@@ -589,13 +547,13 @@ static kk_status feed_rows(tiny_gpt2 *m, const int64_t *which, int64_t rows, int
         kk_rows_select(&m->rows, which, rows);
         memset(&c, 0, sizeof c);
         c.m = m;
-        c.batch_size = rows;
-        c.sequence_length = n;
-        c.past_sequence_length = m->rows.call_length[0];
+        c.a.batch_size = rows;
+        c.a.sequence_length = n;
+        c.a.past_sequence_length = m->rows.call_length[0];
+        c.a.logits = logits;
+        c.a.input_ids = m->ids;
+        c.a.position_ids = m->positions;
         c.logit_rows = logits && done + n == count;
-        c.logits = logits;
-        c.input_ids = m->ids;
-        c.position_ids = m->positions;
         for (int64_t b = 0; b < rows; b++) {
             memcpy(m->ids + b * n, (ids ? ids[b] : flat + b * count) + done, (size_t)n * sizeof *m->ids);
             for (int64_t s = 0; s < n; s++)

@@ -23,10 +23,8 @@ ${m.name}_status ${m.name}_encode(${m.name} *m${i.encode_parameters})
         return ${m.upper}_ERROR_RANGE;
 % endfor
     forget_encoded(m);
-    memset(&c, 0, sizeof c);
-    c.m = m;
 % for d in i.encode_dims:
-    c.${d.name} = a->${d.name} = ${d.name};
+    a->${d.name} = ${d.name};
 % endfor
 % for v in i.encoder_inputs:
 % if v in i.kept_inputs:
@@ -39,10 +37,9 @@ ${m.name}_status ${m.name}_encode(${m.name} *m${i.encode_parameters})
 % else:
         memcpy(kept, ${v.c_name}, (size_t)count * sizeof *kept);
 % endif
-        c.${v.c_name} = kept;
     }
 % else:
-    c.${v.c_name} = a->${v.c_name} = ${v.c_name};
+    a->${v.c_name} = ${v.c_name};
 % endif
 % endfor
 % for check in m.encoder_checks:
@@ -53,8 +50,11 @@ ${m.name}_status ${m.name}_encode(${m.name} *m${i.encode_parameters})
     if (!binary_${v.dtype}(a->${v.c_name}, ${v.count}))
         return ${m.upper}_ERROR_RANGE;
 % endfor
+    memset(&c, 0, sizeof c);
+    c.m = m;
+    c.a = *a;
 % for v in i.encoder_outputs:
-    c.${v.c_name} = ${v.c_name} ? ${v.c_name} : m->unwanted_${v.c_name};
+    c.a.${v.c_name} = ${v.c_name} ? ${v.c_name} : m->unwanted_${v.c_name};
 % endfor
     kk_rows_reset(&m->rows);
     m->call = &c;

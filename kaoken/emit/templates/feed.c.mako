@@ -37,24 +37,21 @@ static kk_status feed_rows(${m.name} *m, const int64_t *which, int64_t rows, int
         kk_rows_select(&m->rows, which, rows);
         memset(&c, 0, sizeof c);
         c.m = m;
-% if i.batch:
-        c.${i.batch} = rows;
+% if i.encode:
+        c.a = m->encoded;
 % endif
-        c.${i.seq} = n;
-        c.${i.past} = m->rows.call_length[0];
-% for d in i.encoder_dims:
-        c.${d.name} = m->encoded.${d.name};
-% endfor
-% for v in i.kept_inputs:
-        c.${v.c_name} = m->encoded.${v.c_name};
-% endfor
+% if i.batch:
+        c.a.${i.batch} = rows;
+% endif
+        c.a.${i.seq} = n;
+        c.a.${i.past} = m->rows.call_length[0];
+        c.a.${i.logits} = logits;
+        c.a.${i.ids} = m->ids;
+% if i.positions:
+        c.a.${i.positions} = m->positions;
+% endif
 % if m.tail:
         c.logit_rows = logits && done + n == count;
-% endif
-        c.${i.logits} = logits;
-        c.${i.ids} = m->ids;
-% if i.positions:
-        c.${i.positions} = m->positions;
 % endif
         for (int64_t b = 0; b < rows; b++) {
             memcpy(m->ids + b * n, (ids ? ids[b] : flat + b * count) + done, (size_t)n * sizeof *m->ids);

@@ -92,21 +92,13 @@ struct ${m.name} {
     void *owned; /* what create allocated, or null */
 };
 
-/* One call: its sizes and the caller's tensors. */
+/* One call, as every thread sees it. */
 typedef struct ${m.name}_call {
     ${m.name} *m;
-% for d in m.call_dims:
-    int64_t ${d};
-% endfor
-% for v in i.inputs:
-    const ${v.c_type} *${v.c_name};
-% endfor
-% for v in i.outputs:
-    ${v.c_type} *${v.c_name};
-% endfor
-% for f in i.found:
-    int64_t *${f.name};
-% endfor
+    ${m.name}_arguments a;
+% if m.tail:
+    int64_t logit_rows; /* positions at the end that logits are wanted of */
+% endif
 % if m.may_stop:
     kk_status *status; /* what becomes of the call */
 % endif

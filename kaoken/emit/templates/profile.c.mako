@@ -1,11 +1,21 @@
 ## What every step of a call takes.
+% for block in m.blocks:
+% if block.steps:
+/* The steps of a layer of ${block.title}. */
+#define ${block.name}_steps(layer) ${"\\"}
+% for step in block.steps:
+    {layer "${m.quoted(step.layer)}", "${step.kernel}", ${step.cost}}${"" if loop.last else ", \\"}
+% endfor
+
+% endif
+% endfor
 /* Every step of a call by number: its layer, the function that does it, and its case of step_cost. */
 static const struct {
     const char *layer, *kernel;
     int cost;
 } steps[${m.upper}_STEPS] = {
-% for row in m.steps.rows:
-    {"${m.quoted(row.layer)}", "${row.kernel}", ${row.cost}},
+% for line in m.step_lines:
+    ${line},
 % endfor
 };
 

@@ -1,11 +1,12 @@
 ## The stateless call: its arguments checked, then every stage.
+<%! from textwrap import fill %>\
 static void forward_run(void *argument, kk_thread *t)
 {
     const ${m.name}_call *c = argument;
 % if m.states:
     /* What the caller kept of earlier positions goes into the cache; the longer cache comes back out. */
 % for s in m.state_pairs:
-    kk_cache_import(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${i.past}, c->${s.past_keys}, c->${s.past_values});
+    kk_cache_import(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->a.")}, c->a.${i.past}, c->a.${s.past_keys}, c->a.${s.past_values});
 % endfor
     kk_barrier(t, ${m.steps.imported});
 % if i.encode:
@@ -15,7 +16,7 @@ static void forward_run(void *argument, kk_thread *t)
     forward(c, t);
     kk_barrier(t, KK_NO_STEP);
 % for s in m.state_pairs:
-    kk_cache_export(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->")}, c->${i.past} + c->${i.seq}, c->${s.present_keys}, c->${s.present_values});
+    kk_cache_export(t, &c->m->cache[${s.index}], cache_shapes[${s.index}], ${m.batch_of("c->a.")}, c->a.${i.past} + c->a.${i.seq}, c->a.${s.present_keys}, c->a.${s.present_values});
 % endfor
     kk_step(t, ${m.steps.imported + 1});
 % else:
@@ -59,40 +60,27 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
     if (a->${i.past} + a->${i.seq} > m->sizes.context)
         return ${m.upper}_ERROR_CAPACITY;
 % endif
-    memset(&c, 0, sizeof c);
-    c.m = m;
-% for d in i.dims:
-    c.${d.name} = a->${d.name};
-% endfor
-% if m.tail:
-    c.logit_rows = a->${i.seq};
-% endif
-% for v in i.inputs:
-    if (!a->${v.c_name}${" && (%s) > 0" % v.count if v.may_be_empty else ""})
+% for count, names in m.demanded:
+    if (${"(%s) > 0 && " % count if count else ""}${fill(names, 124, subsequent_indent=" " * 8, break_long_words=False)})
         return ${m.upper}_ERROR_ARGUMENT;
-    c.${v.c_name} = a->${v.c_name};
-% endfor
-% for v in i.outputs:
-% if v in i.encoder_outputs:
-    c.${v.c_name} = a->${v.c_name} ? a->${v.c_name} : m->unwanted_${v.c_name};
-% else:
-% if not v.is_state:
-    if (!a->${v.c_name}${" && (%s) > 0" % v.count if v.may_be_empty else ""})
-        return ${m.upper}_ERROR_ARGUMENT;
-% endif
-    c.${v.c_name} = a->${v.c_name};
-% endif
 % endfor
 % for v in m.binary_inputs:
     if (!binary_${v.dtype}(a->${v.c_name}, ${v.count}))
         return ${m.upper}_ERROR_RANGE;
 % endfor
-% for f in i.found:
-    c.${f.name} = a->${f.name};
-% endfor
 % for check in m.checks:
     if (!valid_${check.dtype}_indices(${check.first}, ${check.count}, ${check.step}, ${check.extent}))
         return ${m.upper}_ERROR_RANGE;
+% endfor
+    memset(&c, 0, sizeof c);
+    c.m = m;
+    c.a = *a;
+% if m.tail:
+    c.logit_rows = a->${i.seq};
+% endif
+% for v in i.encoder_outputs:
+    if (!a->${v.c_name})
+        c.a.${v.c_name} = m->unwanted_${v.c_name};
 % endfor
 % if m.states:
     kk_rows_reset(&m->rows);
