@@ -25,9 +25,11 @@ class Trial:
     def __init__(self, importer: Importer):
         self.importer = importer
         self.kept = (list(importer.problems), set(importer.broken), importer.table.found_so_far())
+        self.sizes = dict(importer.builder.sizes)
 
     def undo(self) -> None:
         problems, broken, found = self.kept
+        self.importer.builder.sizes = dict(self.sizes)
         self.importer.problems, self.importer.broken = list(problems), set(broken)
         self.importer.table.forget_found(found)
 
@@ -38,6 +40,7 @@ def read_body(importer: Importer, name: str, inputs: Sequence[Value], read: Call
     outer, values, origin = builder.graph, importer.values, builder.origin
     body = Graph(name, symbols=outer.symbols, metadata=outer.metadata, inputs=list(inputs), is_body=True)
     builder.graph, importer.values = body, dict(values)
+    builder.outer.append(outer)
     try:
         for value in read():
             if value.known is not None and value.producer is None and value.data is None:
@@ -46,6 +49,7 @@ def read_body(importer: Importer, name: str, inputs: Sequence[Value], read: Call
                 value.known = elements
             body.outputs.append((value.name, value))
     finally:
+        builder.outer.pop()
         builder.graph, importer.values, builder.origin = outer, values, origin
     return body
 
@@ -60,7 +64,11 @@ def subgraph_results(importer: Importer, graph: onnx.GraphProto) -> list[Any]:
     missing = [o.name for o in graph.output if o.name not in importer.values]
     if missing:
         raise Unsupported(f"its body {graph.name} does not give {', '.join(missing)}")
-    return [importer.values[o.name] for o in graph.output]
+    results = [importer.values[o.name] for o in graph.output]
+    for value in results:
+        if importer.builder.graph.is_body and isinstance(value, Value) and value in importer.loose:
+            raise Unsupported(importer.loose[value])
+    return results
 
 
 def refuse_sequences(graph: onnx.GraphProto) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 from kaoken.frontend.registry import OnnxNode, Unsupported
 from kaoken.frontend.spelled import Tensor, axis_mask, from_data, iota, kept_extents, tensor, wrapped
@@ -21,21 +20,25 @@ def count_of(value: Value) -> int:
 
 
 def reshape_by_data(node: OnnxNode) -> Value:
-    """A target from data: zeros and -1 are resolved, and the call checks that it has as many elements as there are."""
+    """A target from data: zeros and -1 are resolved, and the call checks that it has as many elements as there are.
+
+    A number that is a size elsewhere is that size here too, also where it is 0.
+    """
     x, rank = node.input(0), count_of(node.input(1))
     target = tensor(node, node.input(1)).cast("int64")
+    same = [node.size_known(node.input(1), n) for n in range(rank)]
     if not node.attribute("allowzero", 0):
         own = [x.shape[n] if n < x.rank else dim(0) for n in range(rank)]
         target = target.eq(0).where(tensor(node, own), target)
     rest = target.eq(-1).where(1, target).reduce("prod", 0)
     target = target.eq(-1).where(tensor(node, product(x.shape)).div(rest), target)
-    return _shaped(node, x, target, node.input(1).name, rank, None)
+    return _shaped(node, x, target, node.input(1).name, same)
 
 
 def squeeze_by_data(node: OnnxNode) -> Value:
     x, axes = node.input(0), node.input(1)
     rank = x.rank - count_of(axes)
-    return _shaped(node, x, kept_extents(node, x.shape, axis_mask(node, axes, x.rank), rank), axes.name, rank, _longest(x))
+    return _shaped(node, x, kept_extents(node, x.shape, axis_mask(node, axes, x.rank), rank), axes.name, [None] * rank)
 
 
 def unsqueeze_by_data(node: OnnxNode) -> Value:
@@ -46,15 +49,19 @@ def unsqueeze_by_data(node: OnnxNode) -> Value:
     mask = axis_mask(node, axes, rank)
     place = (1 - mask).accumulate("cumsum", 0) - (1 - mask)
     target = mask.cast("bool").where(1, tensor(node, list(x.shape)).take(place.min(x.rank - 1)))
-    return _shaped(node, x, target, axes.name, rank, _longest(x))
+    return _shaped(node, x, target, axes.name, [None] * rank)
 
 
-def _longest(x: Value) -> Dim:
-    return reduce(maximum, x.shape, dim(1))
-
-
-def _shaped(node: OnnxNode, x: Value, target: Tensor, name: str, rank: int, upper: Dim | None) -> Value:
-    sizes = node.found_sizes(target.value, name, node.declared_shape(rank), [upper] * rank)
+def _shaped(node: OnnxNode, x: Value, target: Tensor, name: str, known: Sequence[Dim | None]) -> Value:
+    """`x` in a shape that a vector says, of which some extents are known: together they are as many elements as there are, which
+    bounds each of the others by what those before it leave."""
+    sizes: list[Dim] = []
+    declared, most = node.declared_shape(len(known)), maximum(dim(1), product(x.shape))
+    for n, size in enumerate(known):
+        fixed = [k or d for k, d in zip(known, declared, strict=True)]
+        others = product([*sizes, *(d for d in fixed[n + 1 :] if d is not None)])
+        own = name if len(known) == 1 else f"{name}_{n}"
+        sizes.append(size or node.found_size(target.value, n, own, most // maximum(dim(1), others), declared[n]))
     if product(sizes) != product(x.shape):
         node.found_size(target.reduce("prod", 0).value, 0, f"{name}_count", None, product(x.shape))
     return node.add("reshape", x, shape=tuple(sizes), checked=True)
@@ -75,7 +82,7 @@ def reduce_by_data(node: OnnxNode, op: str, keepdims: bool) -> Value:
     if keepdims:
         return result
     rank = x.rank - count_of(axes)
-    return _shaped(node, result, kept_extents(node, x.shape, mask, rank), axes.name, rank, _longest(x))
+    return _shaped(node, result, kept_extents(node, x.shape, mask, rank), axes.name, [None] * rank)
 
 
 def expand_by_data(node: OnnxNode) -> list[Dim]:

@@ -23,13 +23,16 @@ from kaoken.frontend.bodies import (
     subgraph_results,
     upper_of,
 )
+from kaoken.frontend.composite import helper
 from kaoken.frontend.loops_of_composites import apart, branch_layout, looped, part_names, together
-from kaoken.frontend.registry import OnnxNode, Unsupported, element_dim
+from kaoken.frontend.registry import OnnxNode, Unsupported, declared_shape, element_dim
+from kaoken.frontend.spelled import tensor
 from kaoken.ir.builder import literal_elements
 from kaoken.ir.dims import Dim, Symbol, bounds, dim, maximum
-from kaoken.ir.expr import Int
-from kaoken.ir.found_sizes import largest, value_symbols
+from kaoken.ir.expr import Expr, Int, Read, literal, rewrite
+from kaoken.ir.found_sizes import found_symbols, largest, value_symbols
 from kaoken.ir.graph import Graph, Value
+from kaoken.ops import element_at
 from kaoken.ops.registry import normalize_axis
 
 if TYPE_CHECKING:
@@ -57,7 +60,7 @@ def read_if(importer: Importer, node: OnnxNode) -> list[Any]:
     """A branch of known condition in place, else both as bodies. Extents on which they differ are found sizes."""
     condition, given = node.input(0), node.names
     branches = [node.attributes["then_branch"], node.attributes["else_branch"]]
-    taken = single(condition)
+    taken = _decided(importer, condition)
     if taken is not None:
         values = dict(importer.values)
         results = subgraph_results(importer, branches[0 if taken else 1])
@@ -71,12 +74,11 @@ def read_if(importer: Importer, node: OnnxNode) -> list[Any]:
         for name, read in zip(("then", "else"), results, strict=True)
     ]
     known_outputs = [_known_elements(body) for body in bodies]
+    loose = _same_ranks(importer, bodies, node.names)
     captured = close(bodies)
     sizes: dict[tuple[Dim, Dim], Symbol] = {}
     inside = set_in(bodies[0]) | set_in(bodies[1])
     for name, (_, a), (_, b) in zip(node.names, bodies[0].outputs, bodies[1].outputs, strict=False):
-        if a.rank != b.rank:
-            raise Unsupported(f"{name} has {a.rank} axes in one branch and {b.rank} in the other")
         for n, pair in enumerate(zip(a.shape, b.shape, strict=True)):
             if pair not in sizes and (pair[0] != pair[1] or changing(pair[0], inside)):
                 sizes[pair] = importer.table.found(f"{name}_{n}", lower_of(pair), upper_of(pair, inside))
@@ -92,7 +94,47 @@ def read_if(importer: Importer, node: OnnxNode) -> list[Any]:
     made = node.builder.add_node("if", [condition, *captured], names, **attrs)
     for value, (elements, _) in zip(made.outputs, known, strict=True):
         value.known = elements
+    importer.loose.update({made.outputs[n]: why for n, why in loose.items()})
     return together(made.outputs, layout, given)
+
+
+def _decided(importer: Importer, condition: Value) -> Any:
+    """Whether a condition holds, None where only the call knows; a size that it compares may be known by now."""
+    taken = single(condition)
+    if taken is not None or any(d.constant is None for d in condition.shape):
+        return taken
+    node = helper(importer.builder, condition.name)
+
+    def leaf(element: Expr) -> Expr | None:
+        if not isinstance(element, Read) or element.value.dtype != "int64" or any(literal(i) is None for i in element.indices):
+            return None
+        size = node.size_read(element)
+        return None if size is None else Int(size)
+
+    return literal(rewrite(element_at(condition, 0), leaf))
+
+
+def _same_ranks(importer: Importer, bodies: Sequence[Graph], given: Sequence[str]) -> dict[int, str]:
+    """Give results of two branches the same rank by axes of extent 1 before all others; which results, and their ranks in words.
+
+    That means the same only where they are broadcast against as many axes, which the importer sees to (`loose`).
+    """
+    builder, loose = importer.builder, {}
+    for n, results in enumerate(zip(*(body.outputs for body in bodies), strict=True)):
+        ranks = [value.rank for _, value in results]
+        if ranks[0] == ranks[1]:
+            continue
+        loose[n] = f"{_names(given, n + 1)[n]} has {ranks[0]} axes in one branch and {ranks[1]} in the other"
+        small = ranks.index(min(ranks))
+        name, value = results[small]
+        outer, builder.graph = builder.graph, bodies[small]
+        try:
+            wide = builder.add("reshape", [value], shape=(*(dim(1),) * (max(ranks) - value.rank), *value.shape))
+            known = wide.known is not None and wide.producer is None
+            bodies[small].outputs[n] = (name, builder.materialize(wide) if known else wide)
+        finally:
+            builder.graph = outer
+    return loose
 
 
 def _known_result(
@@ -190,8 +232,11 @@ class Looping:
         return index, formals, body, condition[0]
 
     def _most_trips(self) -> Dim | None:
+        """The known limit, else what --dim says, else as many rows as the model declares of a collected tensor."""
         bound = None if self.limit is None else largest(self.limit)
-        return bound if bound is not None else self.importer.table.bound_given(f"{self.layer}_trips")
+        bound = bound if bound is not None else self.importer.table.bound_given(f"{self.layer}_trips")
+        rows = [self.importer.declared.get(name, [])[:1] for name in self.names[len(self.initial) :]]
+        return bound if bound is not None else next((d for row in rows for d in row if d is not None), None)
 
     def _compare(self, formal: Value, axes: dict[int, Dim | None], value: Value, initial: Value) -> None:
         """Note axes of a carried value that change, with what bounds them."""
@@ -289,6 +334,9 @@ def read_loop(importer: Importer, node: OnnxNode) -> list[Any]:
         for name, value in zip(names, carried, strict=True):
             importer.bind(name, value)
         going, *results = subgraph_results(importer, graph)
+        for n, info in enumerate(graph.output[1:]):
+            kept = declared_shape(graph.input[n + 2]) if n < len(initial) else declared_shape(info)
+            results[n] = _as_declared(importer, results[n], declared_shape(info), kept, carried[n] if n < len(initial) else None)
         return (None if single(going) else going), results
 
     most, most_value = None, None
@@ -303,6 +351,21 @@ def read_loop(importer: Importer, node: OnnxNode) -> list[Any]:
     if begins is not None:
         condition, most = None, most if begins else dim(0)
     return looped(importer, node.builder.origin[0], node.names, initial, body, most, most_value, condition)
+
+
+def _as_declared(importer: Importer, value: Any, after: list[Dim | None], before: list[Dim | None], carried: Any) -> Any:
+    """A body's result with the extents that the body declares, which the call checks: those of carried values where the same are
+    declared before a trip and hold as it begins, since a shape that does not change needs no bound."""
+    if not isinstance(value, Value) or value.rank != len(after) or value.rank != len(before):
+        return value
+    x = tensor(helper(importer.builder, value.name), value)
+    for n, extent in enumerate(after):
+        begins = extent if not isinstance(carried, Value) else carried.shape[n] if carried.rank == x.rank else None
+        fits = extent is not None and extent == before[n] and extent == begins
+        if extent is not None and fits and x.shape[n] != extent and found_symbols(x.shape[n]):
+            x.node.require(tensor(x.node, x.shape[n]).eq(extent).value)
+            x = x.part(n, 0, extent)
+    return x.value
 
 
 def _true(info: onnx.ValueInfoProto) -> Any:

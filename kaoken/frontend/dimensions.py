@@ -29,7 +29,8 @@ _CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_sequenc
 class DimensionTable:
     """Symbols by name as they are met. `overrides` comes from `--dim`, `context` is the model's longest sequence.
 
-    `found_names` are the symbols whose values a call finds while it runs, each with the name that `--dim` knows it by.
+    `found_names` are the symbols whose values a call finds while it runs, each with the name that `--dim` knows it by, `exact`
+    what some of them must be, since the model declares shapes that are made of them.
     """
 
     overrides: dict[str, str] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class DimensionTable:
     used: set[str] = field(default_factory=set)
     resolving: list[str] = field(default_factory=list)
     found_names: dict[str, str] = field(default_factory=dict)
+    exact: dict[str, int] = field(default_factory=dict)
 
     def parse(self, text: str) -> Dim:
         """An extent as exporters write it: a name, a number or an expression such as `past + seq`; other text is one name."""

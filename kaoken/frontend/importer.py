@@ -40,7 +40,7 @@ from kaoken.frontend.mapped_file import MappedModel, find_model_file, tensor_arr
 from kaoken.frontend.narrow import read_node, rounds_inside, storage_of_input
 from kaoken.frontend.old_opsets import with_newer_opset
 from kaoken.frontend.recurrent import read_recurrent
-from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, reader_for
+from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, declared_shape, reader_for
 from kaoken.frontend.sequences import MOVES, SEQUENCES
 from kaoken.frontend.strings import STRINGS, Strings, bind_strings, output_strings
 from kaoken.frontend.surface import bind_input, output_parts
@@ -54,6 +54,11 @@ MIN_OPSET, NEWEST_OPSET = 7, 28
 
 CONTROL = control_flow.CONTROL | dict.fromkeys(("RNN", "GRU", "LSTM"), (7, read_recurrent))
 """Operators whose readers read graphs or make loops: the first opset, and the reader."""
+
+BROADCASTING = frozenset(
+    "Add And CastLike Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod Mul Or Pow Sub Sum Where Xor".split()
+)
+"""Operators whose operands may have axes of extent 1 before all others or not: results are the same where another has as many."""
 
 WHOLE: dict[str, tuple[int, Any]] = {**CONTROL, **SEQUENCES}
 """Operators whose readers may look into the importer: the first opset, and the reader."""
@@ -86,7 +91,11 @@ def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: s
     if model.proto.functions:
         model.proto = inlined(model.proto)
     model.proto = with_newer_opset(model.proto)
-    graph = Importer(model, table).run()
+    importer = Importer(model, table)
+    graph = importer.run()
+    if exact := importer.declared_sizes():
+        table = DimensionTable(overrides=table.overrides, context=table.context, exact=exact)
+        graph = Importer(model, table).run()
     graph.name = name or graph.name
     graph.symbols.update({symbol.name: symbol for symbol in table.symbols.values()})
     graph.symbols.update({s.name: s for body in graph.walk() for node in body.nodes for s in node.finds})
@@ -106,12 +115,14 @@ class Importer:
         self.table = table
         self.graph = Graph(self.proto.graph.name or "model")
         self.builder = Builder(self.graph, table.found)
+        self.builder.exact = table.exact
         self.builder.dimensions = table.symbols
         self.values: dict[str, Any] = {}
         self.broken: set[str] = set()
         self.problems: list[str] = []
         self.named: set[Value] = set()
-        self.declared = {info.name: _declared_shape(info) for info in self.proto.graph.output}
+        self.loose: dict[Value, str] = {}
+        self.declared = {info.name: declared_shape(info) for info in self.proto.graph.output}
         self.inside = ""
         self.version = self._opset()
 
@@ -142,6 +153,19 @@ class Importer:
             listing = "\n".join(f"  {p}" for p in self.problems)
             raise UnsupportedModelError(f"{count} problem{'s' if count > 1 else ''} in {self.model.path}:\n{listing}")
         return self.graph
+
+    def declared_sizes(self) -> dict[str, int]:
+        """Sizes read from data that are extents of outputs, where the model declares these as numbers; by their names."""
+        read = {s for node in self.graph.nodes if node.op == "size" for s in node.finds}
+        exact: dict[str, int] = {}
+        for name, value in self.graph.outputs:
+            for extent, declared in zip(value.shape, self.declared.get(name, ()), strict=False):
+                symbols = [s for s in extent.symbols() if s in read and extent == dim(s)]
+                own = self.table.found_names[symbols[0].name] if symbols else ""
+                alone = list(self.table.found_names.values()).count(own) == 1
+                if declared is not None and symbols and alone and own not in self.table.overrides:
+                    exact[own] = int(declared)
+        return exact
 
     def read_nodes(self, graph: onnx.GraphProto) -> None:
         """Read a graph's nodes in order."""
@@ -261,6 +285,7 @@ class Importer:
         try:
             if standard:
                 self._check(proto)
+            self._check_ranks(proto)
             inputs = [self.values[i] if i else None for i in proto.input]
             if (reader is None or rounds_inside(operator, inputs)) and self._expand(proto, name, version):
                 return
@@ -300,6 +325,16 @@ class Importer:
             reason = str(error).strip().splitlines()[0]
             if "deprecated" not in reason:
                 raise Unsupported(reason) from None
+
+    def _check_ranks(self, proto: onnx.NodeProto) -> None:
+        """Raises Unsupported where the rank of an operand that has different ones in two branches means something."""
+        values = [self.values[i] for i in proto.input if i]
+        vague = [v for v in values if isinstance(v, Value) and v in self.loose]
+        firm = max((v.rank for v in values if isinstance(v, Value) and v not in vague), default=0)
+        broadcasts = proto.op_type in BROADCASTING and proto.domain in ("", "ai.onnx")
+        for value in vague:
+            if not broadcasts or value.rank > firm or (proto.op_type == "CastLike" and value is values[0]):
+                raise Unsupported(f"{self.loose[value]}; only an operator that broadcasts it against as many axes takes it")
 
     def _expand(self, proto: onnx.NodeProto, name: str, own_version: int) -> bool:
         """Read the body by which the standard defines an operator, if there is one that can be read."""
@@ -345,6 +380,8 @@ class Importer:
         for info in self.proto.graph.output:
             if info.name in self.values:
                 value = self.values[info.name]
+                if value in self.loose:
+                    self.problems.append(f"output {info.name}: {self.loose[value]}")
                 if isinstance(value, Strings):
                     output_strings(self, info.name)
                     continue
@@ -379,12 +416,6 @@ def _unchanged(operator: str, version: int) -> bool:
         return bool(onnx.defs.get_schema(operator, MIN_OPSET, "").since_version <= version)
     except onnx.defs.SchemaError:
         return False
-
-
-def _declared_shape(info: onnx.ValueInfoProto) -> list[Dim | None]:
-    """The extents that a model declares for an output as numbers."""
-    extents = info.type.tensor_type.shape.dim if info.type.HasField("tensor_type") else []
-    return [dim(d.dim_value) if d.HasField("dim_value") and d.dim_value >= 0 else None for d in extents]
 
 
 def _layer_name(node: onnx.NodeProto) -> str:

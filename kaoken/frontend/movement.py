@@ -13,9 +13,10 @@ from kaoken.frontend.by_data import (
     unsqueeze_by_data,
 )
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.frontend.spelled import from_data
+from kaoken.frontend.spelled import from_data, tensor
 from kaoken.ir.dims import Dim, dim, floordiv, is_nonnegative, maximum, minimum, product
 from kaoken.ir.expr import Int
+from kaoken.ir.found_sizes import found_symbols
 from kaoken.ir.graph import Value
 from kaoken.ops.movement import infer_minus_one
 from kaoken.ops.registry import normalize_axis
@@ -61,7 +62,10 @@ def squeeze(node: OnnxNode) -> Value:
     axes = _axes(node)
     drop = {n for n, d in enumerate(x.shape) if d == 1} if axes is None else {normalize_axis(a, x.rank) for a in axes}
     for n in drop:
-        if x.shape[n] != 1:
+        if found_symbols(x.shape[n]):
+            node.require(node.add("eq", tensor(node, x.shape[n]).value, tensor(node, dim(1)).value))
+            x = tensor(node, x).part(n, 0, 1).value
+        elif x.shape[n] != 1:
             raise Unsupported(f"cannot squeeze axis {n} of extent {x.shape[n]}")
     return reshape_to(node, x, [d for n, d in enumerate(x.shape) if n not in drop])
 

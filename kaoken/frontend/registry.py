@@ -10,11 +10,13 @@ import numpy as np
 import onnx
 
 from kaoken.ir.builder import Builder, literal_elements
-from kaoken.ir.dims import Dim, dim, product
+from kaoken.ir.dims import Dim, dim, is_nonnegative, product
 from kaoken.ir.dtypes import C_TYPES
-from kaoken.ir.expr import Const, Expr, Int, integer, literal
+from kaoken.ir.expr import Const, Expr, Int, Read, literal
+from kaoken.ir.found_sizes import largest
 from kaoken.ir.graph import Value
-from kaoken.ops import expand
+from kaoken.ops import element_at
+from kaoken.ops.registry import ExtentsDiffer
 
 MOST_SIZES = 8
 """Vectors of so many integers from data may be sizes."""
@@ -51,7 +53,13 @@ class OnnxNode:
         return self.attributes.get(name, default)
 
     def add(self, op: str, *inputs: Value | None, **attrs: Any) -> Value:
-        return self.builder.add(op, inputs, **attrs)
+        """Add an operation; the call checks that extents fit where some of them are sizes that it finds."""
+        try:
+            return self.builder.add(op, inputs, **attrs)
+        except ExtentsDiffer as differ:
+            from kaoken.frontend.fitting import fitted
+
+            return self.add(op, *fitted(self, inputs, differ), **attrs)
 
     def scalar(self, value: float, like: Value) -> Value:
         """A rank-0 constant of the type of `like`."""
@@ -97,7 +105,7 @@ class OnnxNode:
         count = int(product(value.shape))
         sizes = []
         for n in range(count):
-            element = expand(value, [integer(n)] * value.rank)
+            element = element_at(value, n)
             own = name if count == 1 else f"{name}_{n}"
             expected = declared[n] if n < len(declared) else None
             if isinstance(element, (Const, Int)):
@@ -112,22 +120,61 @@ class OnnxNode:
         return list(shape) if len(shape) == rank else [None] * rank
 
     def found_size(self, value: Value, element: int, name: str, upper: Dim | None, exactly: Dim | None = None) -> Dim:
-        """An element of an integer vector as a size that the call finds, 0 or more; the same symbol each time it is asked for.
+        """An element of an integer tensor as a size that the call finds, 0 or more; the same symbol each time it is asked for,
+        by whatever way it came there. `--dim` bounds it by `name`, or by the name of the input whose element it is.
 
         Where it is known what it must be, `exactly` says so: the call only checks it.
         """
         builder = self.builder
-        key = (id(builder.graph), value, element)
-        if key not in builder.sizes:
-            flat = self.add("reshape", value, shape=(product(value.shape),))
-            single = self.add("gather", flat, builder.constant(np.asarray(element)), axis=0)
-            single = single if single.dtype == "int64" else self.add("cast", single, to="int64")
-            if exactly is not None:
-                single = self.add("sub", single, builder.known(Int(exactly)))
-            symbol = builder.found(name, 0, upper if exactly is None else dim(0))
-            builder.add_node("size", [single], finds=(symbol,), checks=exactly is not None)
-            builder.sizes[key] = (builder.graph, dim(symbol) if exactly is None else exactly)
+        what: Any = (value, element) if any(d.constant is None for d in value.shape) else element_at(value, element)
+        key = (id(builder.graph), what)
+        known = self.size_read(what)
+        most = None if known is None else largest(known)
+        within = upper is None or (most is not None and is_nonnegative(upper - most))
+        if known is not None and within and exactly in (None, known):
+            return known
+        if isinstance(what, Read) and what.value.producer is None:
+            elements = product(what.value.shape).constant
+            name = what.value.name if elements == 1 else "_".join([what.value.name, *(str(literal(i)) for i in what.indices)])
+        if name in builder.exact and exactly is None:
+            exactly = dim(builder.exact[name])
+        flat = self.add("reshape", value, shape=(product(value.shape),))
+        single = self.add("gather", flat, builder.constant(np.asarray(element)), axis=0)
+        single = single if single.dtype == "int64" else self.add("cast", single, to="int64")
+        if exactly is not None:
+            single = self.add("sub", single, builder.known(Int(exactly)))
+        symbol = builder.found(name, 0, upper if exactly is None else dim(0))
+        builder.add_node("size", [single], finds=(symbol,), checks=exactly is not None)
+        builder.sizes[key] = (builder.graph, dim(symbol) if exactly is None else exactly)
         return builder.sizes[key][1]
+
+    def size_known(self, value: Value, element: int) -> Dim | None:
+        """An element of an integer tensor of fixed shape as a size that is known, or that a call finds before; None otherwise."""
+        what = element_at(value, element)
+        if isinstance(what, (Const, Int)):
+            size = element_dim(what)
+            return size if is_nonnegative(size - 1) else None
+        return self.size_read(what)
+
+    def size_read(self, what: Any) -> Dim | None:
+        """What an element of a tensor is that is a size, or must be; None where nothing asked for it as one."""
+        found = self.builder.sizes
+        return next((found[id(g), what][1] for g in self.builder.enclosing() if (id(g), what) in found), None)
+
+    def require(self, holds: Value) -> None:
+        """The call ends with an error where a bool does not hold."""
+        failed = self.add("cast", self.add("not", holds), to="int64")
+        elements = literal_elements(failed)
+        if elements is None:
+            self.found_size(failed, 0, f"{self.names[0]}_fits", None, dim(0))
+        elif elements.any():
+            raise Unsupported("its extents do not fit, whatever the sizes")
+
+
+def declared_shape(info: onnx.ValueInfoProto) -> list[Dim | None]:
+    """The extents that a model declares for a value as numbers."""
+    extents = info.type.tensor_type.shape.dim if info.type.HasField("tensor_type") else []
+    return [dim(d.dim_value) if d.HasField("dim_value") and d.dim_value >= 0 else None for d in extents]
 
 
 def element_dtype(element_type: int) -> str:

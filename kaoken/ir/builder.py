@@ -40,12 +40,18 @@ class Builder:
         """`found(name, lower, upper)` makes a symbol whose value a call finds while it runs."""
         self.graph = graph
         self.found = found
-        self.sizes: dict[tuple[int, Value, int], tuple[Graph, Dim]] = {}
+        self.outer: list[Graph] = []
+        self.sizes: dict[tuple[int, Any], tuple[Graph, Dim]] = {}
+        self.exact: Mapping[str, int] = {}
         self.dimensions: Mapping[str, Symbol] = {}
         self.named_sizes: dict[tuple[int, Value, str], tuple[Graph, Dim]] = {}
         self.origin: tuple[str, ...] = ()
         self.widened: dict[Value, Value] = {}
         self._fresh = itertools.count()
+
+    def enclosing(self) -> list[Graph]:
+        """The graph that nodes are added to, and those around it whose body it is."""
+        return [self.graph, *reversed(self.outer)]
 
     def add(self, op: str, inputs: Sequence[Value | None], name: str | None = None, **attrs: Any) -> Value:
         """Add a node with one output and return it. Raises ShapeError if the operation does not take the operands."""

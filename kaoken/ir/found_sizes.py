@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from kaoken.ir.dims import Call, Dim, Symbol, dim, floordiv, is_nonnegative, maximum, minimum
+from kaoken.ir.dims import Call, Dim, Monomial, Symbol, dim, exact_division, floordiv, is_nonnegative, maximum, minimum
 
 if TYPE_CHECKING:
     from kaoken.ir.graph import Node, Value
@@ -45,11 +45,47 @@ def _range(expression: Dim) -> Range:
         for atom, power in monomial:
             for _ in range(power):
                 term = _times(term, _atom_range(atom))
+        shared = _shared(monomial)
+        term = term if shared is None else (term[0], shared)
         if coefficient < 0:
             term = term[::-1]
         low = None if low is None or term[0] is None else low + coefficient * term[0]
         high = None if high is None or term[1] is None else high + coefficient * term[1]
     return low, high
+
+
+def _shared(monomial: Monomial) -> Dim | None:
+    """The upper bound of a product one of whose factors is bounded by what others leave of a whole: `a * b` with b <= c // a."""
+    whole = Dim({monomial: 1})
+    for atom, power in monomial:
+        if not isinstance(atom, Symbol) or not atom.is_found or power != 1 or not isinstance(atom.upper, Dim):
+            continue
+        call = _only_call(atom.upper)
+        if call is None or call.function != "floordiv":
+            continue
+        rest = exact_division(whole, dim(atom))
+        for part in _factors(call.right):
+            left = None if rest is None else exact_division(rest, part)
+            most = None if left is None else largest(left)
+            total = largest(call.left)
+            if most is not None and total is not None and is_nonnegative(smallest(left) or dim(-1)):  # type: ignore[arg-type]
+                return total * most
+    return None
+
+
+def _only_call(expression: Dim) -> Call | None:
+    """The function that an expression is, if it is nothing else."""
+    atom = expression.terms[0][0][0][0] if len(expression.terms) == 1 and expression.terms[0][0] else None
+    alone = isinstance(atom, Call) and expression.terms[0] == (((atom, 1),), 1)
+    return atom if alone and isinstance(atom, Call) else None
+
+
+def _factors(divisor: Dim) -> list[Dim]:
+    """What a divisor is not less than: itself, or the sides of a maximum."""
+    call = _only_call(divisor)
+    if call is not None and call.function == "max":
+        return [side for side in (call.left, call.right) if side != 1]
+    return [divisor]
 
 
 def _times(a: Range, b: Range) -> Range:

@@ -16,7 +16,7 @@ from kaoken.ops import (
     routine,
     scatter,
 )
-from kaoken.ops.compose import composed, expand, formula_of, instantiate, read
+from kaoken.ops.compose import composed, element_at, expand, formula_of, instantiate, read
 from kaoken.ops.registry import OPS, Op, ShapeError
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "composed",
     "contraction",
     "control",
+    "element_at",
     "expand",
     "formula_of",
     "indexing",

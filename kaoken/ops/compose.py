@@ -89,6 +89,22 @@ def expand(value: Value, indices: Sequence[Expr]) -> Expr:
     return instantiate(formula, indices)
 
 
+def element_at(value: Value, number: int) -> Expr:
+    """An element of a tensor of fixed shape, by its number in row-major order, seen through all that joins, cuts and moves it."""
+    index: list[Expr] = []
+    for extent in reversed(value.shape):
+        number, at = divmod(number, int(extent))
+        index.insert(0, integer(at))
+    element: Expr = Read(value, tuple(index))
+    while isinstance(element, Read):
+        step = read if element.value.known is not None else expand
+        deeper = step(element.value, element.indices)
+        if deeper == element:
+            break
+        element = deeper
+    return element
+
+
 def instantiate(formula: Formula, indices: Sequence[Expr]) -> Expr:
     """The formula's body at the given indices, its reads seen through movement."""
     body = bind(formula.body, dict(zip(formula.axes, indices, strict=True)))

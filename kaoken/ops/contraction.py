@@ -6,7 +6,7 @@ from kaoken.ir.dims import Dim, dim, exact_division
 from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, axis, const, integer, reduce, select
 from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ops.pointwise import broadcast_dim, broadcast_shapes
-from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, operand
+from kaoken.ops.registry import Attrs, ExtentsDiffer, Inputs, ShapeError, define, operand
 
 # matmul: NumPy semantics, ranks >= 1 -------------------------------------------------------------------------------------------
 
@@ -17,8 +17,12 @@ def _infer_matmul(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
         raise ShapeError(f"matmul of {a} and {b}")
     k_a, k_b = a.shape[-1], b.shape[-2] if b.rank > 1 else b.shape[0]
     if k_a != k_b:
-        raise ShapeError(f"matmul contracts {k_a} with {k_b}")
-    batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        raise ExtentsDiffer(f"matmul contracts {k_a} with {k_b}", (k_a, k_b))
+    try:
+        batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ExtentsDiffer as differ:
+        places = (differ.places[0] + 2, differ.places[1] + 2)
+        raise ExtentsDiffer(str(differ), differ.extents, places, differ.rule) from None
     rows = a.shape[-2:-1] if a.rank > 1 else ()
     columns = b.shape[-1:] if b.rank > 1 else ()
     return [(batch + rows + columns, a.dtype)]
@@ -60,7 +64,8 @@ def _infer_conv(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     if x.rank != w.rank or x.rank < 3:
         raise ShapeError(f"conv of {x} with {w}")
     if x.shape[1] != w.shape[1] * attrs["group"]:
-        raise ShapeError(f"conv of {x.shape[1]} channels in {attrs['group']} groups with weights of {w.shape[1]}")
+        message = f"conv of {x.shape[1]} channels in {attrs['group']} groups with weights of {w.shape[1]}"
+        raise ExtentsDiffer(message, (x.shape[1], w.shape[1] * attrs["group"]))
     if attrs["group"] < 1 or exact_division(w.shape[0], dim(attrs["group"])) is None or x.dtype != w.dtype:
         raise ShapeError(f"conv of {x} with {w} in {attrs['group']} groups")
     _check_bias(inputs, w.shape[0])

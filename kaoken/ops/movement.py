@@ -5,7 +5,7 @@ from __future__ import annotations
 from kaoken.ir.dims import Dim, dim, exact_division, is_nonnegative, maximum, minimum, product
 from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, const, integer, literal, select
 from kaoken.ir.graph import Node, Shape, Value
-from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, normalize_axis, operand
+from kaoken.ops.registry import Attrs, ExtentsDiffer, Inputs, ShapeError, define, normalize_axis, operand
 
 
 def _at(node: Node) -> tuple[tuple, tuple[Expr, ...]]:
@@ -193,7 +193,8 @@ def _infer_concat(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
             raise ShapeError(f"concat of {first} and {other}")
         for n in range(first.rank):
             if n != axis and other.shape[n] != first.shape[n]:
-                raise ShapeError(f"concat on axis {axis} of {list(first.shape)} and {list(other.shape)}")
+                message = f"concat on axis {axis} of {list(first.shape)} and {list(other.shape)}"
+                raise ExtentsDiffer(message, (first.shape[n], other.shape[n]))
     shape = list(first.shape)
     for other in values[1:]:
         shape[axis] = shape[axis] + other.shape[axis]
@@ -288,7 +289,8 @@ def _infer_gather_elements(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, st
         raise ShapeError(f"gather_elements of {x} with indices {indices}")
     for n, (own, extent) in enumerate(zip(indices.shape, x.shape, strict=True)):
         if n != axis and not is_nonnegative(extent - own):
-            raise ShapeError(f"indices of {own} elements along axis {n} of extent {extent}")
+            message = f"indices of {own} elements along axis {n} of extent {extent}"
+            raise ExtentsDiffer(message, (own, extent), (x.rank - n, 0), "within")
     check_indices(indices, x.shape[axis])
     return [(indices.shape, x.dtype)]
 

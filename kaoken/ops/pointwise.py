@@ -11,17 +11,17 @@ from kaoken.ir.dims import Dim, dim
 from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, cast, const, integer, select
 from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ir.scalars import SCALARS
-from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, operand
+from kaoken.ops.registry import Attrs, ExtentsDiffer, Inputs, ShapeError, define, operand
 
 
-def broadcast_dim(a: Dim, b: Dim) -> Dim:
-    """The extent two extents broadcast to. Raises ShapeError where they are not shown to be equal or 1."""
+def broadcast_dim(a: Dim, b: Dim, place: int = 0) -> Dim:
+    """The extent two extents broadcast to. Raises ExtentsDiffer where they are not shown to be equal or 1."""
     if a == b or b == 1:
         return a
     if a == 1:
         return b
     hint = "" if a.constant is not None and b.constant is not None else f"; if they are equal, say so with --dim {b}={a}"
-    raise ShapeError(f"extents {a} and {b} do not broadcast{hint}")
+    raise ExtentsDiffer(f"extents {a} and {b} do not broadcast{hint}", (a, b), (place, place), "broadcast")
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
@@ -31,7 +31,7 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     for shape in shapes:
         offset = rank - len(shape)
         for n, extent in enumerate(shape):
-            result[offset + n] = broadcast_dim(result[offset + n], extent)
+            result[offset + n] = broadcast_dim(result[offset + n], extent, rank - offset - n)
     return tuple(result)
 
 

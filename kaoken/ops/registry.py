@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kaoken.ir.dims import Dim
 from kaoken.ir.dtypes import DType
 from kaoken.ir.expr import Formula
 from kaoken.ir.graph import Node, Shape, Value
@@ -18,6 +19,17 @@ FormulaRule = Callable[[Node, int], Formula]
 
 class ShapeError(ValueError):
     """Operands or attributes that an operation does not take; the message says which and why."""
+
+
+class ExtentsDiffer(ShapeError):
+    """Two extents that are not known to fit one another, of axes so many from the last; sizes that a call finds may yet fit.
+
+    rule: `equal`, `broadcast` (equal, or one of them is 1), or `within` (the first is the second at most).
+    """
+
+    def __init__(self, message: str, extents: tuple[Dim, Dim], places: tuple[int, int] = (0, 0), rule: str = "equal"):
+        super().__init__(message)
+        self.extents, self.places, self.rule = extents, places, rule
 
 
 @dataclass(frozen=True)
