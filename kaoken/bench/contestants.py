@@ -78,7 +78,7 @@ class CompiledModel:
 class OnnxRuntime:
     """onnxruntime's own choice of kernels, with every input and output bound to a buffer that is made once."""
 
-    def __init__(self, name: str, model: Path, threads: int) -> None:
+    def __init__(self, name: str, model: Path | bytes, threads: int) -> None:
         self.name = name
         self._runtime = load_onnxruntime()
         self._session = open_session(model, threads)

@@ -92,4 +92,20 @@ double kaoken_probe_read(int threads, const float *memory, int64_t floats, int64
     return best;
 }
 
+/* Reads memory once in so many streams, in the calling thread. */
+float kaoken_probe_read_once(const float *memory, int64_t floats, int streams)
+{
+    return probe_read(memory, floats, streams);
+}
+
+/* Copies floats in the calling thread: by the C library (way 0), or vector by vector (1). */
+void kaoken_probe_copy_once(float *to, const float *from, int64_t floats, int way)
+{
+    if (way == 0)
+        memcpy(to, from, (size_t)floats * sizeof *to);
+    else
+        for (int64_t i = 0; i + 16 <= floats; i += 16)
+            kk_store(to + i, kk_load(from + i));
+}
+
 #include "kk_simd_end.h"

@@ -7,7 +7,9 @@ import os
 import shlex
 import statistics
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from kaoken.emit.runtime_sources import runtime_folder
 from kaoken.errors import ToolchainError
 
 LARGEST_BUFFER = 96 << 22  # bytes; 403 MB
+COPY_WAYS, READ_STREAMS = (0, 1), (1, 4, 8)
+
 READ_BYTES = 128 << 20  # what a probe reads at least, in as many passes as that takes
 
 FMA_REPEATS, FMA_SETTLING = 15, 6  # of some milliseconds each; those that are not counted
@@ -51,9 +55,7 @@ class Probes:
         self._library = ctypes.CDLL(str(library))
         self._library.kaoken_probe_read.restype = ctypes.c_double
         self._floats = max(1 << 16, min(weights_bytes, LARGEST_BUFFER)) // 4
-        raw = np.ones(self._floats + 16, np.float32)
-        start = -raw.ctypes.data % 64 // 4
-        self._buffer = raw[start : start + self._floats]
+        self._buffer = _aligned(self._floats)
 
     def measure(self, threads: int) -> Limits:
         """Probe once; takes about a quarter of a second."""
@@ -65,3 +67,27 @@ class Probes:
         return Limits(
             flops, self._library.kaoken_probe_read(ctypes.c_int(threads), ctypes.c_void_p(self._buffer.ctypes.data), *sizes)
         )
+
+    def passes(self) -> tuple[list[Callable[[], object]], list[Callable[[], object]]]:
+        """Functions that read the buffer once, and that copy it once to another, each in the calling thread: one for each way.
+
+        The fastest way is the limit. Who calls them times them, by the clock of his choice.
+        """
+        target = _aligned(self._floats)
+        to, at, floats = ctypes.c_void_p(target.ctypes.data), ctypes.c_void_p(self._buffer.ctypes.data), ctypes.c_int64(self._floats)
+
+        def copy(way: int) -> None:
+            _ = target  # kept
+            self._library.kaoken_probe_copy_once(to, at, floats, ctypes.c_int(way))
+
+        read = self._library.kaoken_probe_read_once
+        read.restype = ctypes.c_float
+        reads = [partial(read, at, floats, ctypes.c_int(streams)) for streams in READ_STREAMS]
+        return reads, [partial(copy, way) for way in COPY_WAYS]
+
+
+def _aligned(floats: int) -> np.ndarray:
+    """So many ones that begin where a line of the cache does."""
+    raw = np.ones(floats + 16, np.float32)
+    start = -raw.ctypes.data % 64 // 4
+    return raw[start : start + floats]
