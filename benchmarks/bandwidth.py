@@ -4,8 +4,8 @@
     python -m benchmarks.bandwidth --only Transpose --sizes 1,16 --rounds 5
 
 Each case is a small model over 1, 4 and 16 million elements. In every round the machine's bandwidth (copying or reading as many
-bytes as the case has elements of 4 bytes, in the fastest way known), Kaoken and onnxruntime are timed in turn, all on tensors that lie
-in memory: inputs and outputs are bound once, and nobody copies them. The bytes of a case are those that it must read and write.
+bytes as so many floats have, in the fastest way known), Kaoken and onnxruntime are timed in turn, all on tensors that lie in
+memory: inputs and outputs are bound once, and nobody copies them. The bytes of a case are those that it must read and write.
 """
 
 from __future__ import annotations
@@ -177,11 +177,14 @@ def _line(row: Row) -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows in Markdown, and how many of them reach what is asked for."""
-    head = ["| case | elements | ms | GB/s | of the machine's bandwidth | onnxruntime's time over ours |", "| --- |" + " ---: |" * 5]
+    head = [
+        "| case | elements | ms | GB/s | of the machine's bandwidth | onnxruntime's time over ours |",
+        "| --- |" + " ---: |" * 5,
+    ]
     reached = sum(row.share >= TARGET for row in rows), sum(row.ratio >= 1 for row in rows)
     summary = (
-        f"{reached[0]} of {len(rows)} rows reach {TARGET:.0%} of the bandwidth, {reached[1]} are at least as fast as onnxruntime; "
-        "▼ marks the others."
+        f"{reached[0]} of {len(rows)} rows reach {TARGET:.0%} of the bandwidth, "
+        f"{reached[1]} are at least as fast as onnxruntime; ▼ marks the others."
     )
     return "\n".join([*head, *map(_line, rows), "", summary])
 

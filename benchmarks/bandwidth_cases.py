@@ -1,4 +1,4 @@
-"""What is measured against the machine's bandwidth: graphs in ONNX's text form, in which `n` is the size in units of 2^20 elements."""
+"""What is measured against the machine's bandwidth: graphs in ONNX's text form, `n` in units of 2^20 elements."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def dims(model: onnx.ModelProto, most: int) -> dict[str, str]:
 
 
 def _chain(name: str, body: str, inputs: str = "float[n,1024,1024] x", output: str = "float", vectors: str = "") -> Case:
-    return Case(f"{name}", f"({inputs}) => ({output} y) {{ {body} }}", vectors={v: (1024,) for v in vectors.split()})
+    return Case(f"{name}", f"({inputs}) => ({output} y) {{ {body} }}", vectors=dict.fromkeys(vectors.split(), (1024,)))
 
 
 def _transpose(perm: str, shape: str, dtype: str = "float") -> Case:
@@ -111,10 +111,16 @@ def _chains() -> Iterator[Case]:
     yield _chain("cast from int8", "y = Cast <to = 1> (x)", "int8[n,1024,1024] x")
     yield _chain("cast int64 to int32", "y = Cast <to = 6> (x)", "int64[n,1024,512] x", "int32")
     yield _chain("cast int64 to float", "y = Cast <to = 1> (x)", "int64[n,1024,512] x")
-    yield _chain("relu(x * z + x), float16", "a = Mul(x, z) b = Add(a, x) y = Relu(b)", two.replace("float", "float16"), "float16")
-    yield _chain("x * z + x, float64", "a = Mul(x, z) y = Add(a, x)", two.replace("float", "double").replace("1024]", "512]"), "double")
+    yield _chain(
+        "relu(x * z + x), float16", "a = Mul(x, z) b = Add(a, x) y = Relu(b)", two.replace("float", "float16"), "float16"
+    )
+    yield _chain(
+        "x * z + x, float64", "a = Mul(x, z) y = Add(a, x)", two.replace("float", "double").replace("1024]", "512]"), "double"
+    )
     yield _chain("x * z + x, int32", "a = Mul(x, z) y = Add(a, x)", two.replace("float", "int32"), "int32")
-    yield _chain("x * z + x, int64", "a = Mul(x, z) y = Add(a, x)", two.replace("float", "int64").replace("1024]", "512]"), "int64")
+    yield _chain(
+        "x * z + x, int64", "a = Mul(x, z) y = Add(a, x)", two.replace("float", "int64").replace("1024]", "512]"), "int64"
+    )
     yield _chain("x and z, bool", "y = And(x, z)", two.replace("float", "bool"), "bool")
     yield _chain("quantize to int8", "y = QuantizeLinear(x, scale, zero)", output="int8")
     yield _chain("dequantize int8", "y = DequantizeLinear(x, scale, zero)", "int8[n,1024,1024] x")
@@ -142,7 +148,9 @@ def _movements() -> Iterator[Case]:
         yield _moved(
             f"Gather, rows of {4 * row} B", "y = Gather(x, at)", f"float[n_{rows},{row}] x, int64[n_{rows}] at", 4 * UNIT
         )
-    yield _moved("GatherElements, last axis", "y = GatherElements <axis = -1> (x, at)", "float[n,1024,1024] x, int64[n,1024,1024] at")
+    yield _moved(
+        "GatherElements, last axis", "y = GatherElements <axis = -1> (x, at)", "float[n,1024,1024] x, int64[n,1024,1024] at"
+    )
     one = "float[n,1024,512] x, float[n,1024,512] z"
     for axis in (0, 1, 2):
         yield _moved(f"Concat, axis {axis}", f"y = Concat <axis = {axis}> (x, z)", one)
@@ -176,10 +184,15 @@ def _reductions() -> Iterator[Case]:
     yield _reduced("GlobalAveragePool", "y = GlobalAveragePool(x)", shape="n,64,128,128")
     yield _reduced("MaxPool 2x2", "y = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (x)", shape="n,64,128,128")
     yield _reduced(
-        "AveragePool 3x3", "y = AveragePool <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> (x)", shape="n,64,128,128"
+        "AveragePool 3x3",
+        "y = AveragePool <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> (x)",
+        shape="n,64,128,128",
     )
     top = Case(
-        "TopK, 50 of each 2^20", "(float[n,1048576] x) => (float y, int64 z) { y, z = TopK (x, k) }", "read", tables={"k": np.array([50])}
+        "TopK, 50 of each 2^20",
+        "(float[n,1048576] x) => (float y, int64 z) { y, z = TopK (x, k) }",
+        "read",
+        tables={"k": np.array([50])},
     )
     yield top
 
@@ -192,11 +205,13 @@ def _normalisations() -> Iterator[Case]:
     square = "a = Mul(x, x) b = ReduceMean <keepdims = 1> (a, axes) c = Add(b, eps) d = Sqrt(c) e = Div(x, d) y = Mul(e, v)"
     yield _chain("RMSNorm", square, vectors="v")
     picture = "(float[n,64,128,128] x) => (float y) { y = "
-    few = {name: (64,) for name in "vwms"}
+    few = dict.fromkeys("vwms", (64,))
     yield Case("InstanceNormalization", picture + "InstanceNormalization(x, v, w) }", vectors={n: few[n] for n in "vw"})
     yield Case("BatchNormalization", picture + "BatchNormalization(x, v, w, m, s) }", vectors=few)
     for axis in (0, 1, 2):
-        yield _moved(f"CumSum, axis {axis}", "y = CumSum(x, a)", "float[16,n_64,1024] x" if axis == 0 else "float[n,1024,1024] x", a=axis)
+        yield _moved(
+            f"CumSum, axis {axis}", "y = CumSum(x, a)", "float[16,n_64,1024] x" if axis == 0 else "float[n,1024,1024] x", a=axis
+        )
 
 
 _SCALARS = {
@@ -215,4 +230,3 @@ def _with_scalars(case: Case) -> Case:
     words = set(case.graph.replace(",", " ").replace(")", " ").replace("(", " ").split())
     tables = {name: np.asarray(value) for name, value in _SCALARS.items() if name in words and name not in case.tables}
     return Case(case.name, case.graph, case.bound, case.vectors, case.touched, {**tables, **case.tables})
-

@@ -204,8 +204,7 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
         runtime += ["kk_tokenizer.c"]
     if tables is not None:
         runtime += ["kk_tokenizer_batch.c"]
-    if files.narrow:
-        runtime.append("kk_narrow.h")
+    runtime += files.headers
     if interface.feed:
         runtime.append("kk_generate.c")
     if graph.states:

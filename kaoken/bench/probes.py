@@ -74,7 +74,11 @@ class Probes:
         The fastest way is the limit. Who calls them times them, by the clock of his choice.
         """
         target = _aligned(self._floats)
-        to, at, floats = ctypes.c_void_p(target.ctypes.data), ctypes.c_void_p(self._buffer.ctypes.data), ctypes.c_int64(self._floats)
+        to, at, floats = (
+            ctypes.c_void_p(target.ctypes.data),
+            ctypes.c_void_p(self._buffer.ctypes.data),
+            ctypes.c_int64(self._floats),
+        )
 
         def copy(way: int) -> None:
             _ = target  # kept
@@ -82,7 +86,7 @@ class Probes:
 
         read = self._library.kaoken_probe_read_once
         read.restype = ctypes.c_float
-        reads = [partial(read, at, floats, ctypes.c_int(streams)) for streams in READ_STREAMS]
+        reads: list[Callable[[], object]] = [partial(read, at, floats, ctypes.c_int(streams)) for streams in READ_STREAMS]
         return reads, [partial(copy, way) for way in COPY_WAYS]
 
 

@@ -98,7 +98,9 @@ def extents_text(formula: Formula) -> str:
 
 def _operand_names(operands: tuple[Value, ...], inputs: set[Value], weights: WeightPlan, formula: Formula) -> dict[Value, str]:
     """The model's own name for an input, a constant's last word (weight, bias), x for what kernels computed before."""
-    taken = Names({"t", "y", "row", "count", "begin", "end", "rest", "cache", "capacity", *(s.name for s in _symbols(formula))})
+    taken = Names(
+        {"t", "y", "row", "count", "begin", "end", "rest", "band", "cache", "capacity", *(s.name for s in _symbols(formula))}
+    )
     names = {}
     for value in operands:
         if value in inputs:

@@ -77,7 +77,20 @@ class Writer:
     def __init__(self, nest: Nest, names: dict[Value, str]):
         self.nest = nest
         self.names = names
-        taken = {*names.values(), *nest.dimensions(), "y", "t", "row", "count", "begin", "end", "rest", "cache", "capacity"}
+        taken = {
+            *names.values(),
+            *nest.dimensions(),
+            "y",
+            "t",
+            "row",
+            "count",
+            "begin",
+            "end",
+            "rest",
+            "band",
+            "cache",
+            "capacity",
+        }
         self.block = Block(taken=taken)
 
     # loops ----------------------------------------------------------------------------------------------------------------------

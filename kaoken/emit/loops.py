@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from kaoken.emit.loop_values import FEWEST_FOR_LANES, Writer, plus
-from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, running, segments
+from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, offset_of, running, segments
 from kaoken.emit.partition import Partition, nest_partition
+from kaoken.emit.transposed import Transposition, transposition
 from kaoken.emit.vector_code import store_code, stored
-from kaoken.ir.dims import Dim, Symbol, factor, product, to_c
+from kaoken.ir.dims import Dim, Symbol, dim, factor, minimum, product, to_c
 from kaoken.ir.dtypes import DType
-from kaoken.ir.expr import Expr, Formula, extent_of
+from kaoken.ir.expr import Expr, Formula, Int, Read, axis, extent_of, integer
 from kaoken.ir.graph import Value
 
 
@@ -43,6 +44,10 @@ class _Emitter(Writer):
         if nest.doubtful:
             block.line(f"if ({' || '.join(f'{to_c(extent)} <= 0' for extent in nest.doubtful)})")
             block.line("    return;")
+        exchanged = transposition(nest, self.dtype)
+        if exchanged is not None:
+            self._transpose(exchanged)
+            return "\n".join(block.lines)
         inner = innermost(nest)
         outer = [a for a in nest.axes if a not in inner]
         self.nest = nest = by_rows(nest, outer)
@@ -57,17 +62,45 @@ class _Emitter(Writer):
         elif inner:
             self._loops(inner, shared=True)
         else:
-            block.line("if (t->index != 0)")
-            block.line("    return;")
-            self._store(nest.body, nest.offset)
+            with self._first_thread():
+                self._store(nest.body, nest.offset)
         return "\n".join(block.lines)
 
+    def _transpose(self, found: Transposition) -> None:
+        """Matrices whose rows and columns are exchanged, by bands of columns that the threads share."""
+        length = extent_of(found.columns)
+        bands = (length + found.together - 1) // found.together
+        band = axis("band", bands)
+        others = [a for a in self.nest.axes if a not in (found.rows, found.columns)]
+        outer = [*others, *([band] if bands != 1 else [])]
+        at: dict[Symbol, Expr] = {
+            found.rows: integer(0),
+            found.columns: Int(dim(band) * found.together) if bands != 1 else integer(0),
+        }
+        matrix = self.nest.bound(at, outer)
+        self.nest = matrix = by_rows(matrix, outer)
+        assert isinstance(matrix.body, Read)
+        columns = length if bands == 1 else minimum(length - dim(band) * found.together, dim(found.together))
+        if bands != 1 and length % found.together == 0:
+            columns = dim(found.together)
+        target, source = plus(matrix.offset), plus(offset_of(matrix.body))
+        shape = ", ".join(to_c(d) for d in (extent_of(found.rows), columns))
+        text = f"kk_transpose_{found.width}(y{target}, {to_c(found.to)}, {self.names[found.read.value]}{source}, "
+        with self._rows(outer, matrix.axes_of_dim(columns)) if outer else self._first_thread():
+            self.block.line(f"{text}{to_c(found.step)}, {shape});")
+
     @contextmanager
-    def _rows(self, outer: list[Symbol]) -> Iterator[None]:
+    def _first_thread(self) -> Iterator[None]:
+        self.block.line("if (t->index != 0)")
+        self.block.line("    return;")
+        yield
+
+    @contextmanager
+    def _rows(self, outer: list[Symbol], named: Iterable[str] = ()) -> Iterator[None]:
         """A loop over the outer axes as one, of which every thread takes its share."""
         sizes = [extent_of(a) for a in outer]
         name = "row" if len(outer) > 1 else outer[0].name
-        used = self.nest.used_axes()
+        used = self.nest.used_axes().union(named)
         self.block.line(f"const int64_t count = {to_c(product(sizes))}, end = count * (t->index + 1) / t->count;")
         with self.block.braces(f"for (int64_t {name} = count * t->index / t->count; {name} < end; {name}++)"):
             for n, symbol in enumerate(outer if len(outer) > 1 else []):

@@ -26,6 +26,12 @@ from kaoken.passes.last_position import LOGIT_ROWS
 from kaoken.passes.plan_memory import CachePlan, at_creation
 from kaoken.passes.split_stages import ENCODE
 
+HEADERS = {
+    "kk_narrow.h": r"\bkk_(from|to|low|load|store)_(b?float|u?int)\d",
+    "kk_transpose.h": r"\bkk_transpose_\d",
+}
+"""Headers of the runtime by what the kernels call that need them."""
+
 
 @dataclass
 class RenderedBlock:
@@ -143,10 +149,9 @@ class ModelFiles:
         return found
 
     @property
-    def narrow(self) -> bool:
-        """Whether a kernel reads or writes elements of a narrow type."""
-        names = r"\bkk_(from|to|low|load|store)_(b?float|u?int)\d"
-        return any(re.search(names, kernel.text) for kernel in self.program.kernels)
+    def headers(self) -> list[str]:
+        """Headers of the runtime that not every model's kernels need."""
+        return [name for name, used in HEADERS.items() if any(re.search(used, kernel.text) for kernel in self.program.kernels)]
 
     @property
     def kernels(self) -> list:

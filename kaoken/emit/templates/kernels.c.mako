@@ -11,9 +11,9 @@
 #include "kaoken/kk_math.h"
 #include "kaoken/kk_activation.h"
 #include "kaoken/kk_scalar.h"
-% if m.narrow:
-#include "kaoken/kk_narrow.h"
-% endif
+% for header in m.headers:
+#include "kaoken/${header}"
+% endfor
 #include "${m.name}_kernels.h"
 
 ${tiles}

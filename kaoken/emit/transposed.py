@@ -1,0 +1,61 @@
+"""Movement that exchanges rows and columns: which nests are such, for kk_transpose.h."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kaoken.emit.nests import Nest, offset_of
+from kaoken.ir.dims import Dim, Symbol, dim, substitute
+from kaoken.ir.dtypes import DType, item_size
+from kaoken.ir.expr import Read, extent_of
+
+TOGETHER, MANY = 64, 4096
+"""Columns that a thread takes at once: a line or more of each row of a matrix; more where there are few rows."""
+FEWEST = 32
+"""Matrices with fewer elements are moved one by one."""
+
+
+@dataclass(frozen=True)
+class Transposition:
+    """y[at + c * to + r] = x[from + r * step + c], of which r runs over `rows` and c over `columns`."""
+
+    read: Read
+    rows: Symbol
+    columns: Symbol
+    step: Dim
+    to: Dim
+    width: int
+
+    @property
+    def together(self) -> int:
+        """Columns of a call."""
+        length = extent_of(self.rows).constant
+        return MANY if length is not None and length < TOGETHER else TOGETHER
+
+
+def transposition(nest: Nest, dtype: DType) -> Transposition | None:
+    """How a nest that only moves elements of the type exchanges two axes: it writes along one and reads along the other."""
+    read = nest.body
+    width = 8 * item_size(dtype)
+    if not isinstance(read, Read) or read.dtype != dtype or nest.indices or width not in (8, 16, 32, 64):
+        return None
+    source = offset_of(read)
+    rows = next((a for a in nest.axes if _step(nest.offset, a) == 1), None)
+    columns = next((a for a in nest.axes if _step(source, a) == 1), None)
+    if rows is None or columns is None or rows == columns:
+        return None
+    step, to = _step(source, rows), _step(nest.offset, columns)
+    if step is None or to is None or step == 0 or to == 0:
+        return None
+    elements = (extent_of(rows) * extent_of(columns)).constant
+    if elements is not None and elements < FEWEST:
+        return None
+    return Transposition(read, rows, columns, step, to, width)
+
+
+def _step(offset: Dim, symbol: Symbol) -> Dim | None:
+    """By how much the offset grows with each step of an axis, if that is the same everywhere."""
+    first = substitute(offset, {symbol: 0})
+    step = substitute(offset, {symbol: 1}) - first
+    linear = not any(s.is_axis for s in step.symbols()) and offset == first + dim(symbol) * step
+    return step if linear else None
