@@ -36,7 +36,7 @@ def build(level: str, folder: Path) -> Path:
     schedule = choose_linear(768, 768)
     tile = next(tiles.main for tiles in schedule.tiles if tiles.level == level)
     text = [f"#define KK_LEVEL_{level.upper()} 1", "#define _GNU_SOURCE", '#include "kk_simd.h"', '#include "kk_activation.h"']
-    text += ['#include "kk_threads.h"', '#include "kk_cache.h"', render_tiles([schedule])]
+    text += ['#include "kk_matmul.h"', render_tiles([schedule])]
     text += [f"#define ROWS {tile.rows}", f"#define PANELS {tile.panels}", f"#define TILE tiles[{tile.rows}][{tile.panels}]"]
     source, program = folder / "ceiling.c", folder / "ceiling"
     source.write_text("\n".join(text) + "\n" + (HERE / "ceiling.c").read_text())

@@ -111,4 +111,12 @@ KK_INLINE kk_f32 kk_hard_swish(kk_f32 x)
     return kk_mul(x, kk_hard_sigmoid(x, kk_set1(0x1.555556p-3f), kk_set1(0.5f)));
 }
 
+/* e^x for x <= 0, and 0 where that is below the normal numbers: beside the weight 1 of the largest score it is nothing, and
+   arithmetic on subnormals, of which each hidden key would make one, takes processors a hundred times longer. */
+KK_INLINE kk_f32 kk_softmax_weight(kk_f32 x)
+{
+    const kk_f32 lowest = kk_set1(-87.0f);
+    return kk_select(kk_lt(x, lowest), kk_zero(), kk_exp_nonpositive(kk_max(lowest, x)));
+}
+
 #endif

@@ -25,7 +25,7 @@ from kaoken.emit.kernels import AttentionSpec, LinearSpec, NormSpec
 Spec = LinearSpec | AttentionSpec | NormSpec
 Argument = int | np.ndarray | None | str
 
-INCLUDES = '#include <math.h>\n#include "kk_simd.h"\n#include "kk_activation.h"\n#include "kk_threads.h"\n#include "kk_cache.h"\n'
+INCLUDES = '#include <math.h>\n#include "kk_simd.h"\n#include "kk_activation.h"\n#include "kk_matmul.h"\n'
 
 MAIN = r"""
 #include <stdio.h>

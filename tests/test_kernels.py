@@ -30,7 +30,8 @@ from kernel_cases import (
 from kernel_harness import Call
 
 from kaoken.emit.kernels import LinearSpec, NormSpec, Part, float_literal, render_linear, render_tiles
-from kaoken.ir.schedule import LinearSchedule, TileSet
+from kaoken.emit.runtime_sources import runtime_folder
+from kaoken.ir.schedule import FEW_TILES, MOST_TILE_PANELS, MOST_TILE_ROWS, SUM_BLOCK, LinearSchedule, TileSet
 from kaoken.passes.choose_schedule import choose_attention, choose_linear, choose_tiles, fits, registers_needed
 from kaoken.passes.targets import TARGETS
 
@@ -223,6 +224,12 @@ def test_long_sums_are_cut_into_the_shortest_blocks_and_short_ones_are_whole() -
     assert choose_linear(3072, 768).row_block == choose_linear(768, 768).row_block == 168
 
 
+def test_the_loops_in_c_know_the_numbers_of_the_schedules() -> None:
+    text = (runtime_folder() / "kk_matmul.h").read_text()
+    assert f"#define KK_SUM_BLOCK {SUM_BLOCK}\n" in text and f"#define KK_FEW_TILES {FEW_TILES}\n" in text
+    assert f"KK_TILE_ROWS_{MOST_TILE_ROWS}(" in text and f"KK_TILE_STEP_{16 * MOST_TILE_PANELS}(" in text
+
+
 def test_rendering_twice_gives_the_same_text() -> None:
     specs = [*LINEAR.values(), *PARTS.values()]
     once = [render_tiles([spec.schedule for spec in specs]), *map(render_linear, specs)]
@@ -233,7 +240,7 @@ def test_levels_may_have_tiles_of_their_own() -> None:
     chosen = choose_linear(64, 64).tiles
     other = tuple(TileSet(t.level, (1,), 1) if t.level == "plain" else t for t in chosen)
     text = render_tiles([LinearSchedule(other, 256, 48, 64, "columns")])
-    assert text.count("static tile_function *const tiles") == 3
+    assert text.count("static kk_tile *const tiles") == 3
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def test_a_folder_of_another_version_is_told_apart(tmp_path: Path) -> None:
     shutil.copytree(compiled("tiny-gpt2"), folder)
     report = json.loads((folder / "report.json").read_text())
     source = folder / f"{report['name']}_kernels.c"
-    source.write_text(source.read_text().replace("static void tile_1x64", "static void other_1x64"))
+    source.write_text(source.read_text().replace("KK_TILE(1, 64)", "KK_TILE(2, 64)"))
     with pytest.raises(NotRenderedHereError):
         rescheduled_folder(folder, report, {}, tmp_path / "made")
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kaoken.emit.templating import templates
-from kaoken.ir.schedule import FEW_TILES, LEVELS, PANEL, SUM_BLOCK, AttentionSchedule, LinearSchedule, Tile, TileSet
+from kaoken.ir.schedule import FEW_TILES, LEVELS, PANEL, AttentionSchedule, LinearSchedule, Tile, TileSet
 
 FLOAT_BYTES = 4
 EMPTY_ROWS = {
@@ -152,11 +152,7 @@ def _tiles_name(tiles: Sequence[TileSet]) -> str:
 
 
 def render_tiles(schedules: Iterable[Schedule]) -> str:
-    """The register tiles that schedules use, for each level, and the loops that linear layers share.
-
-    Comes once in a file, before the other kernels; expects kk_simd.h, kk_math.h and kk_threads.h to be included.
-    """
-    schedules = list(schedules)
+    """The register tiles that schedules use, for each level: once in a file, before the other kernels; expects kk_matmul.h."""
     names = {_tiles_name(schedule.tiles): schedule.tiles for schedule in schedules}
     branches: list[tuple[list[str], tuple[TileSet, ...]]] = []
     for position, level in enumerate(LEVELS):
@@ -174,14 +170,9 @@ def render_tiles(schedules: Iterable[Schedule]) -> str:
         if last and position == 0:
             condition = "#if 1 /* the same on every level */"
         tiles = sorted(frozenset[Tile]().union(*(tile_set.tiles() for tile_set in sets)))
-        text = "\n".join(_render("tile.mako", rows=tile.rows, panels=tile.panels) for tile in tiles)
         tables = [(name, tile_set.panels, tile_set.main) for name, tile_set in zip(names, sets, strict=True)]
-        levels.append((condition, text.rstrip("\n"), _table(tiles), tables))
-    matmul = any(isinstance(schedule, LinearSchedule) for schedule in schedules)
-    attention = any(isinstance(schedule, AttentionSchedule) for schedule in schedules)
-    return _render(
-        "tile_matmul.mako", sum_block=SUM_BLOCK, few_tiles=FEW_TILES, levels=levels, matmul=matmul, attention=attention
-    )
+        levels.append((condition, tiles, _table(tiles), tables))
+    return _render("tiles.mako", levels=levels)
 
 
 def _table(tiles: Sequence[Tile]) -> list[list[str]]:

@@ -27,6 +27,7 @@ from kaoken.passes.plan_memory import CachePlan, at_creation
 from kaoken.passes.split_stages import ENCODE
 
 HEADERS = {
+    "kk_matmul.h": r"\bkk_matmul\(|\btiles\[",
     "kk_narrow.h": r"\bkk_(from|to|low|load|store)_(b?float|u?int)\d",
     "kk_transpose.h": r"\bkk_transpose_\d",
 }

@@ -121,13 +121,13 @@ static void ${spec.name}_task(kk_thread *t, int64_t rows, const float *q, int64_
                 decay[r - r0] = old_top - shift[r - r0];
                 largest[r] = new_top;
             }
-            kk_store(decay, softmax_weight(kk_load(decay)));
+            kk_store(decay, kk_softmax_weight(kk_load(decay)));
             for (int64_t r = r0; r < r1; r++) {
                 float *s = score + (r - r0) * ${key_block}, *o = sum + r * ${value_width};
                 const kk_f32 row_shift = kk_set1(shift[r - r0]), row_decay = kk_set1(decay[r - r0]);
                 kk_f32 block_weight = kk_zero();
                 for (int64_t k = 0; k < 16 * panels; k += 16) {
-                    const kk_f32 p = softmax_weight(kk_sub(kk_load(s + k), row_shift));
+                    const kk_f32 p = kk_softmax_weight(kk_sub(kk_load(s + k), row_shift));
                     block_weight = kk_add(block_weight, p);
                     kk_store(s + k, p);
                 }
@@ -141,7 +141,7 @@ static void ${spec.name}_task(kk_thread *t, int64_t rows, const float *q, int64_
                 wide = left >= width ? width : left >= 2 ? 2 : 1;
                 const int64_t stride = wide == 1 ? 0 : 16;
                 const float *w = values + k0 * ${value_dim} + 16 * panel;
-                tiles[r1 - r0][wide](depth, score, ${key_block}, w, ${value_dim}, stride, sum + r0 * ${value_width} + 16 * panel, ${value_width}, 1, (uintptr_t)w + STREAM_AHEAD, 4 * (uintptr_t)stride, ${4 * value_dim});
+                tiles[r1 - r0][wide](depth, score, ${key_block}, w, ${value_dim}, stride, sum + r0 * ${value_width} + 16 * panel, ${value_width}, 1, (uintptr_t)w + KK_STREAM_AHEAD, 4 * (uintptr_t)stride, ${4 * value_dim});
             }
 % if ragged:
             tiles[r1 - r0][1](depth, score, ${key_block}, edge, 16, 0, sum + r0 * ${value_width} + ${edge_slot}, ${value_width}, 1, (uintptr_t)edge, 0, 0);

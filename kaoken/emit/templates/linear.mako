@@ -8,7 +8,7 @@ steps = f"{spec.activation}({steps})" if spec.activation else steps
 steps += " + residual" if spec.residual else ""
 %>
 % if spec.parts is None:
-static void ${spec.name}_finish(const matmul_output *out, int64_t row, int64_t rows, int64_t panel, int64_t panels, const float *sum, int64_t sum_stride)
+static void ${spec.name}_finish(const kk_matmul_output *out, int64_t row, int64_t rows, int64_t panel, int64_t panels, const float *sum, int64_t sum_stride)
 {
     for (int64_t p = 0; p < panels; p++, sum += 16) {
         const int64_t column = 16 * (panel + p);
@@ -38,7 +38,7 @@ static void ${spec.name}_finish(const matmul_output *out, int64_t row, int64_t r
     }
 }
 % else:
-static void ${spec.name}_finish(const matmul_output *out, int64_t row, int64_t rows, int64_t panel, int64_t panels, const float *sum, int64_t sum_stride)
+static void ${spec.name}_finish(const kk_matmul_output *out, int64_t row, int64_t rows, int64_t panel, int64_t panels, const float *sum, int64_t sum_stride)
 {
 % if cached:
     int64_t batch = row / out->seq, s = row % out->seq;
@@ -131,7 +131,7 @@ static void ${spec.name}_finish(const matmul_output *out, int64_t row, int64_t r
 % endif
 static void ${spec.name}(${", ".join(arguments)})
 {
-    static const matmul_plan plan = {${spec.k}, ${spec.n}, ${spec.schedule.k_block}, ${spec.schedule.column_block}, ${spec.schedule.row_block}, ${1 if spec.schedule.partition == "rows" else 0}, ${tiles_name}};
-    const matmul_output out = {${", ".join(outputs)}};
-    matmul(t, &plan, ${"rows" if spec.parts is None else "batch * seq"}, x, x_stride, weight, ${spec.name}_finish, &out);
+    static const kk_matmul_plan plan = {${spec.k}, ${spec.n}, ${spec.schedule.k_block}, ${spec.schedule.column_block}, ${spec.schedule.row_block}, ${1 if spec.schedule.partition == "rows" else 0}, tiles, ${tiles_name}};
+    const kk_matmul_output out = {${", ".join(outputs)}};
+    kk_matmul(t, &plan, ${"rows" if spec.parts is None else "batch * seq"}, x, x_stride, weight, ${spec.name}_finish, &out);
 }
