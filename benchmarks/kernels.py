@@ -51,13 +51,13 @@ def linear_cases(k_block: int, row_block: int) -> list[Case]:
         schedule = choose_linear(k, n)
         if k_block or row_block:
             schedule = replace(schedule, k_block=k_block or -(-k // 256) * 256, row_block=row_block or 256)
-        spec = LinearSpec(name, (), k, n, name != "lm_head", activation, residual, parts, schedule)
+        spec = LinearSpec(name, k, n, name != "lm_head", activation, residual, parts, schedule)
         cases += [Case(f"linear {k}x{n} {rows}", spec, Size(rows), 4.0 * floats_read(spec, Size(rows))) for rows in ROWS]
     return cases
 
 
 def attention_cases() -> list[Case]:
-    spec = AttentionSpec("attention", (), HEADS, HEADS, HEAD_DIM, HEAD_DIM, 0.125, True, False, False, "zero", choose_attention())
+    spec = AttentionSpec("attention", HEADS, HEADS, HEAD_DIM, HEAD_DIM, 0.125, True, False, False, "zero", choose_attention())
     cases = []
     for seq in (128, 512):  # the cache was just written
         cases.append(Case(f"attention prompt {seq}", spec, Size(seq, keys=seq), 0.0))
@@ -68,7 +68,7 @@ def attention_cases() -> list[Case]:
 
 
 def norm_cases() -> list[Case]:
-    spec = NormSpec("norm", (), "layer", 768, 1e-5, True, True)
+    spec = NormSpec("norm", "layer", 768, 1e-5, True, True)
     return [Case(f"norm 768 {rows}", spec, Size(rows), 0.0) for rows in (1, 128, 512)]
 
 

@@ -21,7 +21,7 @@ U = 2.0**-24
 
 def linear(name: str, k: int, n: int, **options: object) -> LinearSpec:
     values: dict[str, object] = {"bias": True, "activation": None, "residual": False, "parts": None}
-    values.update(schedule=choose_linear(k, n), comment=())
+    values.update(schedule=choose_linear(k, n))
     return LinearSpec(name=name, k=k, n=n, **{**values, **options})  # type: ignore[arg-type]
 
 
@@ -83,12 +83,12 @@ ATTENTION = {
 NORM = {
     spec.name: spec
     for spec in (
-        NormSpec("layer", (), "layer", 768, 1e-5, True, True),
-        NormSpec("layer_odd", (), "layer", 37, 1e-12, True, True),
-        NormSpec("layer_small", (), "layer", 5, 1e-5, False, True),
-        NormSpec("layer_bare", (), "layer", 64, 1e-5, False, False),
-        NormSpec("rms", (), "rms", 576, 1e-6, True, False),
-        NormSpec("rms_odd", (), "rms", 19, 1e-6, False, False),
+        NormSpec("layer", "layer", 768, 1e-5, True, True),
+        NormSpec("layer_odd", "layer", 37, 1e-12, True, True),
+        NormSpec("layer_small", "layer", 5, 1e-5, False, True),
+        NormSpec("layer_bare", "layer", 64, 1e-5, False, False),
+        NormSpec("rms", "rms", 576, 1e-6, True, False),
+        NormSpec("rms_odd", "rms", 19, 1e-6, False, False),
     )
 }
 

@@ -108,12 +108,7 @@ def render(specs: Sequence[Spec]) -> tuple[str, dict[str, list[str]]]:
     schedules = [spec.schedule for spec in specs if not isinstance(spec, NormSpec)]
     parts, names = [INCLUDES, kernels.render_tiles(schedules)], {}
     for spec in specs:
-        if isinstance(spec, LinearSpec):
-            text = kernels.render_linear(spec)
-        elif isinstance(spec, AttentionSpec):
-            text = kernels.render_attention(spec)
-        else:
-            text = kernels.render_norm(spec)
+        text = kernels.render_kernel(spec)
         names[spec.name] = signature(spec, text)
         parts.append(text)
     return "\n".join(parts), names

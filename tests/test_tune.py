@@ -31,12 +31,12 @@ PARTS = (Part("rows", 32), Part("keys", 32, 16), Part("values", 32, 16))
 
 def linear(name: str, k: int, n: int, **options: object) -> LinearSpec:
     values: dict = {"bias": True, "activation": None, "residual": False, "parts": None, **options}
-    return LinearSpec(name, (), k, n, schedule=choose_linear(k, n), **values)
+    return LinearSpec(name, k, n, schedule=choose_linear(k, n), **values)
 
 
 def attention(name: str, **options: object) -> AttentionSpec:
     values: dict = {"scale": 0.25, "causal": False, "mask": True, "bias": False, "empty_row": "zero", **options}
-    return AttentionSpec(name, (), 4, 2, 16, 24, schedule=choose_attention(), **values)
+    return AttentionSpec(name, 4, 2, 16, 24, schedule=choose_attention(), **values)
 
 
 SPECS: list[tuple[Spec, Size]] = [
@@ -45,7 +45,7 @@ SPECS: list[tuple[Spec, Size]] = [
     (linear("parts", 40, 96, parts=PARTS), Size(12, batch=2)),
     (attention("encoder", bias=True), Size(6, batch=2, keys=20)),
     (attention("decoder", causal=True, relative=True, bias=True), Size(3, batch=2, keys=37)),
-    (NormSpec("norm", (), "layer", 40, 1e-5, True, True), Size(7)),
+    (NormSpec("norm", "layer", 40, 1e-5, True, True), Size(7)),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from kaoken.emit.names import Names, c_name, common_module, without_numbers
-from kaoken.emit.program import Argument, Call, Program
+from kaoken.emit.program import Call, Program
 from kaoken.emit.steps import Branch, Copy, FindSize, Repeat, RunRoutine
 from kaoken.ir.reserved import FUNCTIONS
 from kaoken.passes.plan_memory import CachePlan
@@ -159,6 +159,3 @@ def _block(layers: list[list[Call]], names: Names) -> Block:
                 fields.append(field_names.fresh(c_name(f"{inner}_{argument.role}" if inner else argument.role, "weight")))
     name = names.fresh(without_numbers(prefix), ("_weights", "_layers", "_steps"))  # what the templates define of a block
     return Block(name, layers[0], layers, modules, fields)
-
-
-__all__ = ["Argument", "Block", "Step", "find_blocks"]

@@ -12,8 +12,6 @@ from kaoken.emit.weights import WeightsWriter
 from kaoken.ir.dtypes import stored
 from kaoken.passes.pack_weights import ALIGNMENT, WeightEntry, WeightPlan
 
-_SLICE = 1 << 22
-
 
 def write_weights(path: Path, plan: WeightPlan, tables: bytes | None) -> bytes:
     """Write the weights file and return its 32-byte hash. `tables` are the compiled tokenizer tables, or None.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kaoken.emit.blocks import Step
-from kaoken.emit.program import Argument, Call
+from kaoken.emit.program import Argument
 from kaoken.emit.steps import Branch, Copy, FindSize, Repeat, RunRoutine
 from kaoken.ir.dims import Dim, Symbol, dim, is_nonnegative, to_c
 from kaoken.ir.found_sizes import smallest
@@ -201,11 +201,11 @@ def _title(node: Node) -> str:
     return name.replace("*/", "* /")
 
 
-def without_unread(lines: list[str], read_later: Iterable[str] = ()) -> list[str]:
+def without_unread(lines: list[str]) -> list[str]:
     """The lines without assignments to symbols that no other line reads."""
     assignments = [line for line in lines if isinstance(line, Assignment)]
     rest = "\n".join(line for line in lines if not isinstance(line, Assignment))
-    words = set(re.findall(r"(?<![\w>.])[A-Za-z_]\w*", rest)) | set(read_later)
+    words = set(re.findall(r"(?<![\w>.])[A-Za-z_]\w*", rest))
     read = {a.name for a in assignments if a.name in words}
     while True:
         more = {a.name for a in assignments for b in assignments if b.name in read and _reads(b, a.name)}
@@ -221,7 +221,3 @@ def _reads(line: Assignment, name: str) -> bool:
 def assigned(lines: Iterable[str]) -> list[str]:
     """The symbols that lines assign to, in order."""
     return list(dict.fromkeys(line.name for line in lines if isinstance(line, Assignment)))
-
-
-def call_or_layer(step: Step) -> bool:
-    return isinstance(step, (Call, tuple))

@@ -43,12 +43,10 @@ class Part:
 class LinearSpec:
     """y = activation(x W + bias) + residual with W of [k, n] in packed panels; or its columns split into `parts`.
 
-    comment: lines for the C comment: origin in the user's model, and what else a reader wants to know.
     activation: name of a function of the vector math without its prefix ("gelu_tanh"), or None.
     """
 
     name: str
-    comment: tuple[str, ...]
     k: int
     n: int
     bias: bool
@@ -85,7 +83,6 @@ class AttentionSpec:
     """
 
     name: str
-    comment: tuple[str, ...]
     heads: int
     kv_heads: int
     head_dim: int
@@ -116,7 +113,6 @@ class NormSpec:
     """Layer or RMS normalisation of rows of `width`: kind is "layer" or "rms"; scale and shift say what is applied."""
 
     name: str
-    comment: tuple[str, ...]
     kind: str
     width: int
     eps: float
@@ -319,6 +315,13 @@ def render_attention(spec: AttentionSpec) -> str:
 def render_norm(spec: NormSpec) -> str:
     """The C function of a normalisation; needs no tiles."""
     return _render("norm.mako", spec=spec, eps=float_literal(spec.eps))
+
+
+def render_kernel(spec: Spec) -> str:
+    """The C of a kernel (signature in its comment), after `render_tiles` in the same file."""
+    if isinstance(spec, LinearSpec):
+        return render_linear(spec)
+    return render_attention(spec) if isinstance(spec, AttentionSpec) else render_norm(spec)
 
 
 def scratch_bytes(spec: Spec) -> int:

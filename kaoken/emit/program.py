@@ -7,16 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kaoken.emit.kernels import (
-    AttentionSpec,
-    LinearSpec,
-    NormSpec,
-    Part,
-    render_attention,
-    render_linear,
-    render_norm,
-    scratch_bytes,
-)
+from kaoken.emit.kernels import AttentionSpec, LinearSpec, NormSpec, Part, Spec, render_kernel, scratch_bytes
 from kaoken.emit.loop_kernels import extents_text, loop_kernel
 from kaoken.emit.names import Names, c_name, module_of, tensor_names
 from kaoken.emit.nests import IndexUse, index_uses
@@ -173,6 +164,15 @@ class _Builder:
             self.program.kernels.append(kernel)
         return self.by_spec[key]
 
+    def _scheduled(self, spec: Spec) -> Kernel:
+        """The kernel of a spec, whose name is a wish."""
+
+        def render(fresh: str) -> Kernel:
+            named = replace(spec, name=fresh)
+            return Kernel(fresh, render_kernel(named), named, scratch_bytes(named))
+
+        return self._kernel(replace(spec, name=""), spec.name, render)
+
     def _call(self, kernel: Kernel, node: Node, arguments: list[Argument], partition: Partition | None = None) -> None:
         module = module_of(node.origin) or node.output.name
         kernel.origins.append(module)
@@ -223,14 +223,9 @@ class _Builder:
         bias, activation, schedule = self.weights.bias.get(node), node.attrs["activation"], node.attrs["schedule"]
         plain = len(parts) == 1 and parts[0].kind == "rows"
         made = tuple(Part(p.kind, p.columns, p.columns // p.heads if p.heads else 0) for p in parts)
-        key = ("linear", k, n, bias is not None, activation, o.residual is not None, None if plain else made, schedule)
-
-        def render(fresh: str) -> Kernel:
-            spec = LinearSpec(
-                fresh, (), k, n, bias is not None, activation, o.residual is not None, None if plain else made, schedule
-            )
-            return Kernel(fresh, render_linear(spec), spec, scratch_bytes(spec))
-
+        spec = LinearSpec(
+            scheduled_name(node), k, n, bias is not None, activation, o.residual is not None, None if plain else made, schedule
+        )
         rows = to_c(product(o.x.shape[:-1]))
         if plain:
             arguments = [Argument(rows)]
@@ -251,7 +246,7 @@ class _Builder:
         if schedule.partition == "rows" and plain:
             strides = {o.x: dim(k)} | ({o.residual: dim(n)} if o.residual is not None else {})
             partition = Partition("rows", product(o.x.shape[:-1]), strides, dim(n))
-        self._call(self._kernel(key, scheduled_name(node), render), node, arguments, partition)
+        self._call(self._scheduled(spec), node, arguments, partition)
 
     def _attention(self, node: Node) -> None:
         q, keys, values = (v for v in node.inputs[:3] if v is not None)
@@ -259,27 +254,24 @@ class _Builder:
         heads, kv_heads = node.attrs["heads"], node.attrs["kv_heads"]
         head_dim, value_dim = int(keys.shape[3]), int(values.shape[3])
         test = node.attrs["mask_test"]
-        options = {
-            "heads": heads,
-            "kv_heads": kv_heads,
-            "head_dim": head_dim,
-            "value_dim": value_dim,
-            "scale": node.attrs["scale"],
-            "causal": node.attrs["causal"],
-            "mask": mask is not None,
-            "bias": bias is not None,
-            "relative": node.attrs.get("bias_center") is not None,
-            "empty_row": node.attrs["empty_row"],
-            "schedule": node.attrs["schedule"],
-        }
+        spec = AttentionSpec(
+            scheduled_name(node),
+            heads,
+            kv_heads,
+            head_dim,
+            value_dim,
+            node.attrs["scale"],
+            node.attrs["causal"],
+            mask is not None,
+            bias is not None,
+            node.attrs["empty_row"],
+            node.attrs["schedule"],
+            relative=node.attrs.get("bias_center") is not None,
+        )
         if mask is not None and node.attrs.get("binary_mask") and mask.dtype != "bool" and mask not in self.program.binary:
             self.program.binary.append(mask)
         if mask is not None and test is not None:
-            options |= {"mask_type": C_TYPES[mask.dtype], "mask_test": f"{_TESTS[test[0]]} {int(test[1])}"}
-
-        def render(fresh: str) -> Kernel:
-            spec = AttentionSpec(fresh, (), **options)
-            return Kernel(fresh, render_attention(spec), spec, scratch_bytes(spec))
+            spec = replace(spec, mask_type=C_TYPES[mask.dtype], mask_test=f"{_TESTS[test[0]]} {int(test[1])}")
 
         past = self._past(keys)
         arguments = [Argument(to_c(q.shape[0])), Argument(to_c(q.shape[1])), self.pointer(q), Argument(str(heads * head_dim))]
@@ -299,7 +291,7 @@ class _Builder:
             zero = [dim(0)] * (4 - bias.rank) + [dim(0) if d == 1 else s for d, s in zip(bias.shape, strides, strict=True)]
             arguments += [self.pointer(bias), *(Argument(to_c(s)) for s in zero[:3])]
         arguments += [self.pointer(node.output), Argument(str(heads * value_dim))]
-        self._call(self._kernel(("attention", *options.values()), scheduled_name(node), render), node, arguments)
+        self._call(self._scheduled(spec), node, arguments)
 
     def _past(self, keys: Value) -> Any:
         """Positions that the cache of these keys holds before the call."""
@@ -311,12 +303,8 @@ class _Builder:
         assert x is not None
         axis = node.attrs["axis"]
         width = int(product(x.shape[axis:]))
-        key = ("norm", node.attrs["kind"], width, node.attrs["epsilon"], scale is not None, shift is not None)
-
-        def render(fresh: str) -> Kernel:
-            spec = NormSpec(fresh, (), node.attrs["kind"], width, node.attrs["epsilon"], scale is not None, shift is not None)
-            return Kernel(fresh, render_norm(spec), spec)
-
+        kind = node.attrs["kind"]
+        spec = NormSpec(f"{kind}_norm_{width}", kind, width, node.attrs["epsilon"], scale is not None, shift is not None)
         if x.producer is not None and _is_view(x):
             strides = _strides(_viewed(x.producer).value)
             batch, rows, steps = x.shape[0], x.shape[1], (strides[0], strides[1])
@@ -329,7 +317,7 @@ class _Builder:
                 arguments.append(self.pointer(value, role))
         arguments.append(self.pointer(node.output))
         partition = None if _is_view(x) else Partition("rows", product(x.shape[:axis]), {x: dim(width)}, dim(width))
-        self._call(self._kernel(key, f"{node.attrs['kind']}_norm_{width}", render), node, arguments, partition)
+        self._call(self._scheduled(spec), node, arguments, partition)
 
     def _append(self, node: Node) -> None:
         """New positions stored into a cache, element by element."""

@@ -20,7 +20,7 @@ _SPECS: dict[str, tuple[type[ScheduledSpec], type[LinearSchedule] | type[Attenti
 
 def spec_json(spec: ScheduledSpec, shape: str, nodes: Iterable[Node]) -> dict[str, Any]:
     """A kernel's fields and schedule, the name of its shape, and the sizes of its calls as expressions of the dimensions."""
-    values = {f.name: getattr(spec, f.name) for f in fields(spec) if f.name not in ("name", "comment", "schedule", "parts")}
+    values = {f.name: getattr(spec, f.name) for f in fields(spec) if f.name not in ("name", "schedule", "parts")}
     if isinstance(spec, LinearSpec):
         values["parts"] = None if spec.parts is None else [vars(part) for part in spec.parts]
     schedule: dict[str, Any] = {f.name: getattr(spec.schedule, f.name) for f in fields(spec.schedule)}
@@ -44,7 +44,7 @@ def spec_of(name: str, data: Mapping[str, Any]) -> ScheduledSpec:
         made: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in tile_set.items()}
         tiles.append(TileSet(**made))
     values["schedule"] = schedule_type(**{**data["schedule"], "tiles": tuple(tiles)})
-    return spec_type(name=name, comment=(), **values)
+    return spec_type(name=name, **values)
 
 
 def _call_sizes(node: Node) -> dict[str, Any]:

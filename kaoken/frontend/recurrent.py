@@ -46,9 +46,7 @@ class _Recurrent:
         self.layout = int(node.attribute("layout", 0))
         self.x = self._time_first(tensor(node, node.input(0)))
         self.hidden = int(node.input(2).shape[2])
-        self.directions = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[
-            node.attribute("direction", "forward")
-        ]
+        self.directions = _DIRECTIONS[node.attribute("direction", "forward")]
         if node.input(1).shape[0] != len(self.directions):
             raise Unsupported(f"weights {node.input(1)} for {len(self.directions)} directions")
         self.lengths = node.optional(4)

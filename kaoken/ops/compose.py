@@ -12,13 +12,13 @@ from kaoken.ir.expr import (
     Int,
     Read,
     Reduce,
-    Select,
     apply,
     axes_for,
     bind,
     const,
     integer,
     literal,
+    map_children,
     rewrite,
     select,
 )
@@ -141,12 +141,6 @@ def composed(value: Value, stop: Callable[[Node], bool], indices: Sequence[Expr]
     return Formula(axes, rewrite(start, leaf))
 
 
-def rename_axes(formula: Formula, axes: Sequence[Symbol]) -> Formula:
-    """The same formula over other axes of equal extents."""
-    mapping = {old: Int(dim(new)) for old, new in zip(formula.axes, axes, strict=True)}
-    return Formula(tuple(axes), bind(formula.body, mapping))
-
-
 def unique_reduction_axes(expression: Expr, prefix: str = "k") -> Expr:
     """Give every reduction axis its own name, in order of appearance."""
     counter = 0
@@ -165,22 +159,6 @@ def unique_reduction_axes(expression: Expr, prefix: str = "k") -> Expr:
                 mapping[symbol] = Int(dim(fresh))
                 axes.append(fresh)
             return Reduce(node.kind, tuple(axes), visit(bind(node.body, mapping)))
-        return _rebuild(node, visit)
+        return map_children(node, visit)
 
     return visit(expression)
-
-
-def _rebuild(node: Expr, visit: Callable[[Expr], Expr]) -> Expr:
-    from dataclasses import replace
-
-    from kaoken.ir.expr import Apply, Cast
-
-    if isinstance(node, Read):
-        return Read(node.value, tuple(visit(i) for i in node.indices))
-    if isinstance(node, Apply):
-        return replace(node, arguments=tuple(visit(a) for a in node.arguments))
-    if isinstance(node, Select):
-        return Select(visit(node.condition), visit(node.then), visit(node.otherwise))
-    if isinstance(node, Cast):
-        return replace(node, argument=visit(node.argument))
-    return node

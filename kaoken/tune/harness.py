@@ -18,9 +18,7 @@ from kaoken.emit.kernels import (
     LinearSpec,
     NormSpec,
     Spec,
-    render_attention,
-    render_linear,
-    render_norm,
+    render_kernel,
     render_tiles,
     scratch_bytes,
 )
@@ -137,12 +135,7 @@ def render(specs: Sequence[Spec], level: str) -> str:
     lines += ['#include "kk_activation.h"', '#include "kk_matmul.h"', _DECLARATIONS]
     lines += [render_tiles(schedules)] if schedules else []
     for spec in specs:
-        if isinstance(spec, LinearSpec):
-            lines.append(render_linear(spec))
-        elif isinstance(spec, AttentionSpec):
-            lines.append(render_attention(spec))
-        else:
-            lines.append(render_norm(spec))
+        lines.append(render_kernel(spec))
         head = f"static void case_{spec.name}(kk_thread *t, tune_memory *m, const tune_call *c, float *w)"
         lines.append(f"{head}\n{{\n    {_call(spec)}\n}}")
     table = ", ".join(f"{{case_{spec.name}}}" for spec in specs)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kaoken.emit.kernels import LinearSpec, render_attention, render_linear, render_tiles, scratch_bytes
+from kaoken.emit.kernels import render_kernel, render_tiles, scratch_bytes
 from kaoken.emit.spec_json import ScheduledSpec, spec_of
 from kaoken.errors import VerificationError
 from kaoken.ir.schedule_space import Schedule
@@ -71,7 +71,7 @@ def rescheduled_folder(folder: Path, report: Mapping[str, Any], chosen: Mapping[
     source = out / f"{name}_kernels.c"
     text = re.sub(r"^ \* For .*\n", "", source.read_text(encoding="utf-8"), flags=re.MULTILINE)
     texts = [(_tidy(render_tiles(s.schedule for s in before)), _tidy(render_tiles(s.schedule for s in after)))]
-    texts += [(_tidy(_render(old)), _tidy(_render(new))) for old, new in zip(before, after, strict=True)]
+    texts += [(_tidy(render_kernel(old)), _tidy(render_kernel(new))) for old, new in zip(before, after, strict=True)]
     for old, new in texts:
         if text.count(old) != 1:
             raise NotRenderedHereError
@@ -86,10 +86,6 @@ def _with(spec: ScheduledSpec, schedule: Schedule | None) -> ScheduledSpec:
         return spec
     kept = {name: getattr(spec.schedule, name) for name in SET_IN_STONE if hasattr(schedule, name)}
     return replace(spec, schedule=replace(schedule, **kept))  # type: ignore[arg-type]
-
-
-def _render(spec: ScheduledSpec) -> str:
-    return render_linear(spec) if isinstance(spec, LinearSpec) else render_attention(spec)
 
 
 def _tidy(text: str) -> str:

@@ -182,9 +182,6 @@ static int64_t ${spec.name}_work(const kk_cache *cache, int64_t appended, int64_
 }
 
 /* ${spec.name}: ${spec.heads} heads${f" on {spec.kv_heads} key/value heads" if group > 1 else ""} of ${head_dim}${f" (values {value_dim})" if value_dim != head_dim else ""}${", causal" if spec.causal else ""}${", padding mask" if spec.mask else ""}${", additive bias" if spec.bias else ""}
-% for line in spec.comment:
- * ${line}
-% endfor
  * Schedule: ${spec.schedule}
  *   q      [batch * seq][${spec.heads}][${head_dim}], q_stride floats from row to row
  *   cache  keys [rows][${spec.kv_heads}][capacity / 16][${head_dim}][16], values [rows][${spec.kv_heads}][capacity][${value_dim}]; batch row b is row

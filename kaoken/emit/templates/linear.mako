@@ -101,9 +101,6 @@ static void ${spec.name}_finish(const kk_matmul_output *out, int64_t row, int64_
 % endif
 
 /* ${spec.name}: y = ${steps}
-% for line in spec.comment:
- * ${line}
-% endfor
  * Schedule: ${spec.schedule}
 % if spec.parts is None:
  *   x         [rows][${spec.k}], x_stride floats from row to row

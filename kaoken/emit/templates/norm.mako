@@ -5,9 +5,6 @@ AT_ONCE = 4
 whole, rest = spec.width // 16 * 16, spec.width % 16
 %>
 /* ${spec.name}: ${"layer normalisation, y = (x - mean) / sqrt(variance + eps)" if layer else "RMS normalisation, y = x / sqrt(mean square + eps)"}${" * scale" if spec.scale else ""}${" + shift" if spec.shift else ""}, eps = ${spec.eps}
-% for line in spec.comment:
- * ${line}
-% endfor
  * Schedule: rows over threads, ${AT_ONCE} at a time, since the sums of one row wait for each other; sums in 16 lanes, then a fixed tree
  *   x      [batch][rows][${spec.width}], batch_stride and row_stride floats apart
 % if spec.scale:
