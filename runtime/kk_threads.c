@@ -136,15 +136,19 @@ void kk_copy(const kk_thread *thread, void *target, const void *source, int64_t 
         memcpy((unsigned char *)target + begin, (const unsigned char *)source + begin, (size_t)((end < bytes ? end : bytes) - begin));
 }
 
-void kk_true_positions(const kk_thread *thread, const uint8_t *mask, int64_t *positions, int64_t *count, int64_t size)
+void kk_true_positions(const kk_thread *thread, const uint8_t *mask, int64_t *positions, int64_t *count, int64_t size,
+                       int64_t capacity)
 {
     const int64_t begin = size * thread->index / thread->count, end = size * (thread->index + 1) / thread->count;
     int64_t next = 0;
     for (int64_t i = 0; i < begin; i++) /* counting what the threads before find costs less than waiting for them */
         next += mask[i] != 0;
     for (int64_t i = begin; i < end; i++)
-        if (mask[i])
-            positions[next++] = i;
+        if (mask[i]) {
+            if (next < capacity)
+                positions[next] = i;
+            next++;
+        }
     if (thread->index == thread->count - 1)
         *count = next;
 }

@@ -67,9 +67,10 @@ void kk_step(kk_thread *thread, int64_t step);
 /* Copies `bytes` together: every thread its share. The places must not overlap; a barrier is the caller's. */
 void kk_copy(const kk_thread *thread, void *target, const void *source, int64_t bytes);
 
-/* Writes the positions of the elements that are not 0, ascending, to `positions`, which has room for `size`, and their number to *count: every thread
-   those of its share. A barrier is the caller's. */
-void kk_true_positions(const kk_thread *thread, const uint8_t *mask, int64_t *positions, int64_t *count, int64_t size);
+/* Writes the positions of the elements that are not 0, ascending, to `positions`, the first `capacity` of them, and the number of all
+   to *count: every thread those of its share. A barrier is the caller's. */
+void kk_true_positions(const kk_thread *thread, const uint8_t *mask, int64_t *positions, int64_t *count, int64_t size,
+                       int64_t capacity);
 
 #ifdef __cplusplus
 }

@@ -155,7 +155,9 @@ class StepWriter:
         finds = step.node.finds
         for symbol, source in zip(finds, step.pointers[len(step.pointers) - len(finds) :], strict=True):
             lines.append(Assignment.of(symbol.name, self._read(source)))
-        return [*lines, meet] if finds else lines
+        bounds = {s.name: to_c(s.upper) for s in finds if s.upper is not None}
+        tests = [f"{name} <= {bound}" for name, bound in bounds.items() if bound != step.sizes[0]]
+        return [*lines, meet, *(_unless(" && ".join(tests)) if tests else [])] if finds else lines
 
     def _find(self, step: FindSize) -> list[str]:
         symbol = step.symbol

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kaoken.frontend.registry import OnnxNode, Unsupported
-from kaoken.frontend.spelled import Tensor, axis_mask, from_data, iota, kept_extents, tensor, wrapped
-from kaoken.ir.dims import Dim, dim, maximum, product
+from kaoken.frontend.spelled import Tensor, axis_mask, from_data, iota, kept_extents, named_axes, tensor
+from kaoken.ir.dims import Dim, dim, is_nonnegative, maximum, product
 from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
+
+WIDEST = 2**40
+"""What pads may be at most: sums of them and extents do not wrap around."""
 
 
 def count_of(value: Value) -> int:
@@ -86,18 +89,25 @@ def reduce_by_data(node: OnnxNode, op: str, keepdims: bool) -> Value:
 
 
 def expand_by_data(node: OnnxNode) -> list[Dim]:
-    """The extents of Expand's result: the target's where the operand has 1 or no axis, else the operand's."""
+    """The extents of Expand's result: the target's where the operand has 1 or no axis, else the operand's, as the call checks."""
     x, target = node.input(0), node.input(1)
     count = count_of(target)
     rank = max(count, x.rank)
     own = [dim(1)] * (rank - x.rank) + list(x.shape)
     declared = node.declared_shape(rank)
-    sizes = []
-    for n, extent in enumerate(own):
-        at = n - (rank - count)
+    sizes = own[: rank - count]
+    for at, extent in enumerate(own[rank - count :]):
         name = target.name if count == 1 else f"{target.name}_{at}"
-        fixed = at < 0 or extent.constant not in (1, None)
-        sizes.append(extent if fixed else node.found_size(target, at, name, None, declared[n]))
+        exactly = declared[rank - count + at]
+        known, given, whole = node.size_known(target, at), tensor(node, target).take(at).cast("int64"), tensor(node, extent)
+        if known is not None and (known in (1, extent) or extent == 1):
+            sizes.append(extent if known == 1 else known)
+        elif extent == 1:
+            sizes.append(node.found_size(target, at, name, None, exactly))
+        else:
+            found = whole.eq(1).where(given, whole)
+            sizes.append(extent if is_nonnegative(extent - 2) else node.found_size(found.value, 0, name, None, exactly))
+            node.require(node.add("or", given.eq(1).value, given.eq(sizes[-1]).value))
     return sizes
 
 
@@ -117,8 +127,7 @@ def _for_axes(node: OnnxNode, x: Value, axes: Value | None, parts: Sequence[Tens
     before them, or None for an axis that is not."""
     count = count_of(parts[0].value)
     if axes is not None and from_data(axes):
-        named = wrapped(tensor(node, axes), x.rank).reshape(1, count)
-        hits = named.eq(iota(node, x.rank).reshape(x.rank, 1))
+        hits = named_axes(node, axes, x.rank).transpose(1, 0)
         spread = [hits.cast("int64").reduce("max", 1), *(hits.where(p.reshape(1, count), 0).reduce("sum", 1) for p in parts)]
         return [[p.take(n) for p in spread] for n in range(x.rank)]
     numbers = list(range(count)) if axes is None else [normalize_axis(a, x.rank) for a in node.integers(node.inputs.index(axes))]
@@ -140,6 +149,7 @@ def slice_by_data(node: OnnxNode) -> Value:
     count = count_of(node.input(1))
     ends = [tensor(node, node.input(n)).cast("int64") for n in (1, 2)]
     steps = tensor(node, node.input(4)).cast("int64") if node.optional(4) is not None else iota(node, count) * 0 + 1
+    node.require(steps.ne(0).cast("int64").reduce("min", 0).cast("bool").value)
     declared = node.declared_shape(x.rank)
     places = []
     for n, (extent, found) in enumerate(zip(x.shape, _for_axes(node, x, axes, [*ends, steps]), strict=True)):
@@ -163,6 +173,7 @@ def pad_by_data(node: OnnxNode, mode: str) -> Value:
     x, axes = node.input(0), node.optional(3)
     widths = tensor(node, node.input(1)).cast("int64")
     half = count_of(widths.value) // 2
+    node.require(((widths >= -WIDEST) & (widths <= WIDEST)).cast("int64").reduce("min", 0).cast("bool").value)
     declared = node.declared_shape(x.rank)
     places: list[Tensor] = []
     inside: Tensor | None = None

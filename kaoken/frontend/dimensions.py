@@ -128,7 +128,7 @@ class DimensionTable:
             lower = min(lower, upper.constant)
         if given is not None and (given.constant is None or given.constant < lower):
             lower = 0
-        bound = upper if given is None else given
+        bound = upper if given is None else given if upper is None else minimum(upper, given)
         number = None if bound is None else bound.constant
         symbol = Symbol(self._identifier(name), lower, bound if number is None else number, is_found=True)
         self.found_names[symbol.name] = name

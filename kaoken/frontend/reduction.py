@@ -7,7 +7,7 @@ import re
 from kaoken.frontend.by_data import reduce_by_data
 from kaoken.frontend.movement import reshape_to
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.frontend.spelled import Tensor, from_data, onnx_formulas, tensor, wrapped
+from kaoken.frontend.spelled import Tensor, axis_mask, from_data, onnx_formulas, tensor
 from kaoken.ir.dims import dim, product
 from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
@@ -57,10 +57,10 @@ def cumulative(node: OnnxNode) -> Value:
     """Along the last axis of memory, ascending, one accumulator goes through a row; all else is movement around that."""
     x = tensor(node, node.input(0))
     if from_data(node.input(1)):
-        axis = wrapped(tensor(node, node.input(1)).reshape(), x.rank)
+        mask = axis_mask(node, node.input(1), x.rank).cast("bool")
         result = _accumulated(x, 0)
         for n in range(1, x.rank):
-            result = axis.eq(n).where(_accumulated(x, n), result)
+            result = mask.take(n).where(_accumulated(x, n), result)
         return result.value
     return _accumulated(x, normalize_axis(node.integers(1)[0], x.rank)).value
 

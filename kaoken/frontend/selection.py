@@ -66,13 +66,15 @@ def non_zero(node: OnnxNode) -> Value:
 
 @onnx_op("Compress", since=9)
 def compress(node: OnnxNode) -> Value:
-    """The slices of an axis (or, without one, the elements) where the condition holds; it may be shorter than the axis."""
+    """The slices of an axis (without one: the elements) where the condition holds, which may be shorter or longer."""
     x, condition = tensor(node, node.input(0)), tensor(node, node.input(1))
     if condition.rank != 1:
         raise Unsupported(f"a condition of {condition.rank} axes")
     axis = node.attribute("axis")
     source = x.reshape(product(x.shape)) if axis is None else x
-    return source.take(positions(condition), normalize_axis(int(axis or 0), source.rank)).value
+    along = normalize_axis(int(axis or 0), source.rank)
+    condition = condition.part(0, 0, minimum(condition.shape[0], source.shape[along]))
+    return source.take(positions(condition), along).value
 
 
 @onnx_op("TopK")

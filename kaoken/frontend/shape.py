@@ -84,8 +84,14 @@ def _range_of_numbers(node: OnnxNode, dtype: str) -> Value:
     if len(numbers) == 3:
         length = dim(max(0, math.ceil((numbers[1] - numbers[0]) / numbers[2])))
     else:
-        span = ((limit - start) / step).ceil() if is_float(dtype) else -((start - limit).floordiv(step))
-        count = span.cast("int64").max(0)
+        if is_float(dtype):
+            span = ((limit - start) / step).ceil().max(0)
+            count = (span < 2.0**62).where(span.cast("int64"), -1)  # NaN is below nothing
+        else:
+            up, span = step > 0, limit - start
+            some, fits = up.where(limit > start, limit < start), up.where(span > 0, span < 0)  # or the span wraps around
+            count = some.where(fits.where((-((-span).floordiv(step))).cast("int64"), -1), 0)
+            count = step.eq(0).where(-1, count)
         length = node.found_size(count.value, 0, node.names[0], None, node.declared_shape(1)[0])
     return (iota(node, length, dtype) * step + start).value
 

@@ -210,10 +210,19 @@ def wrapped(x: Tensor, extent: Operand) -> Tensor:
     return (x < 0).where(x + extent, x)
 
 
+def named_axes(node: OnnxNode, axes: Value, rank: int) -> Tensor:
+    """[count, rank] bool: which axis each of the run-time axes names; the call checks that it is one, and each another."""
+    count = product(axes.shape)
+    named = wrapped(tensor(node, axes), rank).reshape(count, 1)
+    hits = named.eq(iota(node, rank).reshape(1, rank))
+    times = hits.cast("int64").reduce("sum", 0)
+    node.require(((times.reduce("max", 0) <= 1) & times.reduce("sum", 0).eq(count)).value)
+    return hits
+
+
 def axis_mask(node: OnnxNode, axes: Value, rank: int) -> Tensor:
     """[rank] int64, 1 for each axis that run-time axes name, else 0."""
-    named = wrapped(tensor(node, axes), rank).reshape(product(axes.shape), 1)
-    return named.eq(iota(node, rank).reshape(1, rank)).cast("int64").reduce("max", 0)
+    return named_axes(node, axes, rank).cast("int64").reduce("max", 0)
 
 
 def kept_extents(node: OnnxNode, shape: Sequence[Dim], mask: Tensor, count: int) -> Tensor:

@@ -1,7 +1,8 @@
 """Operations that are no formula but a routine of the runtime (`runtime/kk_*.c`): what NumPy makes of them, and the C call.
 
 Every thread calls `function(t, operands..., results..., sizes...)` and does its share; a barrier follows. Where a routine finds
-sizes (attrs finds), its last results are int64 scalars that become these symbols.
+sizes (attrs finds), its last results are int64 scalars that become these symbols; it writes no more than their bounds allow, and
+the call ends where they are exceeded.
 """
 
 from __future__ import annotations
@@ -57,6 +58,11 @@ def _infer_positions(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     return [((dim(symbol),), "int64"), ((), "int64")]
 
 
+def _positions_sizes(node: Node) -> list[Dim]:
+    size, bound = operand(node.inputs, 0).shape[0], node.finds[0].upper
+    return [size, size if bound is None else dim(bound)]
+
+
 def _run_positions(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
     found = np.flatnonzero(operands[0]).astype(np.int64)
     return [found, np.array(found.size)]
@@ -65,7 +71,7 @@ def _run_positions(node: Node, operands: list[np.ndarray], sizes: list[int]) -> 
 _routine(
     "positions",
     _infer_positions,
-    Routine("kk_threads.h", lambda node: "kk_true_positions", lambda node: [operand(node.inputs, 0).shape[0]], _run_positions),
+    Routine("kk_threads.h", lambda node: "kk_true_positions", _positions_sizes, _run_positions),
 )
 
 
