@@ -24,6 +24,7 @@ from kaoken.ir.dims import (
     to_text,
 )
 from kaoken.ir.expr import axis
+from kaoken.ir.found_sizes import largest
 
 BATCH, SEQ, PAST = Symbol("batch", 1, 8), Symbol("seq", 1, 64), Symbol("past", 0, 100)
 SYMBOLS = (BATCH, SEQ, PAST, Symbol("free", 0, None), Symbol("wide", 3, 2000))
@@ -189,3 +190,14 @@ def test_division_by_zero_is_an_error() -> None:
         floordiv(S, dim(0))
     with pytest.raises(ZeroDivisionError):
         mod(S, dim(0))
+
+
+def test_extents_that_share_a_whole_are_bounded_together() -> None:
+    """b <= n // max(1, a) bounds a * b by n, where each alone may be n; a factor of them stays."""
+    n, rows = dim(Symbol("n", 1, 64)), dim(Symbol("rows", 0, 8))
+    a = dim(Symbol("a", 0, n, is_found=True))
+    b = dim(Symbol("b", 0, n // maximum(dim(1), a), is_found=True))
+    c = dim(Symbol("c", 0, n // maximum(dim(1), 3 * a), is_found=True))
+    assert largest(b) == n and largest(a * b) == n and largest(2 * a * b + 1) == 2 * n + 1
+    assert largest(a * c * 3) == n and largest(a * b * rows) == n * rows
+    assert largest(a * a) == n * n

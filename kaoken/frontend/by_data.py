@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kaoken.frontend.registry import OnnxNode, Unsupported
+from kaoken.frontend.registry import OnnxNode, Unsupported, share
 from kaoken.frontend.spelled import Tensor, axis_mask, from_data, iota, kept_extents, named_axes, tensor
 from kaoken.ir.dims import Dim, dim, is_nonnegative, maximum, product
 from kaoken.ir.graph import Value
@@ -62,9 +62,9 @@ def _shaped(node: OnnxNode, x: Value, target: Tensor, name: str, known: Sequence
     declared, most = node.declared_shape(len(known)), maximum(dim(1), product(x.shape))
     for n, size in enumerate(known):
         fixed = [k or d for k, d in zip(known, declared, strict=True)]
-        others = product([*sizes, *(d for d in fixed[n + 1 :] if d is not None)])
+        others = [*sizes, *(d for d in fixed[n + 1 :] if d is not None)]
         own = name if len(known) == 1 else f"{name}_{n}"
-        sizes.append(size or node.found_size(target.value, n, own, most // maximum(dim(1), others), declared[n]))
+        sizes.append(size or node.found_size(target.value, n, own, share(most, others), declared[n]))
     if product(sizes) != product(x.shape):
         node.found_size(target.reduce("prod", 0).value, 0, f"{name}_count", None, product(x.shape))
     return node.add("reshape", x, shape=tuple(sizes), checked=True)

@@ -169,7 +169,8 @@ class DimensionTable:
         missing = [name for name in self.unbounded if name in self.symbols and name not in self.overrides]
         missing += [self.found_names[symbol.name] for symbol in found]
         if missing:
-            example = " ".join(f"--dim {name}=1..128" for name in missing)
+            least = {self.found_names[symbol.name]: 0 for symbol in found}
+            example = " ".join(f"--dim {name}={least.get(name, 1)}..128" for name in missing)
             plural = "s" if len(missing) > 1 else ""
             message = f"no bounds are known for the dimension{plural} {', '.join(missing)}; give them: {example}"
             raise UnboundedDimensionsError(message, missing)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from kaoken.frontend.composite import MOST_AXES, RECORD, Extents, Ragged, record
-from kaoken.frontend.registry import OnnxNode, Unsupported
+from kaoken.frontend.registry import OnnxNode, Unsupported, share
 from kaoken.frontend.spelled import Tensor, iota, join, tensor
 from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.graph import Value
@@ -46,7 +46,8 @@ def at(node: OnnxNode, sequence: Ragged, position: Tensor) -> Value:
             sizes.append(node.found_size(own, n, name, None, dim(extent)))
             continue
         known = _meaning(node, extent, position)
-        sizes.append(node.found_size(own, n, name, upper, known))
+        numbers = [dim(e) for e in extents[n + 1 :] if isinstance(e, int)]
+        sizes.append(node.found_size(own, n, name, share(upper, [*sizes, *numbers]), known))
         if extent and known is None:
             node.builder.named_sizes[id(node.builder.graph), position.value, extent] = (node.builder.graph, sizes[-1])
     start = begins(node, sequence).take(position)
@@ -125,7 +126,9 @@ def concatenated(node: OnnxNode, sequence: Ragged, axis: int, new_axis: bool) ->
         known = dim(extent) if isinstance(extent, int) else None
         column = shapes.part(1, n + 1, 1).reduce("sum", 0) if n == axis and not new_axis else first.part(0, n + 1, 1)
         known = None if n == axis and not new_axis else known
-        sizes.append(node.found_size(column.value, 0, f"{sequence.name}_{n}", upper, known))
+        others = [*sizes, *(dim(e) for m, e in enumerate(sequence.extents) if m > n and m != axis and isinstance(e, int))]
+        most = share(upper, [*others, count] if new_axis else others)
+        sizes.append(node.found_size(column.value, 0, f"{sequence.name}_{n}", most, known))
     inner = product(sizes[axis if new_axis else axis + 1 :])
     along = iota(node, count if new_axis else sizes[axis])
     if new_axis:

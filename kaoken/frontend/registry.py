@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from kaoken.ir.builder import Builder, literal_elements
-from kaoken.ir.dims import Dim, dim, is_nonnegative, product
+from kaoken.ir.dims import Dim, dim, is_nonnegative, maximum, product
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.expr import Const, Expr, Int, Read, literal
 from kaoken.ir.found_sizes import largest
@@ -133,9 +133,10 @@ class OnnxNode:
         within = upper is None or (most is not None and is_nonnegative(upper - most))
         if known is not None and within and exactly in (None, known):
             return known
-        if isinstance(what, Read) and what.value.producer is None:
-            elements = product(what.value.shape).constant
-            name = what.value.name if elements == 1 else "_".join([what.value.name, *(str(literal(i)) for i in what.indices)])
+        if isinstance(what, Read) and what.value.producer is None and what.value.rank <= 1:
+            at = [literal(i) for i in what.indices]
+            alone = product(what.value.shape) == 1
+            name = name if None in at else what.value.name if alone else "_".join([what.value.name, *map(str, at)])
         if name in builder.exact and exactly is None:
             exactly = dim(builder.exact[name])
         flat = self.add("reshape", value, shape=(product(value.shape),))
@@ -187,6 +188,11 @@ def element_dtype(element_type: int) -> str:
         names = {number: name for name, number in onnx.TensorProto.DataType.items()}
         raise Unsupported(f"element type {names.get(element_type, element_type)} is not supported")
     return dtype
+
+
+def share(whole: Dim, others: Sequence[Dim]) -> Dim:
+    """What is left for an extent that makes, together with others, no more than a whole: `found_sizes.largest` knows the form."""
+    return whole // maximum(dim(1), product(others))
 
 
 def element_dim(element: Expr) -> Dim:

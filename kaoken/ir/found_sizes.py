@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from kaoken.ir.dims import Call, Dim, Monomial, Symbol, dim, exact_division, floordiv, is_nonnegative, maximum, minimum
+from kaoken.ir.dims import Call, Dim, Symbol, dim, exact_division, floordiv, is_nonnegative, maximum, minimum
 
 if TYPE_CHECKING:
     from kaoken.ir.graph import Node, Value
@@ -45,18 +45,19 @@ def _range(expression: Dim) -> Range:
         for atom, power in monomial:
             for _ in range(power):
                 term = _times(term, _atom_range(atom))
-        shared = _shared(monomial)
-        term = term if shared is None else (term[0], shared)
         if coefficient < 0:
             term = term[::-1]
         low = None if low is None or term[0] is None else low + coefficient * term[0]
-        high = None if high is None or term[1] is None else high + coefficient * term[1]
+        most = _shared(Dim({monomial: coefficient})) if coefficient > 0 else None
+        most = most if most is not None or term[1] is None else coefficient * term[1]
+        high = None if high is None or most is None else high + most
     return low, high
 
 
-def _shared(monomial: Monomial) -> Dim | None:
-    """The upper bound of a product one of whose factors is bounded by what others leave of a whole: `a * b` with b <= c // a."""
-    whole = Dim({monomial: 1})
+def _shared(whole: Dim) -> Dim | None:
+    """The upper bound of a product one of whose factors is bounded by what others leave of a total: `a * b` with b <= c // a."""
+    found: list[tuple[int, Dim]] = []
+    ((monomial, _),) = whole.terms
     for atom, power in monomial:
         if not isinstance(atom, Symbol) or not atom.is_found or power != 1 or not isinstance(atom.upper, Dim):
             continue
@@ -66,11 +67,11 @@ def _shared(monomial: Monomial) -> Dim | None:
         rest = exact_division(whole, dim(atom))
         for part in _factors(call.right):
             left = None if rest is None else exact_division(rest, part)
-            most = None if left is None else largest(left)
+            most, least = (None, None) if left is None else (largest(left), smallest(left))
             total = largest(call.left)
-            if most is not None and total is not None and is_nonnegative(smallest(left) or dim(-1)):  # type: ignore[arg-type]
-                return total * most
-    return None
+            if left is not None and most is not None and least is not None and total is not None and is_nonnegative(least):
+                found.append((len(left.symbols()), total * most))
+    return min(found, key=lambda item: item[0])[1] if found else None
 
 
 def _only_call(expression: Dim) -> Call | None:
