@@ -17,6 +17,8 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     integer_products,
     learned,
     microsoft,
+    microsoft_attention,
+    microsoft_quantized,
     movement,
     neural,
     pointwise,
@@ -314,8 +316,8 @@ class Importer:
 
     def _check(self, proto: onnx.NodeProto) -> None:
         """Raises Unsupported where a node's operands, results or attributes are not those of its operator."""
-        if any(a.HasField("g") or a.graphs for a in proto.attribute):
-            return
+        if any(a.HasField("g") or a.graphs for a in proto.attribute) or not onnx.defs.has(proto.op_type):
+            return  # onnxruntime's fusions put operators of its own into the standard's domain
         context = onnx.checker.C.CheckerContext()
         context.ir_version = onnx.IR_VERSION
         context.opset_imports = {"": self.version}
@@ -369,6 +371,10 @@ class Importer:
         known = reader_for(proto.op_type, 10**6) is not None and proto.domain in ("", "ai.onnx")
         if known:
             return f"operator {proto.op_type} of opset {self.version} is not supported; export the model with a newer opset"
+        if proto.domain == "com.microsoft.nchwc":
+            return (
+                "onnxruntime's blocked channels fit the machine that saved them; save the graph with ORT_ENABLE_EXTENDED, not ALL"
+            )
         domain = f"{proto.domain}." if proto.domain not in ("", "ai.onnx") else ""
         return f"operator {domain}{proto.op_type} is not supported"
 

@@ -35,28 +35,32 @@ def gemm(node: OnnxNode) -> Value:
     return result
 
 
-@onnx_op("LayerNormalization", since=17)
-def layer_normalization(node: OnnxNode) -> list[Value | None]:
-    x = node.input(0)
-    axis = normalize_axis(int(node.attribute("axis", -1)), x.rank)
-    epsilon = float(node.attribute("epsilon", 1e-5))
-    result = node.add("norm", x, node.optional(1), node.optional(2), kind="layer", axis=axis, epsilon=epsilon)
+def normalized(
+    node: OnnxNode, x: Value, scale: Value | None, shift: Value | None, axis: int = -1, rms: bool = False, default: float = 1e-5
+) -> list[Value | None]:
+    """The norm over the axes from `axis` on; where the node gives more, also the mean (not of rms) and 1 / deviation."""
+    axis, epsilon = normalize_axis(axis, x.rank), float(node.attribute("epsilon", default))
+    result = node.add("norm", x, scale, shift, kind="rms" if rms else "layer", axis=axis, epsilon=epsilon)
     if node.output_count == 1:
         return [result]
     axes = tuple(range(axis, x.rank))
-    mean = node.add("reduce_mean", x, axes=axes, keepdims=True)
-    centred = node.add("sub", x, mean)
+    mean = None if rms else node.add("reduce_mean", x, axes=axes, keepdims=True)
+    centred = x if mean is None else node.add("sub", x, mean)
     variance = node.add("reduce_mean", node.add("mul", centred, centred), axes=axes, keepdims=True)
     deviation = node.add("sqrt", node.add("add", variance, node.scalar(epsilon, x)))
-    return [result, mean, node.add("div", node.scalar(1, x), deviation)]
+    inverse = node.add("div", node.scalar(1, x), deviation)
+    return [result, inverse] if mean is None else [result, mean, inverse]
+
+
+@onnx_op("LayerNormalization", since=17)
+def layer_normalization(node: OnnxNode) -> list[Value | None]:
+    return normalized(node, node.input(0), node.optional(1), node.optional(2), int(node.attribute("axis", -1)))
 
 
 @onnx_op("RMSNormalization", since=23)
-def rms_normalization(node: OnnxNode) -> Value:
-    x = node.input(0)
-    axis = normalize_axis(int(node.attribute("axis", -1)), x.rank)
-    epsilon = float(node.attribute("epsilon", 1e-5))
-    return node.add("norm", x, node.optional(1), None, kind="rms", axis=axis, epsilon=epsilon)
+@onnx_op("SimplifiedLayerNormalization", "com.microsoft.SimplifiedLayerNormalization")
+def rms_normalization(node: OnnxNode) -> list[Value | None]:
+    return normalized(node, node.input(0), node.optional(1), None, int(node.attribute("axis", -1)), rms=True)
 
 
 @onnx_op("InstanceNormalization")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -206,13 +206,14 @@ def element_dim(element: Expr) -> Dim:
 
 
 Reader = Callable[[OnnxNode], "Value | list[Value | None]"]
+R = TypeVar("R", bound=Reader)
 READERS: dict[str, list[tuple[int, Reader]]] = {}
 
 
-def onnx_op(*names: str, since: int = 1) -> Callable[[Reader], Reader]:
+def onnx_op(*names: str, since: int = 1) -> Callable[[R], R]:
     """Register a reader for operators from opset `since` on, until the next registered version."""
 
-    def register(reader: Reader) -> Reader:
+    def register(reader: R) -> R:
         for name in names:
             READERS.setdefault(name, []).append((since, reader))
             READERS[name].sort(key=lambda item: item[0])

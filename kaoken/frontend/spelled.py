@@ -184,6 +184,11 @@ def _reader_of(formula: Callable[..., Tensor]) -> Reader:
     return read
 
 
+def optional_tensor(node: OnnxNode, index: int) -> Tensor | None:
+    value = node.optional(index)
+    return None if value is None else Tensor(node, value)
+
+
 def iota(node: OnnxNode, length: Dim | int, dtype: str = "int64") -> Tensor:
     """0, 1, ... below `length`."""
     return Tensor(node, node.add("iota", start=0, step=1, length=dim(length))).cast(dtype)

@@ -24,6 +24,7 @@ MOST_TIMES = 4
 def computed_too_often(graph: Graph, stored: set[Value], is_kernel: Callable[[Node], bool]) -> set[Value]:
     """Values worth storing although nothing needs them in memory. Nodes are in topological order; sizes are typical ones."""
     sizes = typical_sizes(graph)
+    data = _computed_from_data(graph)
     times: dict[Value, float] = defaultdict(float)
     found: set[Value] = set()
     for node in reversed(graph.nodes):
@@ -31,7 +32,11 @@ def computed_too_often(graph: Graph, stored: set[Value], is_kernel: Callable[[No
             continue
         for n, value in enumerate(node.outputs):
             formula = formula_of(node, n)
-            if value not in stored and OPS[node.op].kind != "movement" and not _is_index_arithmetic(value, formula):
+            if (
+                value not in stored
+                and OPS[node.op].kind != "movement"
+                and (value in data or not _is_index_arithmetic(value, formula))
+            ):
                 often = times[value] > MOST_TIMES and _applies(formula.body, tuple(SCALARS))
                 often = often or (times[value] > 1 and (OPS[node.op].kind == "reduction" or _applies(formula.body, COSTLY)))
                 if often and value.producer is node and value.known is None:
@@ -39,6 +44,15 @@ def computed_too_often(graph: Graph, stored: set[Value], is_kernel: Callable[[No
             each = 1.0 if value in stored or value in found else times[value]
             for operand, count in _reads(formula, sizes).items():
                 times[operand] += each * count / max(1, _count(operand.shape, sizes))
+    return found
+
+
+def _computed_from_data(graph: Graph) -> set[Value]:
+    """Results that depend on the elements of an input of the graph."""
+    found: set[Value] = set()
+    for node in graph.nodes:
+        if any(v in found or (v.producer is None and v.known is None and v.data is None) for v in node.inputs if v is not None):
+            found.update(node.outputs)
     return found
 
 
