@@ -6,16 +6,17 @@ The positions are computed by nodes, in float32 as onnxruntime does; for fixed e
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
+from kaoken.frontend.sampling import cubic_taps, linear_taps
 from kaoken.frontend.spelled import Tensor, iota, tensor
 from kaoken.ir.builder import literal_elements
 from kaoken.ir.dims import Dim, dim, maximum
-from kaoken.ir.expr import Int
 from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
 
@@ -56,27 +57,25 @@ def upsample(node: OnnxNode) -> Value:
 
 
 def _resize(node: OnnxNode, scales: Value | None, sizes: Value | None) -> Value:
-    x = node.input(0)
+    x = tensor(node, node.input(0))
     mode, coordinates = node.attribute("mode", "nearest"), node.attribute("coordinate_transformation_mode", "half_pixel")
     if mode not in ("nearest", "linear", "cubic") or coordinates not in _COORDINATES:
         raise Unsupported(f"mode={mode!r} with coordinate_transformation_mode={coordinates!r}")
     result = x
-    inside: Value | None = None
-    for item in _axes(node, x, scales, sizes):
+    inside: Tensor | None = None
+    for item in _axes(node, x.value, scales, sizes):
         kept = item.scale is None or literal_elements(item.scale.value) == np.float32(1)
         if item.target == item.source and coordinates != "tf_crop_and_resize" and kept:
             continue
-        places = _positions(node, item, coordinates)
+        place = _positions(node, item, coordinates)
         if coordinates == "tf_crop_and_resize":
-            inside = _both(node, inside, _along(node, _is_inside(node, places, item), item.number, x.rank))
-        if node.attribute("antialias", 0) and mode != "nearest":
-            result = _filtered(tensor(node, result), tensor(node, places), item, mode).value
-        else:
-            result = _resized(node, result, places, item, mode)
+            own = ((place >= 0) & (place <= item.source - 1)).along(item.number, x.rank)
+            inside = own if inside is None else inside & own
+        antialias = node.attribute("antialias", 0) and mode != "nearest"
+        result = (_filtered if antialias else _resized)(result, place, item, mode)
     if inside is not None:
-        outside = node.scalar(node.attribute("extrapolation_value", 0.0), x)
-        result = node.add("select", inside, result, outside)
-    return result
+        result = inside.where(result, node.attribute("extrapolation_value", 0.0))
+    return result.value
 
 
 def _axes(node: OnnxNode, x: Value, scales: Value | None, sizes: Value | None) -> list[_Axis]:
@@ -130,22 +129,18 @@ def _scaled(extent: Dim, scale: float, start: float, end: float) -> Dim:
     return extent * ratio.numerator // ratio.denominator
 
 
-def _number(node: OnnxNode, value: float) -> Value:
-    return node.builder.constant(np.asarray(value, np.float32))
-
-
-def _size(node: OnnxNode, extent: Dim) -> Value:
-    return node.add("cast", node.builder.known(Int(extent)), to="float32")
-
-
 def _ratio(node: OnnxNode, item: _Axis) -> Tensor:
-    return item.scale if item.scale is not None else tensor(node, _size(node, item.target)) / _size(node, item.source)
+    return item.scale if item.scale is not None else _float(node, item.target) / item.source
 
 
-def _positions(node: OnnxNode, item: _Axis, coordinates: str) -> Value:
+def _float(node: OnnxNode, extent: Dim) -> Tensor:
+    return tensor(node, extent).cast("float32")
+
+
+def _positions(node: OnnxNode, item: _Axis, coordinates: str) -> Tensor:
     """Where each of the target's elements lies in the source, [target] float32."""
     place, scale = iota(node, item.target, "float32"), _ratio(node, item)
-    source, target = (tensor(node, _size(node, d)) for d in (item.source, item.target))
+    source, target = _float(node, item.source), _float(node, item.target)
     last = source - 1
     # The target's extent, not rounded down where a scale is given.
     exact = target if item.scale is None else source * (item.scale * (item.end - item.start))
@@ -164,7 +159,7 @@ def _positions(node: OnnxNode, item: _Axis, coordinates: str) -> Value:
             result = alone.where(place * 0, result)
         if coordinates == "half_pixel_symmetric" and item.scale is not None:
             result = source / 2 * (1 - target / (source * scale)) + result
-    return result.value
+    return result
 
 
 def _filtered(x: Tensor, place: Tensor, item: _Axis, mode: str) -> Tensor:
@@ -172,7 +167,7 @@ def _filtered(x: Tensor, place: Tensor, item: _Axis, mode: str) -> Tensor:
     node, a = x.node, float(x.node.attribute("cubic_coeff_a", -0.75))
     narrow = _ratio(node, item).min(1)
     reach = (2 * item.source + item.target - 1) // maximum(dim(1), item.target) + 2
-    column = iota(node, item.source + 2 * reach, "float32") - tensor(node, reach).cast("float32")
+    column = iota(node, item.source + 2 * reach, "float32") - reach
     distance = ((column - place.reshape(item.target, 1)) * narrow).abs()
     if mode == "linear":
         weight = (1 - distance).max(0)
@@ -181,7 +176,7 @@ def _filtered(x: Tensor, place: Tensor, item: _Axis, mode: str) -> Tensor:
         outer = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
         weight = (distance <= 1).where(inner, (distance < 2).where(outer, 0))
     if node.attribute("exclude_outside", 0):
-        weight = ((column >= 0) & (column < tensor(node, item.source).cast("float32"))).where(weight, 0)
+        weight = ((column >= 0) & (column < item.source)).where(weight, 0)
     weight = weight / weight.reduce("sum", 1, keep=True)
     widths = tuple(reach if n == item.number else dim(0) for n in range(x.rank))
     order = [n for n in range(x.rank) if n != item.number] + [item.number]
@@ -189,86 +184,29 @@ def _filtered(x: Tensor, place: Tensor, item: _Axis, mode: str) -> Tensor:
     return (rows @ weight.transpose(1, 0).cast(x.dtype)).transpose(*(order.index(n) for n in range(x.rank)))
 
 
-def _index(node: OnnxNode, place: Value, source: Dim) -> Value:
-    """A whole position as an index, at the nearest end where it lies outside."""
-    bounded = node.add("max", _number(node, 0), node.add("min", place, _size(node, source - 1)))
-    return node.add("cast", bounded, to="int64")
+_NEAREST: dict[str, Callable[[Tensor], Tensor]] = {
+    "floor": lambda place: place.floor(),
+    "ceil": lambda place: place.ceil(),
+    "round_prefer_floor": lambda place: (place - 0.5).ceil(),
+    "round_prefer_ceil": lambda place: (place + 0.5).floor(),
+}
 
 
-def _along(node: OnnxNode, table: Value, number: int, rank: int) -> Value:
-    return node.add("reshape", table, shape=(*(dim(1),) * number, table.shape[0], *(dim(1),) * (rank - number - 1)))
-
-
-def _is_inside(node: OnnxNode, place: Value, item: _Axis) -> Value:
-    above = node.add("ge", place, _number(node, 0))
-    return node.add("and", above, node.add("le", place, _size(node, item.source - 1)))
-
-
-def _both(node: OnnxNode, first: Value | None, second: Value) -> Value:
-    return second if first is None else node.add("and", first, second)
-
-
-def _resized(node: OnnxNode, x: Value, place: Value, item: _Axis, mode: str) -> Value:
+def _resized(x: Tensor, place: Tensor, item: _Axis, mode: str) -> Tensor:
+    """Neighbours of each position, at the nearest end where they lie outside, times their weights."""
+    node = x.node
     if mode == "nearest":
-        return node.add("gather", x, _index(node, _nearest(node, place), item.source), axis=item.number)
-    below = node.add("floor", place)
-    fraction = node.add("sub", place, below)
-    if mode == "linear":
-        one = _number(node, 1)
-        taps = [(0, node.add("sub", one, fraction)), (1, fraction)]
-    else:
-        taps = _cubic_taps(node, place, below, fraction, item)
-    result: Value | None = None
-    for offset, weight in taps:
-        at = _index(node, node.add("add", below, _number(node, offset)), item.source)
-        weight = _along(node, weight, item.number, x.rank)
-        weight = weight if x.dtype == "float32" else node.add("cast", weight, to=x.dtype)
-        term = node.add("mul", node.add("gather", x, at, axis=item.number), weight)
-        result = term if result is None else node.add("add", result, term)
-    assert result is not None
-    return result
-
-
-def _nearest(node: OnnxNode, place: Value) -> Value:
-    rounding = node.attribute("nearest_mode", "round_prefer_floor")
-    half = _number(node, 0.5)
-    if rounding == "floor":
-        return node.add("floor", place)
-    if rounding == "ceil":
-        return node.add("ceil", place)
-    if rounding == "round_prefer_floor":
-        return node.add("ceil", node.add("sub", place, half))
-    if rounding == "round_prefer_ceil":
-        return node.add("floor", node.add("add", place, half))
-    raise Unsupported(f"nearest_mode={rounding!r} is unknown")
-
-
-def _cubic_taps(node: OnnxNode, place: Value, below: Value, fraction: Value, item: _Axis) -> list[tuple[int, Value]]:
-    """Keys' cubic convolution (1981) over four neighbours; with exclude_outside those outside weigh nothing."""
-    a = float(node.attribute("cubic_coeff_a", -0.75))
-
-    def polynomial(t: Value, *coefficients: float) -> Value:
-        result = _number(node, coefficients[0])
-        for c in coefficients[1:]:
-            result = node.add("add", node.add("mul", result, t), _number(node, c))
-        return result
-
-    one, two = _number(node, 1), _number(node, 2)
-    rest = node.add("sub", one, fraction)
-    weights = [
-        polynomial(node.add("add", fraction, one), a, -5 * a, 8 * a, -4 * a),
-        polynomial(fraction, a + 2, -(a + 3), 0, 1),
-        polynomial(rest, a + 2, -(a + 3), 0, 1),
-        polynomial(node.add("sub", two, fraction), a, -5 * a, 8 * a, -4 * a),
+        rounding = node.attribute("nearest_mode", "round_prefer_floor")
+        if rounding not in _NEAREST:
+            raise Unsupported(f"nearest_mode={rounding!r} is unknown")
+        return x.take(_NEAREST[rounding](place).clamp(0, item.source - 1).cast("int64"), item.number)
+    taps = linear_taps(place) if mode == "linear" else cubic_taps(place, float(node.attribute("cubic_coeff_a", -0.75)))
+    if mode == "cubic" and node.attribute("exclude_outside", 0):
+        kept = [((index >= 0) & (index < item.source)).where(weight, 0) for index, weight in taps]
+        total = sum(kept[1:], kept[0])
+        taps = [(index, weight / total) for (index, _), weight in zip(taps, kept, strict=True)]
+    terms = [
+        x.take(index.clamp(0, item.source - 1), item.number) * weight.along(item.number, x.rank).cast(x.dtype)
+        for index, weight in taps
     ]
-    taps = list(zip(range(-1, 3), weights, strict=True))
-    if not node.attribute("exclude_outside", 0):
-        return taps
-    kept = []
-    for offset, weight in taps:
-        inside = _is_inside(node, node.add("add", below, _number(node, offset)), item)
-        kept.append((offset, node.add("select", inside, weight, _number(node, 0))))
-    total = kept[0][1]
-    for _, weight in kept[1:]:
-        total = node.add("add", total, weight)
-    return [(offset, node.add("div", weight, total)) for offset, weight in kept]
+    return sum(terms[1:], terms[0])
