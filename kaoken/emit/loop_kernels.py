@@ -69,7 +69,8 @@ def loop_kernel(
 
     body, partition = emit_body(formula, output.dtype, {**names, past: "cache->past", rows: "cache->row"}, place, store, trusted)
     operands = tuple(v for v in operands if re.search(rf"\b{names[v]}\b", body))
-    symbols = tuple(sorted(n for n in {s.name for s in _symbols(formula)} if re.search(rf"\b{n}\b", body)))
+    mentioned = _symbols(formula) | {s for extent in output.shape for s in extent.symbols()}
+    symbols = tuple(sorted(n for n in {s.name for s in mentioned} if re.search(rf"\b{n}\b", body)))
     parameters = ["kk_thread *t", *(f"int64_t {s}" for s in symbols)]
     parameters += [f"const {C_TYPES[v.dtype]} *{names[v]}" for v in operands]
     if cached:

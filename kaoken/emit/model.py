@@ -451,7 +451,7 @@ class _CallWriter:
 
     def locals(self, lines: list[str]) -> list[str]:
         """Declarations of what the lines use."""
-        text = "\n".join(lines)
+        text = re.sub(r"/\*.*?\*/", "", "\n".join(lines), flags=re.DOTALL)
         found = []
         if "k->" in text:
             found.append(f"const {self.m.name}_kernels *const k = c->m->kernels;")

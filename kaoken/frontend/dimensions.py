@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kaoken.errors import UnboundedDimensionsError, UsageError
+from kaoken.frontend.implied import ImpliedBounds
 from kaoken.ir.dims import Dim, Symbol, dim, floordiv, maximum, minimum, mod
 from kaoken.ir.reserved import is_reserved_dimension
 
@@ -27,20 +28,40 @@ _CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_sequenc
 
 @dataclass
 class DimensionTable:
-    """Symbols by name as they are met. `overrides` comes from `--dim`, `context` is the model's longest sequence.
+    """Symbols by name as they are met. `overrides` comes from `--dim`.
 
+    `context` is the model's longest sequence, `picture` the height and width of its pictures.
     `found_names` are the symbols whose values a call finds while it runs, each with the name that `--dim` knows it by, `exact`
     what some of them must be, since the model declares shapes that are made of them.
     """
 
     overrides: dict[str, str] = field(default_factory=dict)
     context: int | None = None
+    picture: dict[str, int] = field(default_factory=dict)
     symbols: dict[str, Symbol] = field(default_factory=dict)
     unbounded: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     resolving: list[str] = field(default_factory=list)
     found_names: dict[str, str] = field(default_factory=dict)
     exact: dict[str, int] = field(default_factory=dict)
+
+    def again(self, **changes: Any) -> DimensionTable:
+        """A fresh table for reading the model once more."""
+        kept = {"overrides": self.overrides, "context": self.context, "picture": self.picture, "exact": self.exact}
+        return DimensionTable(**kept | changes)
+
+    def narrowed(self, implied: ImpliedBounds) -> DimensionTable:
+        """A fresh table in which a dimension has the bounds that the model implies. Raises UsageError if `--dim` has others."""
+        name = next(name for name, symbol in self.symbols.items() if symbol == implied.symbol)
+        own = implied.symbol
+        low, high = (
+            max(own.lower, implied.lower),
+            implied.upper if not isinstance(own.upper, int) else min(own.upper, implied.upper),
+        )
+        if low > high or (low, high) == (own.lower, own.upper):
+            span = str(implied.lower) if implied.lower == implied.upper else f"{implied.lower}..{implied.upper}"
+            raise UsageError(f"{implied}; give --dim {name}={span}")
+        return self.again(overrides=self.overrides | {name: f"{low}..{high}"})
 
     def parse(self, text: str) -> Dim:
         """An extent as exporters write it: a name, a number or an expression such as `past + seq`; other text is one name."""
@@ -95,6 +116,8 @@ class DimensionTable:
             if bounds[0] == bounds[1]:
                 return dim(bounds[0])
             symbol = Symbol(self._identifier(name), *bounds)
+        elif name.lower() in self.picture:
+            return dim(self.picture[name.lower()])
         else:
             symbol = Symbol(self._identifier(name), *self._default_bounds(name))
         self.symbols[name] = symbol
@@ -227,3 +250,12 @@ def context_length(config: Mapping[str, Any]) -> int | None:
     if "relative_attention_num_buckets" in config:
         return RELATIVE_CONTEXT
     return None
+
+
+def picture_size(config: Mapping[str, Any]) -> dict[str, int]:
+    """Height and width of the pictures that the model was made for, where its configuration tells them."""
+    size = config.get("image_size")
+    sides = size if isinstance(size, list) and len(size) == 2 else [size, size]
+    if not all(isinstance(side, int) and side > 0 for side in sides):
+        return {}
+    return dict(zip(("height", "width"), sides, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kaoken.frontend.implied import implied_bounds
 from kaoken.frontend.registry import OnnxNode
 from kaoken.frontend.spelled import Tensor, iota, tensor
 from kaoken.ir.dims import Dim, bounds, dim, is_nonnegative, maximum, minimum
@@ -13,10 +14,17 @@ from kaoken.ops.registry import ExtentsDiffer
 
 
 def fitted(node: OnnxNode, inputs: Sequence[Value | None], differ: ExtentsDiffer) -> list[Value | None]:
-    """The operands with one pair of extents made alike. Raises `differ` where the caller gives both, so that `--dim` decides."""
+    """The operands with one pair of extents made alike.
+
+    Where the caller gives both, raises ImpliedBounds if they say what a dimension is, else `differ`, so that `--dim` decides.
+    """
     first, second = differ.extents
     if not found_symbols(first) | found_symbols(second):
-        raise differ
+        for extent, clamped in ((first, second), (second, first)):
+            if clamped == maximum(extent, dim(0)):  # an extent is never negative
+                return _replaced(node, inputs, {clamped: extent}, differ)
+        implied = None if node.builder.graph.is_body else implied_bounds(differ)
+        raise implied or differ
     if differ.rule == "within":
         node.require(_compared(node, "le", first, second))
         return _replaced(node, inputs, {first: minimum(first, second)}, differ)

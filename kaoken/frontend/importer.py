@@ -35,9 +35,10 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
 )
 from kaoken.frontend.bodies import unbounded_symbols
 from kaoken.frontend.composite import Maybe, Ragged, TensorList, is_composite
-from kaoken.frontend.dimensions import DimensionTable, context_length, read_config
+from kaoken.frontend.dimensions import DimensionTable, context_length, picture_size, read_config
 from kaoken.frontend.encoder_decoder import read_model
 from kaoken.frontend.functions import function_body, inlined
+from kaoken.frontend.implied import ImpliedBounds
 from kaoken.frontend.mapped_file import MappedModel, find_model_file, tensor_array, tensor_dtype
 from kaoken.frontend.narrow import read_node, rounds_inside, storage_of_input
 from kaoken.frontend.old_opsets import with_newer_opset
@@ -89,15 +90,13 @@ def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: s
     """
     model = read_model(path)
     config = read_config(path)
-    table = DimensionTable(overrides=dict(overrides or {}), context=context_length(config))
+    table = DimensionTable(dict(overrides or {}), context_length(config), picture_size(config))
     if model.proto.functions:
         model.proto = inlined(model.proto)
     model.proto = with_newer_opset(model.proto)
-    importer = Importer(model, table)
-    graph = importer.run()
+    importer, graph, table = _read(model, table)
     if exact := importer.declared_sizes():
-        table = DimensionTable(overrides=table.overrides, context=table.context, exact=exact)
-        graph = Importer(model, table).run()
+        _, graph, table = _read(model, table.again(exact=exact))
     graph.name = name or graph.name
     graph.symbols.update({symbol.name: symbol for symbol in table.symbols.values()})
     graph.symbols.update({s.name: s for body in graph.walk() for node in body.nodes for s in node.finds})
@@ -106,6 +105,16 @@ def import_model(path: Path, overrides: Mapping[str, str] | None = None, name: s
     graph.metadata["onnx_nodes"] = len(model.proto.graph.node)
     table.check(unbounded_symbols(graph))
     return graph
+
+
+def _read(model: MappedModel, table: DimensionTable) -> tuple[Importer, Graph, DimensionTable]:
+    """Read the graph, again whenever it says what one of its dimensions must be."""
+    while True:
+        importer = Importer(model, table)
+        try:
+            return importer, importer.run(), table
+        except ImpliedBounds as implied:
+            table = table.narrowed(implied)
 
 
 class Importer:

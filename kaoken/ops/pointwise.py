@@ -20,8 +20,16 @@ def broadcast_dim(a: Dim, b: Dim, place: int = 0) -> Dim:
         return a
     if a == 1:
         return b
-    hint = "" if a.constant is not None and b.constant is not None else f"; if they are equal, say so with --dim {b}={a}"
-    raise ExtentsDiffer(f"extents {a} and {b} do not broadcast{hint}", (a, b), (place, place), "broadcast")
+    raise ExtentsDiffer(f"extents {a} and {b} do not broadcast{_hint(a, b)}", (a, b), (place, place), "broadcast")
+
+
+def _hint(a: Dim, b: Dim) -> str:
+    """How `--dim` makes extents equal, where it can."""
+    for one, other in ((b, a), (a, b)):
+        if any(one == dim(symbol) for symbol in one.symbols()):
+            return f"; if they are equal, say so with --dim {one}={other}"
+    names = sorted(s.name for s in a.symbols() | b.symbols() if not s.is_found)
+    return f"; give values that make them equal, such as {' '.join(f'--dim {n}=224' for n in names)}" if names else ""
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from kaoken.ir.dims import Dim, dim
+from kaoken.ir.dims import Dim, dim, is_nonnegative
 from kaoken.ir.dtypes import is_integer
 from kaoken.ir.expr import (
     Apply,
@@ -111,15 +111,17 @@ class Cases:
 def hiding_by_cases(term: Expr) -> Cases | None:
     """A mask in whatever arithmetic it was written, `(1 - float(m)) * low` for instance: try every outcome of its conditions.
 
-    None unless all outcomes are 0 or one value that hides, and those that are 0 are a conjunction of conditions.
+    None unless all outcomes are 0 or one value that hides, and those that are 0 are a conjunction of conditions. Outcomes that
+    cannot be, a key behind the row without being behind the row less the past, are none.
     """
     found: dict[Expr, None] = {}
     _collect_conditions(term, found)
     conditions = list(found)
     if not 0 < len(conditions) <= MOST_CONDITIONS:
         return None
+    outcomes = list(_possible_outcomes(conditions))
     shown, lows = [], set()
-    for outcome in itertools.product((False, True), repeat=len(conditions)):
+    for outcome in outcomes:
         chosen = {c: const(value, c.dtype) for c, value in zip(conditions, outcome, strict=True)}
         value = literal(_replaced(term, chosen))
         if value == 0:
@@ -131,22 +133,45 @@ def hiding_by_cases(term: Expr) -> Cases | None:
     if not shown or len(lows) > 1:
         return None
     visible: Expr = const(True, "bool")
-    free = 0
+    agreeing = outcomes
     for n, condition in enumerate(conditions):
         values = {outcome[n] for outcome in shown}
         if len(values) == 2:
-            free += 1
             continue
         needed = values == {True}
+        agreeing = [outcome for outcome in agreeing if outcome[n] == needed]
         if condition.dtype == "bool":
             test = condition if needed else apply("not", condition)
         else:
             test = apply("eq", condition, const(needed, condition.dtype))
         visible = apply("and", visible, test)
-    if len(shown) != 2**free:
+    if len(shown) != len(agreeing):
         return None
     masks = frozenset(c.value for c in conditions if isinstance(c, Read) and c.dtype != "bool")
     return Cases(visible, lows.pop() if lows else None, masks)
+
+
+def _possible_outcomes(conditions: list[Expr]) -> Iterator[tuple[bool, ...]]:
+    """What conditions can be together: a comparison of indices may imply another."""
+    slacks = [_slack(c) for c in conditions]
+    implied = [
+        (n, m)
+        for (n, a), (m, b) in itertools.permutations(enumerate(slacks), 2)
+        if a is not None and b is not None and is_nonnegative(b - a)
+    ]
+    for outcome in itertools.product((False, True), repeat=len(conditions)):
+        if all(outcome[m] or not outcome[n] for n, m in implied):
+            yield outcome
+
+
+def _slack(condition: Expr) -> Dim | None:
+    """What is not negative if and only if a comparison of integers holds."""
+    if not isinstance(condition, Apply) or not all(isinstance(a, Int) for a in condition.arguments):
+        return None
+    if len(condition.arguments) != 2:
+        return None
+    left, right = (a.value for a in condition.arguments if isinstance(a, Int))
+    return {"le": right - left, "ge": left - right, "lt": right - left - 1, "gt": left - right - 1}.get(condition.function)
 
 
 def _replaced(expression: Expr, chosen: Mapping[Expr, Expr]) -> Expr:
@@ -206,10 +231,7 @@ def add_visibility(facts: MaskFacts, visible: Expr, axes: ScoreAxes) -> bool:
 
 
 def _is_causal(visible: Expr, axes: ScoreAxes) -> bool:
-    if not isinstance(visible, Apply) or not all(isinstance(a, Int) for a in visible.arguments):
-        return False
-    left, right = (a.value for a in visible.arguments if isinstance(a, Int))
-    slack = {"le": right - left, "ge": left - right, "lt": right - left - 1, "gt": left - right - 1}.get(visible.function)
+    slack = _slack(visible)
     return slack is not None and slack == axes.row.value + axes.past - axes.key.value
 
 

@@ -14,7 +14,8 @@ def find_state(graph: Graph) -> None:
     outputs = {value: name for name, value in graph.outputs}
     inputs = set(graph.inputs)
     rewriter = Rewriter(graph)
-    pairs: list[tuple[Value, Value]] = []
+    kinds = _kinds(graph)
+    found = 0
     for node in rewriter:
         if node.op != "concat" or node.output not in outputs or len(node.inputs) != 2:
             continue
@@ -33,15 +34,15 @@ def find_state(graph: Graph) -> None:
         if not _only_continued(rewriter, past, node):
             explanation(graph).miss("state", node, f"{past.name} is read by other nodes too")
             continue
+        position, found = found, found + 1
+        if node.output not in kinds:
+            explanation(graph).miss("state", node, "no attention reads it; the whole past is copied in every call")
+            continue
         made = rewriter.add("append", [past, new], {}, node.origin, [node.output.name])
+        graph.states.append(State(_state_name(past, position), past, made.output, kinds[node.output], _layer(past, position)))
         rewriter.replace(node.output, made.output)
-        pairs.append((past, made.output))
-    kinds = _kinds(graph)
-    for n, (past, present) in enumerate(pairs):
-        if present in kinds:
-            graph.states.append(State(_state_name(past, n), past, present, kinds[present], _layer(past, n)))
-            explanation(graph).hit("state")
-    if len(graph.states) != len(pairs):
+        explanation(graph).hit("state")
+    if len(graph.states) != found:
         graph.states = []
 
 

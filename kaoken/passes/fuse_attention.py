@@ -6,10 +6,12 @@ is taken apart into facts about visibility (attention_mask.py); head split, merg
 
 from __future__ import annotations
 
+import functools
+import itertools
 from dataclasses import dataclass, replace
 
 from kaoken.ir.dims import Dim, dim
-from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Select, apply, axes_for, axis, literal, reads, reads_inside
+from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Select, apply, axes_for, axis, bind, literal, reads, reads_inside
 from kaoken.ir.found_sizes import found_symbols
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ops import OPS
@@ -27,6 +29,8 @@ from kaoken.passes.attention_mask import (
 from kaoken.passes.explain import explanation
 from kaoken.passes.relative_bias import relative_table
 from kaoken.passes.rewriter import Rewriter
+
+MOST_SUMMANDS = 4
 
 Tables = dict[tuple[Expr, Dim, int], tuple[Value, int] | None]
 """Relative biases that were tabulated, by what they are tables of: layers share them."""
@@ -190,10 +194,11 @@ class _Matcher:
         assert left is not None and right is not None
         self.head_size = int(self._contracted(product))
         self.d = d
-        q, q_factor = _factors(_compose(read(left, (self.b, self.h, self.s, d))))
-        k, k_factor = _factors(_compose(read(right, (self.b, self.h, d, self.t))))
+        at_left, at_right = _broadcast(left, (self.b, self.h, self.s, d)), _broadcast(right, (self.b, self.h, d, self.t))
+        q, q_factor = _factors(_compose(read(left, at_left)))
+        k, k_factor = _factors(_compose(read(right, at_right)))
         if not isinstance(q, Read):
-            q = self._materialized(left, (self.b, self.h, self.s, d), "queries")
+            q = self._materialized(left, at_left, "queries")
             q_factor = 1.0
         if not isinstance(k, Read):
             raise NoMatch("the keys are computed between their projection and the product")
@@ -216,7 +221,7 @@ class _Matcher:
         right = self.node.inputs[1]
         assert right is not None
         self.e = Int(dim(self.size))
-        found = _compose(read(right, (self.b, self.h, self.t, self.e)))
+        found = _compose(read(right, _broadcast(right, (self.b, self.h, self.t, self.e))))
         if not isinstance(found, Read):
             raise NoMatch("the values are computed between their projection and the product")
         return found
@@ -251,9 +256,11 @@ class _Matcher:
         if offset is not None:
             return self._view(found.value, Formula(axes, Read(found.value, (b, s, apply("add", column, Int(offset))))))
         h, d = apply("floordiv", column, Int(dim(size))), apply("mod", column, Int(dim(size)))
-        if found.value.rank == 4 and found.indices == (self.b, self.h, self.s, self.d):
-            return self._view(found.value, Formula(axes, Read(found.value, (b, h, s, d))))
-        raise NoMatch(f"the queries are read from {found.value.name} in an order that is no head layout")
+        if not all(isinstance(index, Int) for index in found.indices):
+            raise NoMatch(f"the queries are gathered from {found.value.name}")
+        ours = ((self.b, b), (self.h, h), (self.s, s), (self.d, d))
+        places = {symbol: new for old, new in ours for symbol in old.value.symbols()}
+        return self._view(found.value, Formula(axes, bind(found, places)))
 
     def _view(self, source: Value, formula: Formula) -> Value:
         attrs = {"formula": formula}
@@ -262,9 +269,12 @@ class _Matcher:
 
     def _facts(self, terms: list[Expr]) -> MaskFacts:
         facts = MaskFacts()
+        terms = [term for term in terms if literal(term) != 0]
+        for some in (c for n in range(min(len(terms), MOST_SUMMANDS), 1, -1) for c in itertools.combinations(terms, n)):
+            if self._add_fact(trial := MaskFacts(), simplify_branches(_sum(list(some))), self.axes):
+                facts, terms = trial, [t for t in terms if t not in some]  # each hides what the others leave
+                break
         for term in terms:
-            if literal(term) == 0:
-                continue
             if not self._add_fact(facts, simplify_branches(term), self.axes):
                 facts.bias.append(term)
         if len([low for low in facts.low if low != float("-inf")]) > 1:
@@ -299,10 +309,8 @@ class _Matcher:
         """
         if not facts.bias:
             return None, None
-        total = facts.bias[0]
-        for term in facts.bias[1:]:
-            total = apply("add", total, term)
-        from kaoken.ir.expr import bind, contains_reduce
+        total = _sum(facts.bias)
+        from kaoken.ir.expr import contains_reduce
 
         if contains_reduce(total):
             raise NoMatch("a bias is reduced inside the scores")
@@ -341,10 +349,19 @@ def _symbols(expression: Expr) -> set:
     return found
 
 
+def _sum(terms: list[Expr]) -> Expr:
+    return functools.reduce(lambda total, term: apply("add", total, term), terms)
+
+
 def _number(value: float, dtype: str) -> Expr:
     from kaoken.ir.expr import const
 
     return const(value, dtype)
+
+
+def _broadcast(value: Value, at: tuple[Int, ...]) -> tuple[Int, ...]:
+    """Where an operand of a product is read: axes of extent 1 repeat their element."""
+    return tuple(Int(dim(0)) if extent == 1 else i for i, extent in zip(at, value.shape, strict=True))
 
 
 def _divisors(number: int) -> list[int]:

@@ -30,9 +30,15 @@ def under_reshapes(value: Value) -> Value:
 
 
 def lift_reshapes(graph: Graph) -> None:
-    """linear(reshape(x)) is reshape(linear(x)) when the last axis stays; the reshape then meets its inverse."""
+    """linear(reshape(x)) is reshape(linear(x)) when the last axis stays; the reshape then meets its inverse.
+
+    So it is with products whose operands have batch and heads in one axis.
+    """
     rewriter = Rewriter(graph)
     for node in rewriter:
+        if node.op == "matmul" and node.output.rank == 3:
+            _split_batch(rewriter, node)
+            continue
         plain = node.op == "linear" and node.inputs[1] is None and len(node.outputs) == 1
         if not plain and node.op not in ACTIVATIONS:
             continue
@@ -46,6 +52,21 @@ def lift_reshapes(graph: Graph) -> None:
         if source is not None and source is not x:
             made = rewriter.add(node.op, [source, *node.inputs[1:]], node.attrs, node.origin, [node.output.name])
             rewriter.replace(node.output, reshaped(rewriter, made.output, node.output))
+
+
+def _split_batch(rewriter: Rewriter, node: Node) -> None:
+    """[b * h, m, k] times [b * h, k, n] as the product of [b, h, ...] where the left operand was that before."""
+    left, right = node.inputs
+    assert left is not None and right is not None
+    source = left.producer.inputs[0] if left.producer is not None and left.producer.op == "reshape" else None
+    if source is None or source.rank != 4 or left.rank != 3 or right.rank != 3 or left.shape[0] != right.shape[0]:
+        return
+    if source.shape[2:] != left.shape[1:]:
+        return
+    batch = source.shape[:2]
+    split = rewriter.add("reshape", [right], {"shape": (*batch, *right.shape[1:])}, node.origin, [f"{right.name}.split"])
+    made = rewriter.add("matmul", [source, split.output], node.attrs, node.origin, [node.output.name])
+    rewriter.replace(node.output, reshaped(rewriter, made.output, node.output))
 
 
 def constant_matrix(value: Value) -> tuple[Value, bool] | None:

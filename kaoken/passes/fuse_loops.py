@@ -23,15 +23,13 @@ def fuse_loops(graph: Graph) -> None:
     graph.sort()
     uses = graph.uses()
     stored = _stored(graph, uses)
+    strided = [node for node in graph.nodes if node.op == "view" and node.output in stored and _reads_strided(node, uses)]
+    stored.update(source for node in strided for source in node.inputs if source is not None)
     nodes: list[Node] = []
     for node in graph.nodes:
         if node.op == "append":
             _fuse_append(node, stored)
-        if (
-            _is_kernel(node)
-            or (node.op == "reshape" and _is_alias(node, stored))
-            or (node.op == "view" and node.output in stored and _reads_strided(node, uses))
-        ):
+        if _is_kernel(node) or (node.op == "reshape" and _is_alias(node, stored)) or node in strided:
             nodes.append(node)
         else:
             for n, value in enumerate(node.outputs):

@@ -44,6 +44,13 @@ def _constant_of_shape(attributes: Attributes, inputs: list[Any]) -> list[Any]:
     return [np.full(tuple(int(size) for size in inputs[0]), value.ravel()[0], value.dtype)]
 
 
+def _gather_elements(attributes: Attributes, inputs: list[Any]) -> list[Any]:
+    """onnx's reference takes at most 64 elements along the axis."""
+    x, indices = inputs
+    axis = attributes.get("axis", 0)
+    return [np.take_along_axis(x, np.where(indices < 0, indices + x.shape[axis], indices), axis)]
+
+
 def _cast(attributes: Attributes, inputs: list[Any]) -> list[Any] | None:
     """To any float: float64. From float to an integer: truncated after rounding to float32.
 
@@ -143,6 +150,7 @@ OPERATORS: dict[str, Operator] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "Conv": _conv,
+    "GatherElements": _gather_elements,
     "Erf": lambda _attributes, inputs: [erf(inputs[0])],
     "Gelu": _gelu,
     "Gemm": _gemm,
