@@ -37,14 +37,19 @@ class Node:
 
 
 class ComposedNode(Node):
-    """A sequence, an optional or a tensor of strings, made of the tensors `parts`. `shape` is that of the tensors in it."""
+    """A sequence, an optional, a tensor of strings or a sequence of maps, made of the tensors `parts`. `shape` is that of the
+    tensors in it, of maps that of their values."""
 
     def __init__(self, entry: Mapping[str, Any]):
         shape = [str(extent) if extent is not None else "?" for extent in entry["shape"] or []]
         super().__init__({"name": entry["name"], "dtype": entry["dtype"], "shape": shape})
         self.kind: str = entry["kind"]
         self.parts: list[str] = entry["parts"]
+        self.keys: list[int | str] = entry.get("keys", [])
         if self.kind == "strings":
+            return
+        if self.kind == "maps":
+            self.type = f"seq(map({'string' if isinstance(self.keys[0], str) else 'int64'},{self.type}))"
             return
         inner = f"seq({self.type})" if self.kind.endswith("sequence") else self.type
         self.type = f"optional({inner})" if self.kind.startswith("optional") else inner
@@ -52,45 +57,45 @@ class ComposedNode(Node):
     def taken_apart(self, value: Any) -> list[np.ndarray]:
         """The arrays that are its parts. Raises ValueError for what is no list of arrays of its type, TypeError likewise."""
         if self.kind == "strings":
-            return self._bytes_and_ends(value)
+            return self._tensor_of_strings(value)
         if value is None and self.kind == "sequence":
             raise ValueError(f"input {self.name} is None, the model takes a list of arrays")
         if self.kind == "optional":
             value = [] if value is None else [value]
         elif isinstance(value, np.ndarray) or (value is not None and not isinstance(value, Sequence)):
             raise ValueError(f"input {self.name} is {type(value).__name__}, the model takes a list of arrays")
-        dtype = numpy_type(self.dtype)
+        is_text = self.dtype == "string"
         arrays = [np.asarray(item) for item in value or []]
         for n, array in enumerate(arrays):
-            if array.dtype != dtype:
+            if is_text != _holds_text(array) or (not is_text and array.dtype != numpy_type(self.dtype)):
                 raise ValueError(f"tensor {n} of input {self.name} is {array.dtype}, the model takes {self.dtype}")
             if array.ndim >= RECORD:
                 raise ValueError(f"tensor {n} of input {self.name} has {array.ndim} axes; at most {RECORD - 1} are supported")
         shapes = np.ones((len(arrays), RECORD), np.int64)
         for row, array in zip(shapes, arrays, strict=True):
             row[0], row[1 : 1 + array.ndim] = array.ndim, array.shape
-        elements = np.concatenate([np.zeros(0, dtype), *(array.reshape(-1) for array in arrays)])
+        if is_text:
+            texts = np.array([item for array in arrays for item in array.reshape(-1)], object)
+            return [*_bytes_and_ends(texts), shapes, np.array(value is not None)][: len(self.parts)]
+        elements = np.concatenate([np.zeros(0, numpy_type(self.dtype)), *(array.reshape(-1) for array in arrays)])
         return [elements, shapes, np.array(value is not None)][: len(self.parts)]
 
-    def _bytes_and_ends(self, value: Any) -> list[np.ndarray]:
-        """The UTF-8 of an array of str or bytes, all of it, and where each string ends."""
+    def _tensor_of_strings(self, value: Any) -> list[np.ndarray]:
         array = np.asarray(value)
-        if array.dtype.kind not in "OUS" or not all(isinstance(item, (str, bytes)) for item in array.reshape(-1)):
+        if not _holds_text(array):
             raise ValueError(f"input {self.name} is {array.dtype}, the model takes strings")
         if array.ndim != len(self.expressions):
             raise ValueError(f"input {self.name} has {array.ndim} axes, the model takes {len(self.expressions)}: {self.shape}")
-        texts = [item.encode() if isinstance(item, str) else item for item in array.reshape(-1)]
-        ends = np.cumsum([len(text) for text in texts], dtype=np.int64).reshape(array.shape)
-        return [np.frombuffer(b"".join(texts), np.uint8), ends]
+        return _bytes_and_ends(array)
 
     def put_together(self, parts: Sequence[np.ndarray]) -> Any:
-        """What its parts make: a list of arrays, an array or None."""
+        """What its parts make: a list of arrays, an array, None, or a list of dictionaries."""
+        if self.kind == "maps":
+            return [dict(zip(self.keys, row, strict=True)) for row in parts[0].reshape(-1, len(self.keys)).tolist()]
         if self.kind == "strings":
-            data, ends = parts[0].tobytes(), parts[1].reshape(-1).tolist()
-            texts = [data[a:b].decode(errors="surrogateescape") for a, b in zip([0, *ends], ends, strict=False)]
-            result = np.empty(len(texts), object)
-            result[:] = texts
-            return result.reshape(parts[1].shape)
+            return _strings(parts[0], parts[1])
+        if self.dtype == "string":
+            parts = [_strings(parts[0], parts[1]), *parts[2:]]
         if len(parts) > 2 and not parts[2]:
             return None
         elements, shapes = parts[0], parts[1]
@@ -142,6 +147,25 @@ class Composed:
             own = [next(given) for _ in _parts(node)]
             result.append(node.put_together(own) if isinstance(node, ComposedNode) else own[0])
         return result
+
+
+def _holds_text(array: np.ndarray) -> bool:
+    return array.dtype.kind in "OUS" and all(isinstance(item, (str, bytes)) for item in array.reshape(-1))
+
+
+def _bytes_and_ends(array: np.ndarray) -> list[np.ndarray]:
+    """The UTF-8 of an array of str or bytes, all of it, and where each string ends."""
+    texts = [item.encode() if isinstance(item, str) else item for item in array.reshape(-1)]
+    ends = np.cumsum([len(text) for text in texts], dtype=np.int64).reshape(array.shape)
+    return [np.frombuffer(b"".join(texts), np.uint8), ends]
+
+
+def _strings(data: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """The strings that end at these places of UTF-8 bytes."""
+    whole, ends = data.tobytes(), given.reshape(-1).tolist()
+    result = np.empty(len(ends), object)
+    result[:] = [whole[a:b].decode(errors="surrogateescape") for a, b in zip([0, *ends], ends, strict=False)]
+    return result.reshape(given.shape)
 
 
 def _parts(node: Node) -> list[str]:

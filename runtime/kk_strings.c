@@ -1,7 +1,9 @@
-/* Strings of a model: compared, copied and split. */
+/* Strings of a model: checked, compared, ordered, copied and split. */
 #include "kk_prefix.h"
 
 #include "kk_strings.h"
+
+#include "kk_unicode.h"
 
 #include <string.h>
 
@@ -9,6 +11,55 @@
 static int kk_string_lies_within(int64_t start, int64_t length, int64_t size)
 {
     return start >= 0 && length >= 0 && length <= size && start <= size - length;
+}
+
+void kk_malformed_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, int64_t *malformed, int64_t count,
+                          int64_t size)
+{
+    const int64_t end = count * (t->index + 1) / t->count;
+    for (int64_t i = count * t->index / t->count; i < end; i++)
+        malformed[i] = !kk_string_lies_within(starts[i], lengths[i], size) || (lengths[i] > 0 && !kk_utf8_valid(bytes + starts[i], (size_t)lengths[i]));
+}
+
+/* Below, at or above 0 as string a comes before, with or after string b; one that does not lie within the bytes counts as empty. */
+static int kk_compare_strings(const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, int64_t size, int64_t a, int64_t b)
+{
+    const int64_t first = kk_string_lies_within(starts[a], lengths[a], size) ? lengths[a] : 0;
+    const int64_t second = kk_string_lies_within(starts[b], lengths[b], size) ? lengths[b] : 0;
+    const int64_t both = first < second ? first : second;
+    const int differ = both > 0 ? memcmp(bytes + starts[a], bytes + starts[b], (size_t)both) : 0;
+    return differ != 0 ? differ : (first > second) - (first < second);
+}
+
+void kk_rank_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, int64_t *ranks, int64_t *order, int64_t count,
+                     int64_t size)
+{
+    if (t->index != 0)
+        return;
+    for (int64_t i = 0; i < count; i++)
+        order[i] = i;
+    /* Heap sort: the heap is built from its last parent down to the first, then its greatest goes to the end, again and again. */
+    for (int64_t begin = count / 2, end = count; end > 1;) {
+        int64_t at, moved;
+        if (begin > 0) {
+            moved = order[--begin];
+        } else {
+            moved = order[--end];
+            order[end] = order[0];
+        }
+        for (at = begin; 2 * at + 1 < end;) {
+            int64_t child = 2 * at + 1;
+            if (child + 1 < end && kk_compare_strings(bytes, starts, lengths, size, order[child + 1], order[child]) > 0)
+                child++;
+            if (kk_compare_strings(bytes, starts, lengths, size, order[child], moved) <= 0)
+                break;
+            order[at] = order[child];
+            at = child;
+        }
+        order[at] = moved;
+    }
+    for (int64_t i = 0; i < count; i++)
+        ranks[order[i]] = i > 0 && kk_compare_strings(bytes, starts, lengths, size, order[i], order[i - 1]) == 0 ? ranks[order[i - 1]] : i;
 }
 
 void kk_find_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, const uint8_t *others,

@@ -6,6 +6,16 @@
 
 #include <stdint.h>
 
+/* malformed: 1 for each of `count` strings (bytes, starts, lengths) that does not lie within `size` bytes or is no UTF-8, else 0. Every thread takes its share of
+   the strings; a barrier is the caller's. */
+void kk_malformed_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, int64_t *malformed, int64_t count,
+                          int64_t size);
+
+/* ranks: numbers that are ordered as the bytes of the strings are, equal ones for equal strings. order: their indices, sorted. The first thread does it; a
+   barrier is the caller's. */
+void kk_rank_strings(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, int64_t *ranks, int64_t *order, int64_t count,
+                     int64_t size);
+
 /* For each of `count` strings (bytes, starts, lengths) the last of `width` candidates that is equal to it, byte for byte, or -1. Those of string i are
    (others, other_starts, other_lengths) from i * step on: step 0 is one table for all. A string that does not lie within its `size` or `other_size` bytes is
    equal to none. Every thread takes its share of the strings; a barrier is the caller's. */

@@ -4,12 +4,15 @@ A sequence whose length is known when compiling is a list of tensors and leaves 
 tensors, of which all its operations are made (`ragged.py`): the elements of all its tensors one after the other, and a record of
 `RECORD` integers for each tensor: its rank, then its extents, ones behind. An optional is a bool beside what it may hold; one
 of a tensor is, where only the call knows, a sequence of none or one. So the arena, its bounds and its checks serve them all.
+
+Strings, in a tensor, a sequence or an optional, are bytes beside a tensor, a sequence or an optional of int64 that say where in
+them each string lies: what moves strings moves these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Union
 
 import numpy as np
@@ -20,7 +23,7 @@ from kaoken.frontend.spelled import Tensor, join, tensor
 from kaoken.ir.builder import Builder, literal_elements
 from kaoken.ir.dims import dim, product
 from kaoken.ir.dtypes import packed_bits
-from kaoken.ir.graph import Value
+from kaoken.ir.graph import Shape, Value
 
 MOST_AXES = 8
 """Axes that a tensor of a sequence may have."""
@@ -64,13 +67,47 @@ class Maybe:
     item: Value | TensorList | Ragged | None
 
 
-Composite = TensorList | Ragged | Maybe
+@dataclass(frozen=True)
+class Strings:
+    """Strings. data: uint8 [bytes]; places: for each string an int64, where it begins in them times 2^32, and how long it is.
+    once: no byte is of two strings."""
+
+    data: Value
+    places: Value | TensorList | Ragged | Maybe
+    once: bool = False
+
+    @property
+    def dtype(self) -> str:
+        return "string"
+
+    @property
+    def shape(self) -> Shape:
+        return self.tensor.shape
+
+    @property
+    def tensor(self) -> Value:
+        """The places of a tensor of strings. Raises Unsupported for a sequence or an optional."""
+        if isinstance(self.places, Value):
+            return self.places
+        raise Unsupported(f"{kind_of(self).text}; a tensor of strings is asked for")
+
+
+@dataclass(frozen=True)
+class Maps:
+    """A sequence of maps, of the same keys all. values: [maps, keys], or [keys] of one; keys: integers or texts."""
+
+    values: Value
+    keys: tuple[int | str, ...]
+
+
+Composite = TensorList | Ragged | Maybe | Strings | Maps
 Held = Value | Composite
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a composite is: its parts follow from it. what: `sequence`, `optional` (of a tensor) or `optional sequence`.
+    """What a composite is: its parts follow from it. what: `sequence`, `optional` (of a tensor), `optional sequence`, or
+    `strings` for a tensor of them.
 
     vague: an optional that holds nothing and has no type, or an empty list; it is whatever it meets.
     """
@@ -96,12 +133,22 @@ class Kind:
 
     @property
     def text(self) -> str:
+        if self.what == "strings":
+            return "a tensor of strings"
         return f"{'a' if self.what == 'sequence' else 'an'} {self.what} of {self.dtype}"
 
     @property
     def parts(self) -> list[str]:
-        """Names of the tensors that one is made of at a model's surface."""
-        return ["values", "shapes", "present"] if self.what == "optional sequence" else ["values", "shapes"]
+        """Names of the tensors that one is made of; at a model's surface the values of strings are where they end."""
+        if self.what == "strings":
+            return ["bytes", "ends"]
+        parts = ["values", "shapes", "present"] if self.what == "optional sequence" else ["values", "shapes"]
+        return ["bytes", "ends", *parts[1:]] if self.dtype == "string" else parts
+
+    @property
+    def of_places(self) -> Kind:
+        """Of a sequence or an optional of strings, that of their places."""
+        return replace(self, dtype="int64")
 
 
 def helper(builder: Builder, name: str = "") -> OnnxNode:
@@ -126,7 +173,13 @@ def extents_of(value: Value) -> Extents:
 
 
 def kind_of(value: Held) -> Kind:
-    """Raises Unsupported for a tensor."""
+    """Raises Unsupported for a tensor and for maps."""
+    if isinstance(value, Maps):
+        raise Unsupported(f"a sequence of maps ({value.values.name}) can only be given as a result of the model")
+    if isinstance(value, Strings):
+        if isinstance(value.places, Value):
+            return Kind("strings", "string", extents_of(value.places))
+        return replace(kind_of(value.places), dtype="string")
     if isinstance(value, Ragged):
         return Kind("sequence", value.dtype, value.extents, value.vague)
     if isinstance(value, TensorList):
@@ -160,8 +213,9 @@ def declared_kind(proto: onnx.TypeProto) -> Kind:
         nested = str(element.WhichOneof("value")).removesuffix("_type").replace("_", " ")
         raise Unsupported(f"{what}s of a {nested} are not supported; only of tensors")
     tensor_type = element.tensor_type
-    dtype = element_dtype(tensor_type.elem_type)
-    if packed_bits(dtype):
+    is_text = tensor_type.elem_type == onnx.TensorProto.STRING
+    dtype = "string" if is_text else element_dtype(tensor_type.elem_type)
+    if not is_text and packed_bits(dtype):
         raise Unsupported(f"{what}s of {dtype} are not supported")
     extents = None
     if tensor_type.HasField("shape"):
@@ -213,6 +267,14 @@ def presence(node: OnnxNode, value: Maybe) -> Value:
 
 def parts_of(node: OnnxNode, value: Held, kind: Kind) -> list[Value]:
     """The tensors that a value is made of when it is seen as being of a kind, which is its own or holds it."""
+    if kind.dtype == "string":
+        if not isinstance(value, Strings):
+            if isinstance(value, (Value, Maps)) or not kind_of(value).vague:
+                raise Unsupported(f"a value of other than strings should be {kind.text}")
+            value = Strings(no_bytes(node), value)
+        return [value.data, *([value.tensor] if kind.what == "strings" else parts_of(node, value.places, kind.of_places))]
+    if isinstance(value, (Strings, Maps)):
+        raise Unsupported(f"{kind_of(value).text} should be {kind.text}")
     if isinstance(value, Value) and kind.what == "optional":
         value = Maybe(None, single(node, value))
     if isinstance(value, Value):
@@ -229,7 +291,8 @@ def parts_of(node: OnnxNode, value: Held, kind: Kind) -> list[Value]:
         item = single(node, item) if has else nothing(node, kind)
     if isinstance(item, Value):
         item = single(node, item)
-    sequence = nothing(node, kind) if item is None else ragged(node, item)
+    is_empty = item is None or (isinstance(item, TensorList) and not item.items)
+    sequence = nothing(node, kind) if item is None or is_empty else ragged(node, item)  # an empty list takes the kind's type
     if kind.what != "optional sequence":
         return [sequence.elements, sequence.shapes]
     return [sequence.elements, sequence.shapes, always if optional is None else presence(node, optional)]
@@ -237,10 +300,20 @@ def parts_of(node: OnnxNode, value: Held, kind: Kind) -> list[Value]:
 
 def rebuilt(kind: Kind, parts: Sequence[Value], name: str) -> Composite:
     """The value of a kind that is made of these tensors."""
+    if kind.what == "strings":
+        return Strings(parts[0], parts[1])
+    if kind.dtype == "string":
+        places: Any = rebuilt(kind.of_places, parts[1:], name)
+        return Strings(parts[0], places)
     sequence = Ragged(parts[0], parts[1], kind.extents, name, kind.vague)
     if kind.what == "sequence":
         return sequence
     return Maybe(None, sequence) if kind.what == "optional" else Maybe(parts[2], sequence)
+
+
+def no_bytes(node: OnnxNode) -> Value:
+    """What no string lies in; a byte, as every tensor of the runtime has one."""
+    return node.builder.constant(np.zeros(1, np.uint8))
 
 
 def without_names(kind: Kind) -> Kind:

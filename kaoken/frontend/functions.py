@@ -83,7 +83,8 @@ def function_body(
 def _type(value: Value | None) -> onnx.TypeProto:
     if value is None:
         return onnx.TypeProto()
-    element_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype))
+    text = value.dtype == "string"
+    element_type = onnx.TensorProto.STRING if text else onnx.helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype))
     return onnx.helper.make_tensor_type_proto(element_type, [d.constant for d in value.shape])
 
 

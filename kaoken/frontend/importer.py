@@ -12,6 +12,7 @@ import onnx
 from kaoken.errors import UnsupportedModelError
 from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     attention,
+    casts,
     control_flow,
     convolution,
     integer_products,
@@ -31,10 +32,12 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     selection,
     shape,
     signal,
+    text,
     training,
+    trees,
 )
 from kaoken.frontend.bodies import unbounded_symbols
-from kaoken.frontend.composite import Maybe, Ragged, TensorList, is_composite
+from kaoken.frontend.composite import Composite, Maps, Strings, helper, is_composite
 from kaoken.frontend.dimensions import DimensionTable, context_length, picture_size, read_config
 from kaoken.frontend.encoder_decoder import read_model
 from kaoken.frontend.functions import function_body, inlined
@@ -45,8 +48,9 @@ from kaoken.frontend.old_opsets import with_newer_opset
 from kaoken.frontend.recurrent import read_recurrent
 from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, declared_shape, reader_for
 from kaoken.frontend.sequences import MOVES, SEQUENCES
-from kaoken.frontend.strings import STRINGS, Strings, bind_strings, output_strings
-from kaoken.frontend.surface import bind_input, output_parts
+from kaoken.frontend.strings import MOVEMENT, STRINGS, bind_strings, known_strings, lifted, output_strings
+from kaoken.frontend.support_vectors import read_svm_classifier
+from kaoken.frontend.surface import bind_input, output_maps, output_parts
 from kaoken.ir.builder import Builder, check_shape
 from kaoken.ir.dims import Dim, dim
 from kaoken.ir.dtypes import C_TYPES, packed_bits
@@ -63,8 +67,16 @@ BROADCASTING = frozenset(
 )
 """Operators whose operands may have axes of extent 1 before all others or not: results are the same where another has as many."""
 
-WHOLE: dict[str, tuple[int, Any]] = {**CONTROL, **SEQUENCES}
+WHOLE: dict[str, tuple[int, Any]] = {**CONTROL, **SEQUENCES, "ai.onnx.ml.SVMClassifier": (1, read_svm_classifier)}
 """Operators whose readers may look into the importer: the first opset, and the reader."""
+
+REFUSED = dict.fromkeys(
+    ("ai.onnx.ml.DictVectorizer", "ai.onnx.ml.CastMap"), "its input is a map; give the model the vector that it makes of one"
+)
+"""Why operators are refused, where there is more to say."""
+
+HOLDS_STRINGS = ("If", "Loop", "SequenceMap")
+"""Operators whose readers give strings to the graphs in them."""
 
 
 _READING_ERRORS = (
@@ -190,15 +202,20 @@ class Importer:
                 array = self.model.arrays.get(tensor.name) if graph is self.proto.graph else None
                 if array is None:
                     array = tensor_array(tensor)
-                if str(array.dtype) not in C_TYPES:
+                if str(array.dtype) not in C_TYPES and tensor.data_type != onnx.TensorProto.STRING:
                     raise ValueError(f"element type {array.dtype} is not supported")
-            except (ValueError, TypeError) as error:
+                known: Any = (
+                    known_strings(helper(self.builder), array)
+                    if tensor.data_type == onnx.TensorProto.STRING
+                    else self.builder.constant(array, tensor.name)
+                )
+            except (ValueError, TypeError, Unsupported) as error:
                 self.problems.append(f"initializer {tensor.name}: {error}")
                 self.broken.add(tensor.name)
                 continue
             if tensor.name in self.values:
                 self.problems.append(f"initializer {tensor.name}: the name is taken")
-            self.bind(tensor.name, self.builder.constant(array, tensor.name))
+            self.bind(tensor.name, known)
         for sparse in graph.sparse_initializer:
             self.problems.append(f"initializer {sparse.values.name}: sparse tensors are not supported")
             self.broken.add(sparse.values.name)
@@ -280,13 +297,16 @@ class Importer:
             return
         standard = proto.domain in ("", "ai.onnx")
         version = self.version_of(proto.domain)
-        composite = any(isinstance(self.values[i], (TensorList, Ragged, Maybe)) for i in proto.input if i)
+        values = [self.values[i] for i in proto.input if i]
+        composite, texts = (any(isinstance(value, kind) for value in values) for kind in (Composite, Strings))
         reader = self._reader(operator, version)
-        if any(isinstance(self.values[i], Strings) for i in proto.input if i):
-            if operator not in STRINGS:
-                self._fail(proto, name, f"{proto.op_type} of strings is not supported")
-                return
-            reader, composite = partial(STRINGS[operator], self), True
+        if texts:
+            if operator in STRINGS:
+                reader = STRINGS[operator]
+            elif operator in MOVEMENT and reader is not None:
+                reader = partial(lifted, reader)
+            elif operator not in HOLDS_STRINGS:
+                reader, composite = None, False
         elif composite and operator in MOVES:
             reader = partial(MOVES[operator], self)
         elif composite and operator not in WHOLE:
@@ -301,7 +321,9 @@ class Importer:
             if (reader is None or rounds_inside(operator, inputs)) and self._expand(proto, name, version):
                 return
             if reader is None:
-                self._fail(proto, name, self._unknown(proto) + self.inside)
+                is_read = texts and has_reader(operator, version)
+                why = f"{proto.op_type} of strings is not supported" if is_read else self._unknown(proto)
+                self._fail(proto, name, why + self.inside)
                 return
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
             attributes = {k: v.decode("utf-8") if isinstance(v, bytes) else v for k, v in attributes.items()}
@@ -385,7 +407,8 @@ class Importer:
                 "onnxruntime's blocked channels fit the machine that saved them; save the graph with ORT_ENABLE_EXTENDED, not ALL"
             )
         domain = f"{proto.domain}." if proto.domain not in ("", "ai.onnx") else ""
-        return f"operator {domain}{proto.op_type} is not supported"
+        reason = REFUSED.get(f"{domain}{proto.op_type}", "")
+        return f"operator {domain}{proto.op_type} is not supported{reason and ': '}{reason}"
 
     def _fail(self, proto: onnx.NodeProto, name: str, message: str) -> None:
         self.problems.append(f"{name}: {message}")
@@ -397,7 +420,10 @@ class Importer:
                 value = self.values[info.name]
                 if value in self.loose:
                     self.problems.append(f"output {info.name}: {self.loose[value]}")
-                if isinstance(value, Strings):
+                if isinstance(value, Maps):
+                    output_maps(self, info.name)
+                    continue
+                if isinstance(value, Strings) and isinstance(value.places, Value) and not is_composite(info.type):
                     output_strings(self, info.name)
                     continue
                 if is_composite(info.type) or not isinstance(value, Value):

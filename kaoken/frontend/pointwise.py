@@ -163,21 +163,6 @@ def modulo(node: OnnxNode) -> Value:
     return node.add("fmod" if fmod else "mod", node.input(0), node.input(1))
 
 
-@onnx_op("Cast")
-def cast(node: OnnxNode) -> Value:
-    return cast_to(node, node.input(0), int(node.attribute("to")))
-
-
-@onnx_op("CastLike", since=15)
-def cast_like(node: OnnxNode) -> Value:
-    return converted(node, node.input(0), node.input(1).dtype)
-
-
-def cast_to(node: OnnxNode, x: Value, element_type: int) -> Value:
-    """Cast to an ONNX element type, as the node's attributes say."""
-    return converted(node, x, element_dtype(element_type))
-
-
 def converted(node: OnnxNode, x: Value, dtype: str) -> Value:
     """Cast as the attributes of Cast and its kin say."""
     return to_narrow_float(node, x, dtype) if dtype in NARROW_FLOATS and x.dtype != dtype else cast_value(node, x, dtype)

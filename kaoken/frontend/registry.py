@@ -205,7 +205,8 @@ def element_dim(element: Expr) -> Dim:
     return dim(int(value))
 
 
-Reader = Callable[[OnnxNode], "Value | list[Value | None]"]
+Reader = Callable[[OnnxNode], Any]
+"""Gives a value, or a list of them and of None for results that are not there."""
 R = TypeVar("R", bound=Reader)
 READERS: dict[str, list[tuple[int, Reader]]] = {}
 

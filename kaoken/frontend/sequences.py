@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from kaoken.frontend.composite import (
     Held,
     Maybe,
     Ragged,
+    Strings,
     TensorList,
     declared_kind,
     extents_of,
     joined_extents,
     kind_of,
+    no_bytes,
     nothing,
     presence,
     ragged,
@@ -26,6 +29,7 @@ from kaoken.frontend.composite import (
 from kaoken.frontend.loops_of_composites import looped
 from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype
 from kaoken.frontend.spelled import tensor
+from kaoken.frontend.strings import lifted
 from kaoken.ir.builder import literal_elements
 from kaoken.ir.dims import Dim, Symbol, dim
 from kaoken.ir.expr import Int
@@ -79,7 +83,14 @@ def construct(importer: Importer, node: OnnxNode) -> list[Any]:
 
 
 def empty(importer: Importer, node: OnnxNode) -> list[Any]:
-    return [TensorList((), element_dtype(node.attribute("dtype", onnx.TensorProto.FLOAT)))]
+    element_type = node.attribute("dtype", onnx.TensorProto.FLOAT)
+    return [_empty(node, element_type)]
+
+
+def _empty(node: OnnxNode, element_type: int) -> Held:
+    if element_type == onnx.TensorProto.STRING:
+        return Strings(no_bytes(node), TensorList((), "int64"), True)
+    return TensorList((), element_dtype(element_type))
 
 
 def sequence_length(importer: Importer, node: OnnxNode) -> list[Any]:
@@ -179,28 +190,35 @@ def _pieces(node: OnnxNode, x: Value, axis: int, sizes: list[Dim], keep: bool) -
 def sequence_map(importer: Importer, node: OnnxNode) -> list[Any]:
     """Tensor by tensor where the length is known and small, else a loop that appends to each result."""
     graph: onnx.GraphProto = node.attributes["body"]
-    sequence, others = _sequence(node), [node.input(n) for n in range(1, len(node.inputs))]
+    given: list[Any] = [node.input(n) for n in range(len(node.inputs))]
+    sequence: Any = given[0].places if isinstance(given[0], Strings) else _sequence(node)
     if len(graph.input) != len(node.inputs):
         raise Unsupported(f"{len(node.inputs)} inputs for a body of {len(graph.input)}")
 
     def mapped(pick: Any) -> list[Any]:
-        for info, value in zip(graph.input, [sequence, *others], strict=True):
-            importer.bind(info.name, value if isinstance(value, Value) else pick(value))
+        for info, value in zip(graph.input, given, strict=True):
+            item = value if isinstance(value, Value) or _is_strings(value) else pick(value)
+            importer.bind(info.name, item)
         results = subgraph_results(importer, graph)
-        if any(not isinstance(r, Value) for r in results):
+        if any(not isinstance(r, Value) and not _is_strings(r) for r in results):
             raise Unsupported("its body gives a sequence; sequences of sequences are not supported")
         return results
 
+    def gathered(reader: Any, inputs: list[Any]) -> Any:
+        inner = OnnxNode("Sequence", node.version, inputs, {}, 1, node.builder, [""])
+        texts = any(isinstance(value, Strings) for value in inputs)
+        return (lifted(partial(reader, importer), inner) if texts else reader(importer, inner))[0]
+
     if isinstance(sequence, TensorList) and len(sequence.items) <= UNROLLED:
-        columns: list[list[Value]] = [[] for _ in graph.output]
+        columns: list[list[Any]] = [[] for _ in graph.output]
         for n in range(len(sequence.items)):
             values = dict(importer.values)
             index = tensor(node, dim(n))
             for column, result in zip(columns, mapped(lambda s: _item(node, s, n, index)), strict=True):  # noqa: B023
                 column.append(result)
             importer.values = values
-        dtypes = [element_dtype(o.type.tensor_type.elem_type) for o in graph.output]
-        return [TensorList(tuple(c), c[0].dtype if c else dtype) for c, dtype in zip(columns, dtypes, strict=True)]
+        types = [o.type.tensor_type.elem_type for o in graph.output]
+        return [gathered(construct, list(c)) if c else _empty(node, t) for c, t in zip(columns, types, strict=True)]
     count = dim(len(sequence.items)) if isinstance(sequence, TensorList) else runtime.length(sequence)
 
     def body(index: Symbol, carried: list[Held]) -> tuple[None, list[Held]]:
@@ -208,17 +226,21 @@ def sequence_map(importer: Importer, node: OnnxNode) -> list[Any]:
         results = mapped(lambda s: _item(node, s, None, position))
         grown: list[Held] = []
         for state, result in zip(carried, results, strict=True):
-            given = [state, result]
-            inner = OnnxNode("SequenceInsert", node.version, given, {}, 1, node.builder, [""])  # type: ignore[arg-type]
-            grown += sequence_insert(importer, inner)
+            grown.append(gathered(sequence_insert, [state, result]))
         return None, grown
 
-    dtypes = [element_dtype(o.type.tensor_type.elem_type) for o in graph.output]
-    initial: list[Held] = [TensorList((), dtype) for dtype in dtypes]
+    initial = [_empty(node, o.type.tensor_type.elem_type) for o in graph.output]
     return looped(importer, node.builder.origin[0], node.names, initial, body, limit=count)
 
 
-def _item(node: OnnxNode, sequence: TensorList | Ragged, n: int | None, index: Any) -> Value:
+def _is_strings(value: Any) -> bool:
+    """Whether a value is a tensor of strings."""
+    return isinstance(value, Strings) and isinstance(value.places, Value)
+
+
+def _item(node: OnnxNode, sequence: Any, n: int | None, index: Any) -> Any:
+    if isinstance(sequence, Strings):
+        return Strings(sequence.data, _item(node, sequence.places, n, index))
     if isinstance(sequence, TensorList) and n is not None:
         if n >= len(sequence.items):
             raise Unsupported("its sequences have different lengths")
@@ -238,6 +260,9 @@ def optional(importer: Importer, node: OnnxNode) -> list[Any]:
     proto = onnx.TypeProto()
     proto.optional_type.elem_type.CopyFrom(node.attributes["type"])
     kind = declared_kind(proto)
+    if kind.dtype == "string":
+        parts = nothing(node, kind.of_places)
+        return [rebuilt(kind, [no_bytes(node), parts.elements, parts.shapes, never], node.names[0])]
     parts = nothing(node, kind)
     return [rebuilt(kind, [parts.elements, parts.shapes, never], node.names[0])]
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import onnx
 
 from kaoken.frontend.by_data import count_of
+from kaoken.frontend.composite import Strings
 from kaoken.frontend.mapped_file import tensor_array
 from kaoken.frontend.movement import reshape_to
 from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
 from kaoken.frontend.spelled import from_data, iota, tensor
+from kaoken.frontend.strings import known_strings
 from kaoken.ir.builder import literal_elements
 from kaoken.ir.dims import dim, maximum
 from kaoken.ir.dtypes import C_TYPES, is_float
@@ -34,15 +37,19 @@ def size(node: OnnxNode) -> Value:
 
 
 @onnx_op("Constant")
-def constant(node: OnnxNode) -> Value:
+def constant(node: OnnxNode) -> Value | Strings:
     for name, value in node.attributes.items():
         if name == "value":
             data = tensor_array(value)
+            if value.data_type == onnx.TensorProto.STRING:
+                return known_strings(node, data)
             if str(data.dtype) not in C_TYPES:
                 raise Unsupported(f"element type {data.dtype} is not supported")
             return node.builder.constant(data, node.names[0])
         if name in ("value_float", "value_floats"):
             return node.builder.constant(np.asarray(value, np.float32), node.names[0])
+        if name in ("value_string", "value_strings"):
+            return known_strings(node, value)
         if name in ("value_int", "value_ints"):
             return node.builder.constant(np.asarray(value, np.int64), node.names[0])
     raise Unsupported(f"a Constant with {', '.join(node.attributes) or 'no value'} is not supported")

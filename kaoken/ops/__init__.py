@@ -15,6 +15,7 @@ from kaoken.ops import (
     reduction,
     routine,
     scatter,
+    string_routine,
 )
 from kaoken.ops.compose import composed, element_at, expand, formula_of, instantiate, read
 from kaoken.ops.registry import OPS, Op, ShapeError
@@ -43,4 +44,5 @@ __all__ = [
     "reduction",
     "routine",
     "scatter",
+    "string_routine",
 ]

@@ -42,7 +42,7 @@ MT19937_WORDS = 624
 """The length of the Mersenne Twister's state; KK_MT19937_WORDS in the runtime."""
 
 
-def _routine(name: str, infer: Callable[[Inputs, Attrs], list[tuple[Shape, str]]], routine: Routine) -> None:
+def define_routine(name: str, infer: Callable[[Inputs, Attrs], list[tuple[Shape, str]]], routine: Routine) -> None:
     define(name, "control", infer, no_formula)
     ROUTINES[name] = routine
 
@@ -68,7 +68,7 @@ def _run_positions(node: Node, operands: list[np.ndarray], sizes: list[int]) -> 
     return [found, np.array(found.size)]
 
 
-_routine(
+define_routine(
     "positions",
     _infer_positions,
     Routine("kk_threads.h", lambda node: "kk_true_positions", _positions_sizes, _run_positions),
@@ -97,7 +97,7 @@ def _argsort_sizes(node: Node) -> list[Dim]:
     return [*operand(node.inputs, 0).shape, dim(node.attrs["first"])]
 
 
-_routine(
+define_routine(
     "argsort",
     _infer_argsort,
     Routine("kk_sort.h", lambda node: "kk_argsort", _argsort_sizes, _run_argsort),
@@ -132,7 +132,7 @@ def _scatter_sizes(node: Node) -> list[Dim]:
     return [product(x.shape), product(places.shape), product(updates.shape[places.rank :])]
 
 
-_routine(
+define_routine(
     "scatter",
     _infer_scatter,
     Routine(
@@ -177,7 +177,7 @@ def _run_suppress(node: Node, operands: list[np.ndarray], sizes: list[int]) -> l
     return [kept]
 
 
-_routine(
+define_routine(
     "suppress",
     _infer_suppress,
     Routine(
@@ -186,74 +186,6 @@ _routine(
         lambda node: [operand(node.inputs, 1).shape[0], operand(node.inputs, 1).shape[1], operand(node.inputs, 1).shape[2]],
         _run_suppress,
     ),
-)
-
-
-# find_strings: operands bytes uint8 [size], starts and lengths int64 (any shape, of `count` elements), others uint8 [other size],
-# starts and lengths int64 [count or 1, width]: for each string the last candidate in its row that is equal to it, or -1 ------
-
-
-def _infer_find_strings(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    data, starts, lengths, others, other_starts, other_lengths = (operand(inputs, n) for n in range(6))
-    rows = other_starts.shape[0] if other_starts.rank == 2 else None
-    if (data.dtype, others.dtype, data.rank, others.rank) != ("uint8", "uint8", 1, 1):
-        raise ShapeError(f"strings of {data} and {others}")
-    if starts.shape != lengths.shape or other_starts.shape != other_lengths.shape or rows not in (1, product(starts.shape)):
-        raise ShapeError(f"strings at {starts} of {lengths} in strings at {other_starts} of {other_lengths}")
-    return [(starts.shape, "int64")]
-
-
-def _run_find_strings(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
-    data, starts, lengths, others, other_starts, other_lengths = operands
-    found = np.full(starts.size, -1, np.int64)
-    for i, (start, length) in enumerate(zip(starts.reshape(-1), lengths.reshape(-1), strict=True)):
-        row = i if other_starts.shape[0] > 1 else 0
-        own = data[start : start + length].tobytes()
-        for j, (begin, size) in enumerate(zip(other_starts[row], other_lengths[row], strict=True)):
-            if own == others[begin : begin + size].tobytes():
-                found[i] = j
-    return [found.reshape(starts.shape)]
-
-
-def _find_strings_sizes(node: Node) -> list[Dim]:
-    data, starts, _, others, candidates, _ = (operand(node.inputs, n) for n in range(6))
-    width = candidates.shape[1]
-    step = dim(0) if candidates.shape[0] == 1 else width
-    return [product(starts.shape), data.shape[0], others.shape[0], width, step]
-
-
-_routine(
-    "find_strings",
-    _infer_find_strings,
-    Routine("kk_strings.h", lambda node: "kk_find_strings", _find_strings_sizes, _run_find_strings),
-)
-
-
-# copy_strings: operands bytes uint8 [size], starts, lengths and begins int64 of one shape; attrs total: uint8 [total], each
-# string from where it begins on -----------------------------------------------------------------------------------------------
-
-
-def _infer_copy_strings(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    data, *places = (operand(inputs, n) for n in range(4))
-    if data.dtype != "uint8" or data.rank != 1 or any(p.dtype != "int64" or p.shape != places[0].shape for p in places):
-        raise ShapeError(f"copies of strings in {data} at {', '.join(map(str, places))}")
-    return [((attrs["total"],), "uint8")]
-
-
-def _run_copy_strings(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
-    data, starts, lengths, _ = operands
-    texts = [data[start : start + length] for start, length in zip(starts.reshape(-1), lengths.reshape(-1), strict=True)]
-    return [np.concatenate([np.zeros(0, np.uint8), *texts])]
-
-
-def _copy_strings_sizes(node: Node) -> list[Dim]:
-    return [product(operand(node.inputs, 1).shape), operand(node.inputs, 0).shape[0], node.output.shape[0]]
-
-
-_routine(
-    "copy_strings",
-    _infer_copy_strings,
-    Routine("kk_strings.h", lambda node: "kk_copy_strings", _copy_strings_sizes, _run_copy_strings),
 )
 
 
@@ -270,7 +202,7 @@ def _run_mt19937_uniform(node: Node, operands: list[np.ndarray], sizes: list[int
     return [generator.uniform(size=sizes[0]), generator.get_state(legacy=False)["state"]["key"]]
 
 
-_routine(
+define_routine(
     "mt19937_uniform",
     _infer_mt19937_uniform,
     Routine(
@@ -278,75 +210,5 @@ _routine(
         lambda node: "kk_mt19937_uniform",
         lambda node: [node.output.shape[0], dim(node.attrs["seed"])],
         _run_mt19937_uniform,
-    ),
-)
-
-
-# count_pieces and split_strings: operands bytes uint8 [size], starts and lengths int64 [count], delimiter uint8; attrs delimiter
-# (its bytes, 0: white space), most (cuts, negative: any number): int64 [count], how many pieces each string falls into; with
-# width, int64 [count, width] twice, where these begin and how long they are -------------------------------------------------
-
-
-def _infer_pieces(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    data, starts, lengths, delimiter = (operand(inputs, n) for n in range(4))
-    if (data.dtype, delimiter.dtype, data.rank, delimiter.rank) != ("uint8", "uint8", 1, 1):
-        raise ShapeError(f"strings of {data} cut at {delimiter}")
-    if starts.rank != 1 or starts.shape != lengths.shape or starts.dtype != "int64":
-        raise ShapeError(f"strings at {starts} of {lengths}")
-    return [(starts.shape, "int64")]
-
-
-def _infer_split_strings(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    ((shape, dtype),) = _infer_pieces(inputs, attrs)
-    return [((*shape, attrs["width"]), dtype)] * 2
-
-
-def _pieces(node: Node, operands: list[np.ndarray]) -> list[list[tuple[int, int]]]:
-    """Where the pieces of each string begin and how long they are."""
-    data, starts, lengths, delimiter = operands
-    found = []
-    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
-        text = data[start : start + length].tobytes().decode("utf-8", "surrogateescape")
-        at, places = start, list[tuple[int, int]]()
-        for piece in text.split(delimiter.tobytes().decode() if node.attrs["delimiter"] else None, node.attrs["most"]):
-            own = piece.encode("utf-8", "surrogateescape")
-            at = data.tobytes().index(own, at)
-            places.append((at, len(own)))
-            at += len(own) + node.attrs["delimiter"]
-        found.append(places)
-    return found
-
-
-def _run_count_pieces(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
-    return [np.array([len(places) for places in _pieces(node, operands)], np.int64)]
-
-
-def _run_split_strings(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
-    result = np.zeros((2, sizes[0], sizes[-1]), np.int64)
-    for row, places in enumerate(_pieces(node, operands)):
-        for column, place in enumerate(places):
-            result[:, row, column] = place
-    return list(result)
-
-
-def _pieces_sizes(node: Node) -> list[Dim]:
-    data, starts = operand(node.inputs, 0), operand(node.inputs, 1)
-    return [starts.shape[0], data.shape[0], dim(node.attrs["delimiter"]), dim(node.attrs["most"])]
-
-
-_routine(
-    "count_pieces",
-    _infer_pieces,
-    Routine("kk_strings.h", lambda node: "kk_count_pieces", _pieces_sizes, _run_count_pieces),
-)
-
-_routine(
-    "split_strings",
-    _infer_split_strings,
-    Routine(
-        "kk_strings.h",
-        lambda node: "kk_split_strings",
-        lambda node: [*_pieces_sizes(node), node.output.shape[1]],
-        _run_split_strings,
     ),
 )

@@ -148,3 +148,14 @@ def small_letters() -> dict[int, str]:
         if text != chr(code_point):
             found[code_point] = text
     return found
+
+
+@functools.cache
+def capital_letters() -> dict[int, str]:
+    """What upper case makes of the characters that it changes, each by itself. Do not change the result."""
+    found = {small: chr(capital) for capital, small in _NEW_CAPITALS.items()}
+    for code_point in np.flatnonzero(category("L") | category("N") | category("S") | category("M")).tolist():
+        text = chr(code_point).upper()
+        if text != chr(code_point):
+            found[code_point] = text
+    return found

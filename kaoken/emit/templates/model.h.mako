@@ -76,7 +76,17 @@ ${m.name}_status ${m.name}_profile(${m.name} *handle, ${m.name}_step *steps);
 typedef struct ${m.name}_arguments {
 % for c in i.composed.values():
 % if c["kind"] == "strings":
-    /* ${c["name"]}: strings. bytes has all of them one after the other, ends where each one ends. */
+    /* ${c["name"]}: strings. bytes has all of them one after the other, UTF-8 each, ends where each one ends. */
+<% continue %>
+% endif
+% if c["kind"] == "maps":
+    /* ${c["name"]}: a row of values for each map, under these keys:
+       ${i.keys_text(c["keys"])} */
+<% continue %>
+% endif
+% if c["dtype"] == "string":
+    /* ${c["name"]}: ${"an" if c["kind"][0] == "o" else "a"} ${c["kind"]} of strings. bytes has all of them one after the other, UTF-8 each, ends where each one ends,
+       shapes a row of 9 integers for each tensor: its rank, then its extents, then ones.${" No row: it is not there." if c["kind"] == "optional" else " present: whether there is one." if len(c["parts"]) > 3 else ""} */
 <% continue %>
 % endif
     /* ${c["name"]}: ${"an" if c["kind"][0] == "o" else "a"} ${c["kind"]} of ${c["dtype"]}. values has the elements of all its tensors one after the other, shapes a row of 9 integers for each:
