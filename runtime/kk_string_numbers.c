@@ -186,17 +186,17 @@ void kk_parse_floats(const kk_thread *t, const uint8_t *bytes, const int64_t *st
 }
 
 void kk_parse_integers(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, int64_t *values, int64_t *wrong, int64_t count,
-                       int64_t size, int64_t least, int64_t most, int64_t is_unsigned)
+                       int64_t size, int64_t bits, int64_t is_unsigned)
 {
     const int64_t last = count * (t->index + 1) / t->count;
     for (int64_t i = count * t->index / t->count; i < last; i++) {
         const uint8_t *end;
         int negative;
         const uint8_t *at = kk_number_at(bytes, starts[i], lengths[i], size, &end, &negative);
-        uint64_t value = 0, limit = is_unsigned ? UINT64_MAX : (uint64_t)most;
+        uint64_t value = 0, limit = UINT64_MAX >> (64 - bits + !is_unsigned);
         int fits = at < end;
         if (negative)
-            limit = least < 0 ? 0 - (uint64_t)least : 0;
+            limit = is_unsigned ? 0 : limit + 1;
         for (; at < end && kk_is_digit(*at); at++) {
             const uint64_t digit = (uint64_t)(*at - '0');
             fits &= value <= (UINT64_MAX - digit) / 10;

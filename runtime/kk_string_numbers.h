@@ -15,9 +15,9 @@
 void kk_parse_floats(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, double *values, int64_t *wrong, int64_t count,
                      int64_t size, int64_t bits);
 
-/* Likewise [+-]digits from least to most, or, where is_unsigned, from 0 to 2^64 - 1, of which values has the bits. */
+/* Likewise [+-]digits that an integer of `bits` bits holds, of which values has those. */
 void kk_parse_integers(const kk_thread *t, const uint8_t *bytes, const int64_t *starts, const int64_t *lengths, int64_t *values, int64_t *wrong, int64_t count,
-                       int64_t size, int64_t least, int64_t most, int64_t is_unsigned);
+                       int64_t size, int64_t bits, int64_t is_unsigned);
 
 /* Writes each of `count` values to bytes from KK_NUMBER_WIDTH times its index on, and to lengths how long it is. It is the shortest text that rounds to it among
    numbers of `bits` bits whose last bit is worth 2^least or more; plain from 1e-4 to below 1e16 (with a point), else with an exponent. */

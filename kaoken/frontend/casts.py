@@ -47,19 +47,13 @@ def numbers_of(node: OnnxNode, given: Strings, dtype: str) -> Value:
     if floats:
         attrs: dict[str, Any] = {"bits": 24 if dtype == "float32" else 53}
     else:
-        low, high = _range(dtype)
-        attrs = {"least": low, "most": high}
+        attrs = {"bits": int(dtype.lstrip("uint")), "unsigned": dtype.startswith("u")}
     made = node.builder.add_node("parse_floats" if floats else "parse_integers", string_operands(node, given), **attrs)
     values, wrong = (tensor(node, value) for value in made.outputs)
     node.found_size(wrong.reduce("sum", 0).reshape(1).value, 0, f"{node.names[0]}_no_number", None, dim(0))
     if dtype == "uint64":
         return values.bits_as_uint64().reshape(*given.shape).value
     return converted(node, values.reshape(*given.shape).value, dtype)
-
-
-def _range(dtype: str) -> tuple[int, int]:
-    bits = int(dtype.lstrip("uint"))
-    return (0, 2**bits - 1) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
 _FLOATS = {"float64": (53, -1074), "float32": (24, -149), "float16": (11, -24)}

@@ -296,7 +296,8 @@ def _run_parse_integers(node: Node, texts: list[bytes], tables: list[np.ndarray]
     for n, text in enumerate(texts):
         try:
             number = int(text.decode("ascii").replace("_", "?"))
-            if not node.attrs["least"] <= number <= node.attrs["most"]:
+            bits, unsigned = node.attrs["bits"], node.attrs["unsigned"]
+            if not (0 <= number < 2**bits if unsigned else -(2 ** (bits - 1)) <= number < 2 ** (bits - 1)):
                 raise ValueError
             values[n] = number % 2**64
         except ValueError:
@@ -308,9 +309,9 @@ _string_routine(
     "parse_integers",
     "kk_string_numbers.h",
     lambda _, attrs, shape: [((product(shape),), "int64")] * 2,
-    lambda node: [dim(node.attrs["least"]), dim(min(node.attrs["most"], 2**63 - 1)), dim(int(node.attrs["most"] >= 2**63))],
+    lambda node: [dim(node.attrs["bits"]), dim(int(node.attrs["unsigned"]))],
     _run_parse_integers,
-)  # attrs least, most: the value of each string (of uint64 its bits), and 1 for each that is no integer between them
+)  # attrs bits, unsigned: the value of each string (of uint64 its bits), and 1 for each that is no such integer
 
 
 NUMBER_WIDTH = 32
