@@ -30,7 +30,7 @@ _CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_sequenc
 class DimensionTable:
     """Symbols by name as they are met. `overrides` comes from `--dim`.
 
-    `context` is the model's longest sequence, `picture` the height and width of its pictures.
+    `context` is the model's longest sequence, `picture` the extents of its pictures.
     `found_names` are the symbols whose values a call finds while it runs, each with the name that `--dim` knows it by, `exact`
     what some of them must be, since the model declares shapes that are made of them.
     """
@@ -253,9 +253,8 @@ def context_length(config: Mapping[str, Any]) -> int | None:
 
 
 def picture_size(config: Mapping[str, Any]) -> dict[str, int]:
-    """Height and width of the pictures that the model was made for, where its configuration tells them."""
+    """Height, width and channels of the pictures that the model was made for, as far as its configuration tells them."""
     size = config.get("image_size")
-    sides = size if isinstance(size, list) and len(size) == 2 else [size, size]
-    if not all(isinstance(side, int) and side > 0 for side in sides):
-        return {}
-    return dict(zip(("height", "width"), sides, strict=True))
+    height, width = size if isinstance(size, list) and len(size) == 2 else (size, size)
+    told = {"height": height, "width": width, "num_channels": config.get("num_channels")}
+    return {name: extent for name, extent in told.items() if isinstance(extent, int) and extent > 0}
