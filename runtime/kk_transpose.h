@@ -99,16 +99,16 @@ KK_SQUARE(16, 8, KK_ZIPS_16, KK_STORE_OTHER)
 KK_SQUARE(8, 16, KK_ZIPS_8, KK_STORE_ROW)
 
 /* A tile is 16 rows by 16 columns. With registers of 64 bytes, rows of 4-byte elements are whole lines. */
-#define KK_TILE(bits, side)                                                                                                         \
+#define KK_TURNED_TILE(bits, side)                                                                                                 \
     KK_INLINE void kk_tile_##bits(unsigned char *y, int64_t y_step, const unsigned char *x, int64_t x_step)                         \
     {                                                                                                                               \
         for (int c = 0; c < 16; c += side)                                                                                          \
             for (int r = 0; r < 16; r += side)                                                                                      \
                 kk_square_##bits(y + c * y_step + r * (bits / 8), y_step, x + r * x_step + c * (bits / 8), x_step);                 \
     }
-KK_TILE(64, 2)
-KK_TILE(16, 8)
-KK_TILE(8, 16)
+KK_TURNED_TILE(64, 2)
+KK_TURNED_TILE(16, 8)
+KK_TURNED_TILE(8, 16)
 #if defined(KK_LEVEL_AVX512)
 #define KK_WIDE_LOAD(i) a[i] = _mm512_loadu_si512(x + (i) * x_step);
 #define KK_WIDE_STORE(i) _mm512_storeu_si512(y + (i) * y_step, a[i]);
@@ -130,7 +130,7 @@ KK_INLINE void kk_tile_32(unsigned char *y, int64_t y_step, const unsigned char 
     KK_EACH_4(KK_WIDE_QUARTERS, 0) KK_EACH_4(KK_WIDE_HALVES, 0) KK_EACH_16(KK_WIDE_STORE, 0)
 }
 #else
-KK_TILE(32, 4)
+KK_TURNED_TILE(32, 4)
 #endif
 
 /* A square of which a part may lie beyond an edge. It may read what follows a row in x, and write what follows a row in y if that is
