@@ -75,9 +75,14 @@ class Tensor:
         return in_call(self.most)
 
     @property
+    def elements(self) -> tuple[Dim, ...]:
+        """The shape of what lies in memory."""
+        return self.shape if self.stored is None else self.stored
+
+    @property
     def most(self) -> Dim:
         """The largest number of elements, over the dimensions that the caller gives."""
-        bound = largest(product(self.shape if self.stored is None else self.stored))
+        bound = largest(product(self.elements))
         assert bound is not None
         return bound
 

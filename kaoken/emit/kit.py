@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -80,50 +79,6 @@ def _without_imports(path: Path) -> str:
     return re.sub(r"^(from (__future__|kaoken)\b|import (numpy|ctypes)\b).*\n", "", source, flags=re.MULTILINE).lstrip()
 
 
-@dataclass(frozen=True)
-class KitDim:
-    """A dimension of a call: its bounds, the smallest as a start, and what the example takes."""
-
-    name: str
-    lower: int
-    upper: int
-    start: int
-    example: int
-
-
-class KitTensor:
-    """An input or output as the templates print it. `value` is C for element i of a valid example, or None for zeros."""
-
-    def __init__(self, tensor: Tensor, value: str | None = None):
-        self.name, self.c_name, self.c_type = tensor.name, tensor.c_name, tensor.c_type
-        self.shape_text, self.is_state, self.value = tensor.shape_text, tensor.is_state, value
-        self.is_optional = False
-        self.size, self.found = tensor.most, product(tensor.shape)
-
-    @property
-    def cpp_type(self) -> str:
-        return f"std::{self.c_type}" if self.c_type.endswith("_t") else self.c_type
-
-    @property
-    def count(self) -> str:
-        return self.count_in("a->")
-
-    def count_in(self, prefix: str) -> str:
-        """Number of elements, as C and C++ over dimensions that are written `prefix` and their name."""
-        names = {s.name: prefix + c_name(s.name) for s in self.size.symbols()}
-        return self_contained_c(self.size, names)
-
-    @property
-    def is_found(self) -> bool:
-        """Whether the call finds how many elements there are."""
-        return self.size != self.found
-
-    def found_count(self, given: str, found: str) -> str:
-        """The number of elements after a call: `given` stands before dimensions of the caller's, `found` before those found."""
-        names = {s.name: (found if s.is_found else given) + c_name(s.name) for s in self.found.symbols()}
-        return self_contained_c(self.found, names)
-
-
 def self_contained_c(size: Dim, names: dict[str, str]) -> str:
     """A size as an expression in C and C++ that needs no header. `names`: what stands for each symbol."""
 
@@ -185,10 +140,6 @@ class Kit:
         """Each source with the object that make builds of it."""
         return [(s, f"build/{Path(s).stem}.o") for s in self.sources]
 
-    @cached_property
-    def dims(self) -> list[KitDim]:
-        return [KitDim(d.name, d.lower, d.upper, d.lower, self._example(d)) for d in self.m.interface.dims]
-
     def _example(self, d: DimField) -> int:
         if d.name == self.m.interface.past:
             return d.lower
@@ -198,7 +149,7 @@ class Kit:
 
     @property
     def example_dims(self) -> list[tuple[str, int]]:
-        return [(d.name, d.example) for d in self.dims]
+        return [(d.name, self._example(d)) for d in self.m.interface.dims]
 
     @property
     def example_sizes(self) -> list[tuple[str, int]]:
@@ -220,10 +171,26 @@ class Kit:
         }
         return ", ".join(f"{self.m.name}_{function}" for function in [*(f for f, offered in chosen.items() if offered), "run"])
 
-    def width(self, tensor: KitTensor) -> str:
+    @staticmethod
+    def width(tensor: Tensor) -> str:
         """The last extent of a tensor as C in a call; 1 of a scalar."""
-        shape = next(t.shape for t in self.m.interface.outputs if t.c_name == tensor.c_name)
-        return in_call(shape[-1]) if shape else "1"
+        return in_call(tensor.shape[-1]) if tensor.shape else "1"
+
+    @staticmethod
+    def cpp_type(tensor: Tensor) -> str:
+        return f"std::{tensor.c_type}" if tensor.c_type.endswith("_t") else tensor.c_type
+
+    @staticmethod
+    def count(tensor: Tensor, prefix: str = "a->") -> str:
+        """Number of elements, the most where the call finds it, as C and C++ over dimensions that are written `prefix` and their
+        name."""
+        return self_contained_c(tensor.most, {s.name: prefix + c_name(s.name) for s in tensor.most.symbols()})
+
+    @staticmethod
+    def found_count(tensor: Tensor, given: str, found: str) -> str:
+        """The number of elements after a call: `given` stands before dimensions of the caller's, `found` before those found."""
+        size = product(tensor.elements)
+        return self_contained_c(size, {s.name: (found if s.is_found else given) + c_name(s.name) for s in size.symbols()})
 
     def upper(self, dim: str) -> int:
         """The greatest value of a dimension."""
@@ -233,26 +200,12 @@ class Kit:
     def batch_upper(self) -> int:
         return next(s.upper for s in self.m.interface.sizes if s.name == "batch")
 
-    @cached_property
-    def inputs(self) -> list[KitTensor]:
-        return [KitTensor(t, self._value(t)) for t in self.m.interface.inputs]
-
-    @cached_property
-    def outputs(self) -> list[KitTensor]:
-        return [KitTensor(t) for t in self.m.interface.outputs]
-
-    @cached_property
-    def encoder_inputs(self) -> list[KitTensor]:
-        found = [KitTensor(t) for t in self.m.interface.encoder_inputs]
-        for made, tensor in zip(found, self.m.interface.encoder_inputs, strict=True):
-            made.is_optional = tensor in self.m.interface.optional_masks
-        return found
-
     @property
     def output_types(self) -> list[str]:
-        return sorted({t.c_type for t in self.outputs if not t.is_state})
+        return sorted({t.c_type for t in self.m.interface.outputs if not t.is_state})
 
-    def _value(self, tensor: Tensor) -> str | None:
+    def value(self, tensor: Tensor) -> str | None:
+        """Element i of a valid example of an input as C; None for zeros."""
         if tensor.is_state:
             return None
         if tensor.dtype.startswith("float"):

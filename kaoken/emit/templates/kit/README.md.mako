@@ -36,7 +36,7 @@ kaoken::${m.name}::Outputs outputs = model.run(inputs); // kaoken::${m.name}::In
 ```
 ```python
 from ${m.name} import ${"Session, TextGenerator" if m.interface.feed else "Session"}
-outputs = Session().run(None, inputs)  # a dict of arrays: ${", ".join(v.name for v in k.inputs[:3])}${", ..." if len(k.inputs) > 3 else ""}
+outputs = Session().run(None, inputs)  # a dict of arrays: ${", ".join(v.name for v in m.interface.inputs[:3])}${", ..." if len(m.interface.inputs) > 3 else ""}
 ```
 
 `${m.name}.c` is the place to start reading: it calls the kernels layer by layer. `report.html` shows sizes, kernels and memory.

@@ -5,7 +5,7 @@
     if m.embedding and m.embedding.pooling.max_length:
         most_ids = min(most_ids, m.embedding.pooling.max_length)
     command = "./main " + ("" if m.embedded else m.name + ".weights ")
-    outputs = [v for v in k.outputs if not v.is_state]
+    outputs = [v for v in m.interface.outputs if not v.is_state]
 %>\
 % if m.embedding:
 // example/main.c: the vectors of texts by ${m.name}, and how like the first text the others are.
@@ -97,18 +97,18 @@ static int print_outputs(${m.name} *model, const ${m.name}_text *text, int64_t *
         return failed("text", status);
     a->${batch} = 1;
     a->${sequence} = length;
-% for v in k.inputs:
+% for v in m.interface.inputs:
     a->${v.c_name} = inputs${{"input_ids": "", "attention_mask": " + LENGTH", "token_type_ids": " + 2 * LENGTH"}[v.name]};
 % endfor
 % for v in outputs:
-    ${v.c_type} *const ${v.c_name} = calloc((size_t)(${v.count}) + 1, sizeof *${v.c_name});
+    ${v.c_type} *const ${v.c_name} = calloc((size_t)(${k.count(v)}) + 1, sizeof *${v.c_name});
     a->${v.c_name} = ${v.c_name};
 % endfor
     status = ${" && ".join(v.c_name for v in outputs)} ? ${m.name}_run(model, a) : ${m.upper}_ERROR_MEMORY;
     if (status == ${m.upper}_OK) {
 % for v in outputs:
 % if v.c_type == "float":
-        print_rows("${v.name.replace(chr(92), "").replace('"', "")}", ${v.c_name}, (${v.count}) / ${k.width(v)}, ${k.width(v)});
+        print_rows("${v.name.replace(chr(92), "").replace('"', "")}", ${v.c_name}, (${k.count(v)}) / ${k.width(v)}, ${k.width(v)});
 % endif
 % endfor
     }

@@ -190,26 +190,26 @@ int main(int argc, char **argv)
 % for name, value in k.example_dims:
     a->${name} = ${value};
 % endfor
-% for v in k.inputs:
-    ${v.c_type} *const ${v.c_name} = tensor(${v.count}, sizeof *${v.c_name});
+% for v in m.interface.inputs:
+    ${v.c_type} *const ${v.c_name} = tensor(${k.count(v)}, sizeof *${v.c_name});
 % endfor
-% for v in k.outputs:
-    ${v.c_type} *const ${v.c_name} = tensor(${v.count}, sizeof *${v.c_name});
+% for v in m.interface.outputs:
+    ${v.c_type} *const ${v.c_name} = tensor(${k.count(v)}, sizeof *${v.c_name});
 % endfor
 % for f in m.interface.found:
     int64_t ${f.name} = 0;
     a->${f.name} = &${f.name};
 % endfor
-    status = ${" && ".join(v.c_name for v in k.inputs + k.outputs)} ? ${m.upper}_OK : ${m.upper}_ERROR_MEMORY;
+    status = ${" && ".join(v.c_name for v in m.interface.inputs + m.interface.outputs)} ? ${m.upper}_OK : ${m.upper}_ERROR_MEMORY;
     if (status == ${m.upper}_OK) {
-% for v in k.inputs:
-% if v.value is not None:
-        for (int64_t i = 0; i < ${v.count}; i++)
-            ${v.c_name}[i] = ${v.value};
+% for v in m.interface.inputs:
+% if k.value(v) is not None:
+        for (int64_t i = 0; i < ${k.count(v)}; i++)
+            ${v.c_name}[i] = ${k.value(v)};
 % endif
         a->${v.c_name} = ${v.c_name};
 % endfor
-% for v in k.outputs:
+% for v in m.interface.outputs:
         a->${v.c_name} = ${v.c_name};
 % endfor
         status = ${m.name}_run(model, a);
@@ -219,16 +219,16 @@ int main(int argc, char **argv)
     }
     if (status == ${m.upper}_OK) {
         const double seconds = (double)(clock() - start) / CLOCKS_PER_SEC / RUNS;
-% for v in k.outputs:
+% for v in m.interface.outputs:
 % if not v.is_state:
-        print_${v.c_type}("${v.name.replace(chr(92), "").replace('"', "")}", ${v.c_name}, ${v.found_count("a->", "")});
+        print_${v.c_type}("${v.name.replace(chr(92), "").replace('"', "")}", ${v.c_name}, ${k.found_count(v, "a->", "")});
 % endif
 % endfor
         fprintf(stderr, "%.3f ms of processor time a run (%s)\n", seconds * 1e3, ${m.name}_level(model));
     } else {
         fprintf(stderr, "main: %s\n", ${m.name}_status_text(status));
     }
-% for v in k.inputs + k.outputs:
+% for v in m.interface.inputs + m.interface.outputs:
     free(${v.c_name});
 % endfor
     ${m.name}_destroy(model);

@@ -48,17 +48,17 @@ inline void check(Status status)
 
 // The sizes and inputs of a call, tensors dense and row-major.
 struct Inputs {
-% for d in k.dims:
-    std::int64_t ${d.name} = ${d.start}; // ${d.lower} to ${d.upper}
+% for d in m.interface.dims:
+    std::int64_t ${d.name} = ${d.lower}; // ${d.lower} to ${d.upper}
 % endfor
-% for v in k.inputs:
-    std::vector<${v.cpp_type}> ${v.c_name}; // ${v.shape_text}
+% for v in m.interface.inputs:
+    std::vector<${k.cpp_type(v)}> ${v.c_name}; // ${v.shape_text}
 % endfor
 };
 
 struct Outputs {
-% for v in k.outputs:
-    std::vector<${v.cpp_type}> ${v.c_name}; // ${v.shape_text}
+% for v in m.interface.outputs:
+    std::vector<${k.cpp_type(v)}> ${v.c_name}; // ${v.shape_text}
 % endfor
 % for f in m.interface.found:
     std::int64_t ${f.name} = 0; // found by the call, at most ${str(f.upper)}
@@ -156,24 +156,24 @@ public:
     {
         Outputs out;
         Arguments arguments{};
-% for d in k.dims:
+% for d in m.interface.dims:
         in_bounds(in.${d.name}, ${d.lower}, ${d.upper});
         arguments.${d.name} = in.${d.name};
 % endfor
-% for v in k.inputs:
-        arguments.${v.c_name} = data(in.${v.c_name}, ${v.count_in("in.")}, "${v.c_name}");
+% for v in m.interface.inputs:
+        arguments.${v.c_name} = data(in.${v.c_name}, ${k.count(v, "in.")}, "${v.c_name}");
 % endfor
-% for v in k.outputs:
-        out.${v.c_name}.resize(static_cast<std::size_t>(${v.count_in("in.")}));
+% for v in m.interface.outputs:
+        out.${v.c_name}.resize(static_cast<std::size_t>(${k.count(v, "in.")}));
         arguments.${v.c_name} = out.${v.c_name}.data();
 % endfor
 % for f in m.interface.found:
         arguments.${f.name} = &out.${f.name};
 % endfor
         run(arguments);
-% for v in k.outputs:
-% if v.is_found:
-        out.${v.c_name}.resize(static_cast<std::size_t>(${v.found_count("in.", "out.")}));
+% for v in m.interface.outputs:
+% if k.count(v) != k.found_count(v, "a->", "a->"):
+        out.${v.c_name}.resize(static_cast<std::size_t>(${k.found_count(v, "in.", "out.")}));
 % endif
 % endfor
         return out;
@@ -184,12 +184,12 @@ public:
 % if m.interface.optional_masks:
     // An empty mask lets everything through.
 % endif
-    void encode(${", ".join(f"std::int64_t {d.name}" for d in m.interface.encode_dims)}, ${", ".join("const std::vector<%s> &%s" % (v.cpp_type, v.c_name) for v in k.encoder_inputs)})
+    void encode(${", ".join(f"std::int64_t {d.name}" for d in m.interface.encode_dims)}, ${", ".join("const std::vector<%s> &%s" % (k.cpp_type(v), v.c_name) for v in m.interface.encoder_inputs)})
     {
 % for d in m.interface.encode_dims:
         in_bounds(${d.name}, ${max(1, d.lower)}, ${d.upper});
 % endfor
-        check(${c}_encode(get(), ${", ".join(d.name for d in m.interface.encode_dims)}${"".join((", %s.empty() ? nullptr : " % v.c_name if v.is_optional else ", ") + 'data(%s, %s, "%s")' % (v.c_name, v.count_in(""), v.c_name) for v in k.encoder_inputs)}${", nullptr" * len(m.interface.encoder_outputs)}));
+        check(${c}_encode(get(), ${", ".join(d.name for d in m.interface.encode_dims)}${"".join((", %s.empty() ? nullptr : " % v.c_name if v in m.interface.optional_masks else ", ") + 'data(%s, %s, "%s")' % (v.c_name, k.count(v, ""), v.c_name) for v in m.interface.encoder_inputs)}${", nullptr" * len(m.interface.encoder_outputs)}));
     }
 % endif
 % if m.interface.feed:
