@@ -6,9 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import shlex
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -18,9 +16,9 @@ import onnx
 
 from kaoken.compiler import CompileOptions, compile_model
 from kaoken.emit.runtime_sources import runtime_folder
-from kaoken.errors import ToolchainError
 from kaoken.paths import cache_folder
 from kaoken.session import library_path
+from kaoken.toolchain import c_compiler, run_compiler
 
 NAME = "model"
 PLAIN = ("-O1", "-DKK_BASELINE_ONLY")
@@ -53,7 +51,7 @@ def built_folder(model: onnx.ModelProto, dims: Mapping[str, str], flags: Sequenc
     Raises what the compiler raises, ToolchainError where the C compiler refuses what was written.
     """
     content = model.SerializeToString(deterministic=True)
-    options = (sources_digest(), sorted(dims.items()), tuple(flags), _compiler())
+    options = (sources_digest(), sorted(dims.items()), tuple(flags), c_compiler())
     key = hashlib.sha256(content + repr(options).encode()).hexdigest()[:24]
     folder = models_folder() / key[:2] / key
     if (folder / "report.json").is_file():
@@ -81,21 +79,21 @@ def _build(folder: Path, flags: Sequence[str]) -> None:
     sources = [folder / f"{NAME}.c", folder / f"{NAME}_kernels.c"]
     if "-DKK_BASELINE_ONLY" not in flags:
         sources += sorted(folder.glob(f"{NAME}_kernels_*.c"))
-    command = [*_compiler(), *WARNINGS, *flags, "-shared", "-fPIC", *map(str, [*sources, *_runtime(folder, flags)])]
-    _run([*command, "-o", str(target), "-lm", "-lpthread"])
+    command = [*WARNINGS, *flags, "-shared", "-fPIC", *map(str, [*sources, *_runtime(folder, flags)])]
+    run_compiler([*command, "-o", str(target), "-lm", "-lpthread"], "what was generated")
 
 
 def _runtime(folder: Path, flags: Sequence[str]) -> list[Path]:
     """Objects of the runtime's sources that a folder carries."""
     files = sorted((folder / "kaoken").iterdir())
     contents = [(path.name, path.read_bytes()) for path in files]
-    kept = models_folder() / f"runtime-{hashlib.sha256(repr((_compiler(), flags, contents)).encode()).hexdigest()[:24]}"
+    kept = models_folder() / f"runtime-{hashlib.sha256(repr((c_compiler(), flags, contents)).encode()).hexdigest()[:24]}"
     if not kept.is_dir():
         with _locked(kept.with_suffix(".lock")), tempfile.TemporaryDirectory(dir=models_folder()) as scratch:
             for source in files if not kept.is_dir() else []:
                 if source.suffix == ".c":
                     made = Path(scratch) / f"{source.stem}.o"
-                    _run([*_compiler(), *WARNINGS, *flags, "-fPIC", "-c", str(source), "-o", str(made)])
+                    run_compiler([*WARNINGS, *flags, "-fPIC", "-c", str(source), "-o", str(made)], source.name)
             if not kept.is_dir():
                 shutil.copytree(scratch, kept)
     return sorted(kept.glob("*.o"))
@@ -116,21 +114,6 @@ def _evict() -> None:
     with contextlib.suppress(OSError):
         for path in sorted(folders, key=lambda p: p.stat().st_mtime)[: len(folders) - MOST_MODELS // 2]:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _compiler() -> list[str]:
-    return shlex.split(os.environ.get("CC") or "cc")
-
-
-def _run(command: Sequence[str]) -> None:
-    """Raises ToolchainError with the compiler's words. A sanitizer that is preloaded here stays out of the compiler."""
-    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    except OSError as error:
-        raise ToolchainError(f"cannot run the C compiler {command[0]}: {error.strerror}; install gcc or clang") from None
-    if done.returncode != 0:
-        raise ToolchainError(f"the C compiler refused what was generated:\n{done.stderr.strip()[:4000]}")
 
 
 __all__ = ["PLAIN", "SANITIZED", "built_folder", "models_folder"]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import shlex
 import statistics
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kaoken.emit.runtime_sources import runtime_folder
-from kaoken.errors import ToolchainError
+from kaoken.toolchain import run_compiler
 
 LARGEST_BUFFER = 96 << 22  # bytes; 403 MB
 COPY_WAYS, READ_STREAMS = (0, 1), (1, 4, 8)
@@ -44,14 +41,8 @@ class Probes:
         """`folder` takes the library. Raises ToolchainError."""
         here, library = Path(__file__).parent, folder / "probes.so"
         defines = [f"-DKK_LEVEL_{level.upper()}=1"] if level in ("avx512", "avx2") else []
-        command = [*shlex.split(os.environ.get("CC") or "cc"), "-O2", "-std=c99", "-fPIC", "-shared", *defines]
-        command += [f"-I{runtime_folder()}", f"-I{here}", str(here / "probes.c"), "-o", str(library), "-lpthread"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True)
-        except OSError as error:
-            raise ToolchainError(f"cannot run the C compiler {command[0]}: {error.strerror}; install gcc or set CC") from error
-        if done.returncode != 0:
-            raise ToolchainError(f"the C compiler refused probes.c:\n{done.stderr.strip()}")
+        flags = ["-O2", "-std=c99", "-fPIC", "-shared", *defines, f"-I{runtime_folder()}", f"-I{here}"]
+        run_compiler([*flags, str(here / "probes.c"), "-o", str(library), "-lpthread"], "probes.c")
         self._library = ctypes.CDLL(str(library))
         self._library.kaoken_probe_read.restype = ctypes.c_double
         self._floats = max(1 << 16, min(weights_bytes, LARGEST_BUFFER)) // 4

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaoken.cli.shared import Dims, Json, Progress, Quiet, compiled_folder_errors, dims_table, print_json, require_compiler
+from kaoken.cli.shared import (
+    Dims,
+    Json,
+    Progress,
+    Quiet,
+    compiled_folder_errors,
+    dims_table,
+    numbers,
+    print_json,
+    require_compiler,
+)
 from kaoken.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +58,7 @@ def bench_command(
     require_compiler()
     from kaoken.bench.run import BenchOptions, bench_model
 
-    lengths, contexts, counts = (_numbers(n, t) for n, t in (("prefill", prefill), ("decode", decode), ("threads", threads)))
+    lengths, contexts, counts = (numbers(n, t) for n, t in (("prefill", prefill), ("decode", decode), ("threads", threads)))
     options = BenchOptions(dims_table(dim), lengths, contexts, counts, rounds, seconds, batches=_batches(batches))
     with compiled_folder_errors(compiled or model), Progress(quiet) as progress:
         found = bench_model(model, compiled, options, progress)
@@ -56,16 +66,6 @@ def bench_command(
         print_json(found.as_json())
     else:
         _show(found)
-
-
-def _numbers(name: str, text: str) -> list[int]:
-    try:
-        numbers = [] if text == "-" else [int(word) for word in text.split(",")]
-    except ValueError:
-        numbers = [0]
-    if any(n < 1 for n in numbers):
-        raise UsageError(f"--{name} {text} is no list of numbers such as 1,2")
-    return numbers
 
 
 def _batches(text: str) -> list[tuple[int, int]]:

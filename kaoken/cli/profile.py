@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kaoken.cli.shared import Json, Progress, Quiet, compiled_folder_errors, print_json, require_compiler
+from kaoken.cli.shared import Json, Progress, Quiet, compiled_folder_errors, numbers, print_json, require_compiler
 from kaoken.errors import UsageError
 
 
@@ -54,7 +54,7 @@ def profile_command(
     from kaoken.profile.workloads import ProfileOptions
 
     sizes = dict(_size(item) for item in dim)
-    options = ProfileOptions(_numbers("prefill", prefill), _numbers("decode", decode), sizes, threads, seconds)
+    options = ProfileOptions(numbers("prefill", prefill), numbers("decode", decode), sizes, threads, seconds)
     require_compiler()
     with compiled_folder_errors(compiled), Progress(quiet) as progress:
         found = profile_folder(compiled, options, progress)
@@ -77,16 +77,6 @@ def profile_command(
             console.print(layer_table(found, workload, sort))
     if report and written is not None:
         console.print(f"roofline, memory and graph: {written}", markup=False, soft_wrap=True)
-
-
-def _numbers(name: str, text: str) -> list[int]:
-    try:
-        numbers = [] if text == "-" else [int(word) for word in text.split(",")]
-    except ValueError:
-        numbers = [0]
-    if any(n < 1 for n in numbers):
-        raise UsageError(f"--{name} {text} is no list of numbers such as 16,128")
-    return numbers
 
 
 def _size(text: str) -> tuple[str, int]:

@@ -33,6 +33,17 @@ def dims_table(items: list[str]) -> dict[str, str]:
     return parse_overrides(items)
 
 
+def numbers(name: str, text: str) -> list[int]:
+    """An option such as `--threads 1,2`; `-` is none. Raises UsageError for what is no list of numbers from 1 on."""
+    try:
+        found = [] if text == "-" else [int(word) for word in text.split(",")]
+    except ValueError:
+        found = [0]
+    if any(n < 1 for n in found):
+        raise UsageError(f"--{name} {text} is no list of numbers such as 1,2")
+    return found
+
+
 class Progress:
     """Says on stderr what is being done: a line that moves on a terminal, a line a step elsewhere.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kaoken.cli.shared import Json, Progress, Quiet, print_json, require_compiler
+from kaoken.cli.shared import Json, Progress, Quiet, numbers, print_json, require_compiler
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +61,6 @@ def zoo_command(
       kaoken zoo gpt2 bert-base-uncased --threads 1,2 --save zoo.json --markdown zoo.md
       kaoken zoo --manifest models/zoo.toml --baseline zoo.json --growth 5
     """
-    from kaoken.cli.bench import _numbers
     from kaoken.errors import VerificationError
     from kaoken.zoo.compare import Rule, regressions
     from kaoken.zoo.result import ZooRun, load_run
@@ -80,13 +79,13 @@ def zoo_command(
         keep=keep,
         hub=hub,
         seed=seed,
-        sizes=None if sizes is None else _numbers("sizes", sizes),
+        sizes=None if sizes is None else numbers("sizes", sizes),
         steps=steps,
         new_tokens=new_tokens,
         speed=speed,
-        threads=_numbers("threads", threads),
-        prefill=_numbers("prefill", prefill),
-        decode=_numbers("decode", decode),
+        threads=numbers("threads", threads),
+        prefill=numbers("prefill", prefill),
+        decode=numbers("decode", decode),
         rounds=rounds,
         seconds=seconds,
         timeout=timeout,

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import os
-import shlex
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +22,7 @@ from kaoken.emit.kernels import (
 from kaoken.emit.runtime_sources import runtime_folder
 from kaoken.errors import ToolchainError
 from kaoken.ir.schedule import PANEL
+from kaoken.toolchain import run_compiler
 
 FMA_FLOP = 12 * 16 * 2 * 1_000_000
 LARGEST_WEIGHTS = 96 << 20
@@ -241,15 +239,17 @@ class Library:
         source, library = folder / f"kernels_{number}.c", folder / f"kernels_{number}.so"
         source.write_text(render(specs, level), encoding="utf-8")
         here = Path(__file__).parent
-        command = [*shlex.split(os.environ.get("CC") or "cc"), "-O2", "-std=c99", "-fPIC", "-shared", "-Wno-unused-function"]
-        command += [f"-I{runtime_folder()}", f"-I{here.parent / 'bench'}", str(source)]
-        command += [*(str(runtime_folder() / name) for name in _RUNTIME), "-o", str(library), "-lm", "-lpthread"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True)
-        except OSError as error:
-            raise ToolchainError(f"cannot run the C compiler {command[0]}: {error.strerror}; install gcc or set CC") from error
-        if done.returncode != 0:
-            raise ToolchainError(f"the C compiler refused kernels:\n{done.stderr.strip()}")
+        flags = [
+            "-O2",
+            "-std=c99",
+            "-fPIC",
+            "-shared",
+            "-Wno-unused-function",
+            f"-I{runtime_folder()}",
+            f"-I{here.parent / 'bench'}",
+        ]
+        sources = [str(source), *(str(runtime_folder() / name) for name in _RUNTIME)]
+        run_compiler([*flags, *sources, "-o", str(library), "-lm", "-lpthread"], "kernels")
         self._library = ctypes.CDLL(str(library))
         self._library.kaoken_tune_run.restype = self._library.kaoken_tune_probe.restype = ctypes.c_double
 
