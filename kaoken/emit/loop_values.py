@@ -10,7 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kaoken.emit.nests import Nest, offset_of, wrapped_index
-from kaoken.emit.scalar_code import CHOICE, ONE_LANE, Code, apply_code, call, cast_code, dim_code, literal_code, neutral_code
+from kaoken.emit.scalar_code import (
+    CHOICE,
+    ONE_LANE,
+    Code,
+    apply_code,
+    call,
+    cast_code,
+    dim_code,
+    literal_code,
+    neutral_code,
+    short_factors,
+)
 from kaoken.emit.vector_code import fold_code, has_lanes, lanes_code, load_code, loaded, round_code, rounded, step_function
 from kaoken.ir.dims import Dim, Symbol, dim, factor, is_nonnegative, product, to_c
 from kaoken.ir.dtypes import C_TYPES
@@ -361,10 +372,18 @@ class Writer:
             and self.has_lanes(node.body, last)
         ):
             return self._row_reduction(node, name)
-        self.begin_reduction(node, name)
+        factors = short_factors(node)
+        if factors is None:
+            self.begin_reduction(node, name)
+        else:
+            self.block.line(f"uint32_t {name} = 0;")
         with self._nested(list(node.axes)):
             self.share(node.body)
-            self.step_reduction(node, name, node.body)
+            if factors is None:
+                self.step_reduction(node, name, node.body)
+            else:
+                self.block.line(f"{name} += (uint32_t)({' * '.join(self.scalar(f).text for f in factors)});")
+        name = name if factors is None else f"(int32_t){name}"
         self.block.known[node] = name
         return Code(name)
 

@@ -10,7 +10,7 @@ import numpy as np
 from kaoken.errors import UnsupportedModelError
 from kaoken.ir.dims import Dim, to_c
 from kaoken.ir.dtypes import C_TYPES, DType, is_float, is_integer, is_storage, item_size, wide_type
-from kaoken.ir.expr import Const
+from kaoken.ir.expr import Apply, Cast, Const, Expr, Read, Reduce
 
 CHOICE, OR, AND, BITS, NOT, EQUAL, COMPARE, ADD, MULTIPLY, UNARY, PRIMARY = range(11)
 """How tightly C text binds. `!x` stands low, so that it is parenthesised beside everything but && and ||."""
@@ -278,3 +278,15 @@ def _integer(function: str, arguments: list[Code], dtype: DType) -> Code | None:
 def _narrow(code: Code, dtype: DType, unsigned: bool) -> Code:
     """Back from 64 bits."""
     return code if dtype == ("uint64" if unsigned else "int64") else convert(code, dtype)
+
+
+def short_factors(node: Reduce) -> tuple[Expr, Expr] | None:
+    """The factors that an int32 sum adds up products of, if they are of at most 16 bits: C multiplies them without overflow, and
+    compilers know such sums, in an unsigned local, as the pairwise products of vector units."""
+    product = node.body
+    if node.kind != "sum" or node.dtype != "int32" or not isinstance(product, Apply) or product.function != "mul":
+        return None
+    factors = [a.argument if isinstance(a, Cast) else a for a in product.arguments]
+    if any(f.dtype not in ("int8", "uint8", "int16") or not isinstance(f, Read) for f in factors):
+        return None
+    return factors[0], factors[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kaoken.ir.dims import Dim, dim, exact_division
-from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, axis, const, integer, reduce, select
+from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, axis, cast, const, integer, reduce, select
 from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ops.pointwise import broadcast_dim, broadcast_shapes
 from kaoken.ops.registry import Attrs, ExtentsDiffer, Inputs, ShapeError, define, operand
@@ -49,6 +49,27 @@ def _matmul_formula(node: Node, output: int) -> Formula:
 
 
 define("matmul", "contraction", _infer_matmul, _matmul_formula)
+
+
+# short_matmul: x [..., K] int16 by rows w [N, K] of int16 or int8, in int32: no product of two overflows, so sums are plain C ---
+
+
+def _infer_short_matmul(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
+    x, w = operand(inputs, 0), operand(inputs, 1)
+    if x.dtype != "int16" or w.dtype not in ("int16", "int8") or x.rank < 1 or w.rank != 2 or x.shape[-1] != w.shape[1]:
+        raise ShapeError(f"short_matmul of {x} and {w}")
+    return [((*x.shape[:-1], w.shape[0]), "int32")]
+
+
+def _short_matmul_formula(node: Node, output: int) -> Formula:
+    x, w = operand(node.inputs, 0), operand(node.inputs, 1)
+    axes, k = axes_for(node.output.shape), axis("r0", x.shape[-1])
+    *rows, column = (Int(dim(a)) for a in axes)
+    sides = Read(x, (*rows, Int(dim(k)))), Read(w, (column, Int(dim(k))))
+    return Formula(axes, reduce("sum", (k,), apply("mul", *(cast(side, "int32") for side in sides))))
+
+
+define("short_matmul", "contraction", _infer_short_matmul, _short_matmul_formula)
 
 
 # conv: operands x [N,C,...], w [M,C/group,...], bias; attrs strides, dilations, before, after, group ---------------------------

@@ -16,6 +16,7 @@ from kaoken.passes.fuse_linear import fuse_linear, lift_reshapes
 from kaoken.passes.fuse_loops import fuse_loops
 from kaoken.passes.fuse_norm import fuse_norm
 from kaoken.passes.last_position import keep_last_positions
+from kaoken.passes.narrow_products import narrow_products
 from kaoken.passes.pack_caches import pack_caches
 from kaoken.passes.pack_weights import plan_weights
 from kaoken.passes.plan_memory import plan_memory
@@ -31,6 +32,7 @@ PASSES: list[tuple[str, Pass]] = [
     ("simplify", simplify),  # so that patterns meet no idle casts and reshapes
     ("share-common-subexpressions", share_common_subexpressions),  # twelve equal masks become one
     ("tidy-control", tidy_control),  # before fusion: what leaves a body meets others outside
+    ("narrow-products", narrow_products),  # while operands still are casts of what the model quantised
     ("fuse-linear", fuse_linear),  # before activations, whose operand is then a tensor of their own shape
     ("lift-reshapes", lift_reshapes),  # Gemm takes matrices only: the reshapes around it meet and
     ("simplify-linear", simplify),  # go

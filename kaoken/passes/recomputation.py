@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from kaoken.ir.dims import Dim, Symbol, dim, evaluate, product
-from kaoken.ir.dtypes import is_integer
-from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Reduce, Select, children, extent_of, rewrite
+from kaoken.ir.dtypes import is_integer, item_size
+from kaoken.ir.expr import Apply, Cast, Expr, Formula, Int, Read, Reduce, Select, children, extent_of, rewrite
 from kaoken.ir.found_sizes import largest
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ir.scalars import SCALARS
@@ -37,7 +37,8 @@ def computed_too_often(graph: Graph, stored: set[Value], is_kernel: Callable[[No
                 and OPS[node.op].kind != "movement"
                 and (value in data or not _is_index_arithmetic(value, formula))
             ):
-                often = times[value] > MOST_TIMES and _applies(formula.body, tuple(SCALARS))
+                works = _applies(formula.body, tuple(SCALARS)) or _narrows(formula.body, stored)
+                often = times[value] > MOST_TIMES and works
                 often = often or (times[value] > 1 and (OPS[node.op].kind == "reduction" or _applies(formula.body, COSTLY)))
                 if often and value.producer is node and value.known is None:
                     found.add(value)
@@ -92,6 +93,13 @@ def _upper(symbol: Symbol) -> int:
 
 def _applies(node: Expr, functions: tuple[str, ...]) -> bool:
     return (isinstance(node, Apply) and node.function in functions) or any(_applies(c, functions) for c in children(node))
+
+
+def _narrows(node: Expr, stored: set[Value]) -> bool:
+    """Whether this is a cast to a smaller type of what nothing else needs in memory: better stored so than before the cast."""
+    if not isinstance(node, Cast) or not isinstance(node.argument, Read) or node.argument.value.producer is None:
+        return False
+    return item_size(node.dtype) < item_size(node.argument.dtype) and node.argument.value not in stored
 
 
 def _count(extents: tuple[Dim, ...] | list[Dim], sizes: Mapping[str, int]) -> int:
