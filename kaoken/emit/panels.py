@@ -16,11 +16,6 @@ def panel_count(columns: int) -> int:
     return -(-columns // PANEL)
 
 
-def packed_size(rows: int, columns: int) -> int:
-    """Floats in a packed [rows, columns] matrix."""
-    return panel_count(columns) * rows * PANEL
-
-
 def pack_panels(weight: NDArray[np.generic]) -> Iterator[NDArray[np.float32]]:
     """Yields the panels of a matrix weight[K, N] (y = x @ weight), some at a time, each chunk as float32[panels, K, 16].
 
@@ -51,10 +46,3 @@ def _pack(block: NDArray[np.generic], panels: int) -> NDArray[np.float32]:
         packed[whole] = 0
         packed[whole, :, : columns - whole * PANEL] = block[:, whole * PANEL :]
     return packed
-
-
-def unpack_panels(packed: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
-    """The matrix [rows, columns] whose packed panels these are: the inverse of `pack_panels`."""
-    count = panel_count(columns)
-    panels = packed.reshape(count, rows, PANEL)
-    return np.ascontiguousarray(panels.transpose(1, 0, 2).reshape(rows, count * PANEL)[:, :columns])

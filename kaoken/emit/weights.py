@@ -19,7 +19,6 @@ from kaoken.errors import UsageError
 
 MAGIC = b"\x89KAOKEN\n"
 LAYOUT_VERSION = 1
-HASH_BYTES = 32
 ALIGNMENT = 64
 NAME_BYTES = 72
 
@@ -34,18 +33,6 @@ _SLICE = 1 << 20
 
 Chunk = NDArray[np.generic] | bytes
 """A piece of a section: bytes as they are, or an array, written in C order and little-endian."""
-
-
-def section_name(name: str) -> str:
-    """The name under which a section called `name` is stored and found: at most 72 bytes of UTF-8.
-
-    A longer one keeps its end, which tells tensors of one model apart, behind a hash of the whole.
-    """
-    encoded = name.encode()
-    if len(encoded) <= NAME_BYTES:
-        return name
-    digest = hashlib.sha256(encoded).hexdigest()[:16]
-    return digest + "~" + encoded[len(digest) + 1 - NAME_BYTES :].decode(errors="ignore")
 
 
 class WeightsWriter:
@@ -84,11 +71,11 @@ class WeightsWriter:
         """Appends a section and returns its index, 0 for the first.
 
         data: the bytes in one piece, or an iterable of pieces that are written as they come and kept nowhere.
-        Raises UsageError when the disk is full, ValueError for a name that was used before.
+        Raises UsageError when the disk is full, ValueError for a name that was used before or has more than 72 bytes.
         """
-        stored = section_name(name)
-        if stored in self._names:
-            raise ValueError(f"the weights file already has a section named {name!r}")
+        encoded = name.encode()
+        if name in self._names or len(encoded) > NAME_BYTES:
+            raise ValueError(f"the weights file already has a section named {name!r}, or the name is too long")
         file = self._open_file()
         pieces: Iterable[Chunk] = (data,) if isinstance(data, bytes | np.ndarray) else data
         checksum = size = 0
@@ -104,20 +91,14 @@ class WeightsWriter:
                 size += len(view)
         except OSError as error:
             raise self._cannot_write(error) from error
-        encoded = stored.encode()
         self._table += _ENTRY.pack(self._position + padding, size, checksum, len(encoded), encoded)
         self._position += padding + size
-        return self._names.setdefault(stored, len(self._names))
+        return self._names.setdefault(name, len(self._names))
 
-    def finish(self, model_hash: bytes | None = None) -> bytes:
-        """Writes table and header, gives the file its name, and returns the 32-byte hash it carries.
-
-        model_hash: what ties the file to its library; by default a hash of every section's name, place and checksum.
-        """
-        if model_hash is None:
-            model_hash = hashlib.sha256(self._table).digest()
-        if len(model_hash) != HASH_BYTES:
-            raise ValueError(f"a model hash has {HASH_BYTES} bytes, not {len(model_hash)}")
+    def finish(self) -> bytes:
+        """Writes table and header, gives the file its name, and returns the 32-byte hash that it carries, of every section's
+        name, place and checksum: it ties the file to its library."""
+        model_hash = hashlib.sha256(self._table).digest()
         file = self._open_file()
         table = bytes(self._table)
         header = _HEADER.pack(
