@@ -159,6 +159,85 @@ KK_INLINE int8_t kk_low_int2(int64_t value) { return (int8_t)((int)(((uint64_t)v
 KK_INLINE uint8_t kk_low_uint4(int64_t value) { return (uint8_t)((uint64_t)value & 15); }
 KK_INLINE uint8_t kk_low_uint2(int64_t value) { return (uint8_t)((uint64_t)value & 3); }
 
+/* Sixteen int32 lanes from the first n elements of a type of one or two bytes, zeros behind them; and the low bits of lanes stored. */
+#if defined(KK_LEVEL_AVX512)
+#define KK_WIDENED(name, type, load, widen)                                        \
+    KK_INLINE kk_i32 kk_i32_load_##name(const type *p, int n) { return widen(load(kk_mask_first(n), p)); }
+KK_WIDENED(int8, int8_t, _mm_maskz_loadu_epi8, _mm512_cvtepi8_epi32)
+KK_WIDENED(uint8, uint8_t, _mm_maskz_loadu_epi8, _mm512_cvtepu8_epi32)
+KK_WIDENED(int16, int16_t, _mm256_maskz_loadu_epi16, _mm512_cvtepi16_epi32)
+KK_WIDENED(uint16, uint16_t, _mm256_maskz_loadu_epi16, _mm512_cvtepu16_epi32)
+#undef KK_WIDENED
+KK_INLINE void kk_i32_store_8(void *p, kk_i32 a, int n) { _mm_mask_storeu_epi8(p, kk_mask_first(n), _mm512_cvtepi32_epi8(a)); }
+KK_INLINE void kk_i32_store_16(void *p, kk_i32 a, int n) { _mm256_mask_storeu_epi16(p, kk_mask_first(n), _mm512_cvtepi32_epi16(a)); }
+#elif defined(KK_LEVEL_AVX2)
+#define KK_WIDENED(name, type, load, widen)                                        \
+    KK_INLINE kk_i32 kk_i32_load_##name(const type *p, int n)                      \
+    {                                                                              \
+        type first[16] = {0};                                                      \
+        if (n < 16) {                                                              \
+            memcpy(first, p, (size_t)n * sizeof *p);                               \
+            p = first;                                                             \
+        }                                                                          \
+        return kk_i32_pair(widen(load((const __m128i *)(const void *)p)), widen(load((const __m128i *)(const void *)(p + 8)))); \
+    }
+KK_WIDENED(int8, int8_t, _mm_loadl_epi64, _mm256_cvtepi8_epi32)
+KK_WIDENED(uint8, uint8_t, _mm_loadl_epi64, _mm256_cvtepu8_epi32)
+KK_WIDENED(int16, int16_t, _mm_loadu_si128, _mm256_cvtepi16_epi32)
+KK_WIDENED(uint16, uint16_t, _mm_loadu_si128, _mm256_cvtepu16_epi32)
+#undef KK_WIDENED
+KK_INLINE __m256i kk_low_halves(kk_i32 a, int bits)
+{
+    const __m256i mask = _mm256_set1_epi32(bits);
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(_mm256_and_si256(a.low, mask), _mm256_and_si256(a.high, mask)), 0xd8);
+}
+KK_INLINE void kk_i32_store_16(void *p, kk_i32 a, int n)
+{
+    uint16_t codes[16];
+    _mm256_storeu_si256(n == 16 ? p : (void *)codes, kk_low_halves(a, 0xffff));
+    if (n < 16)
+        memcpy(p, codes, (size_t)n * sizeof *codes);
+}
+KK_INLINE void kk_i32_store_8(void *p, kk_i32 a, int n)
+{
+    uint8_t codes[16];
+    const __m256i halves = kk_low_halves(a, 0xff);
+    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+    _mm_storeu_si128(n == 16 ? p : (void *)codes, bytes);
+    if (n < 16)
+        memcpy(p, codes, (size_t)n);
+}
+#else
+#define KK_WIDENED(name, type)                                                     \
+    KK_INLINE kk_i32 kk_i32_load_##name(const type *p, int n)                      \
+    {                                                                              \
+        int32_t a[16];                                                             \
+        int i = 0;                                                                 \
+        for (; i < n; i++)                                                         \
+            a[i] = p[i];                                                           \
+        for (; i < 16; i++)                                                        \
+            a[i] = 0;                                                              \
+        return kk_i32_load(a);                                                     \
+    }
+KK_WIDENED(int8, int8_t)
+KK_WIDENED(uint8, uint8_t)
+KK_WIDENED(int16, int16_t)
+KK_WIDENED(uint16, uint16_t)
+#undef KK_WIDENED
+#define KK_NARROWED(bits)                                                          \
+    KK_INLINE void kk_i32_store_##bits(void *p, kk_i32 lanes, int n)               \
+    {                                                                              \
+        int32_t a[16];                                                             \
+        uint##bits##_t *const codes = p;                                           \
+        kk_i32_store(a, lanes);                                                    \
+        for (int i = 0; i < n; i++)                                                \
+            codes[i] = (uint##bits##_t)a[i];                                       \
+    }
+KK_NARROWED(8)
+KK_NARROWED(16)
+#undef KK_NARROWED
+#endif
+
 /* Sixteen lanes: the first n elements of memory as float32 and zeros behind them, and the first n lanes stored. */
 #define KK_CONVERTED(name, type, from, to)                            \
     KK_INLINE kk_f32 kk_load_##name(const type *p, int n)             \
@@ -183,26 +262,40 @@ KK_INLINE uint8_t kk_low_uint2(int64_t value) { return (uint8_t)((uint64_t)value
 #define KK_CONVERTED_16(name)                                                      \
     KK_INLINE kk_f32 kk_load_##name(const uint16_t *p, int n)                      \
     {                                                                              \
-        int32_t a[16];                                                             \
-        int i = 0;                                                                 \
-        for (; i < n; i++)                                                         \
-            a[i] = p[i];                                                           \
-        for (; i < 16; i++)                                                        \
-            a[i] = 0;                                                              \
-        return kk_lanes_from_##name(kk_i32_load(a));                               \
+        return kk_lanes_from_##name(kk_i32_load_uint16(p, n));                     \
     }                                                                              \
     KK_INLINE void kk_store_##name(uint16_t *p, kk_f32 lanes, int n)               \
     {                                                                              \
-        int32_t a[16];                                                             \
-        kk_i32_store(a, kk_lanes_to_##name(lanes));                                \
-        for (int i = 0; i < n; i++)                                                \
-            p[i] = (uint16_t)a[i];                                                 \
+        kk_i32_store_16(p, kk_lanes_to_##name(lanes), n);                          \
     }                                                                              \
     KK_INLINE kk_f32 kk_round_##name(kk_f32 lanes)                                 \
     {                                                                              \
         return kk_lanes_from_##name(kk_lanes_to_##name(lanes));                    \
     }
 
+#if defined(KK_LEVEL_AVX512) || defined(KK_LEVEL_AVX2)
+/* The processor's own conversion rounds to nearest even whatever the modes are; only NaNs lose what is theirs here. */
+#if defined(KK_LEVEL_AVX512)
+KK_INLINE kk_f32 kk_lanes_from_float16(kk_i32 code) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(code)); }
+KK_INLINE kk_i32 kk_lanes_near_float16(kk_f32 value) { return _mm512_cvtepu16_epi32(_mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT)); }
+#else
+KK_INLINE kk_f32 kk_lanes_from_float16(kk_i32 code)
+{
+    const __m256i halves = kk_low_halves(code, 0xffff);
+    return kk_pair(_mm256_cvtph_ps(_mm256_castsi256_si128(halves)), _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1)));
+}
+KK_INLINE kk_i32 kk_lanes_near_float16(kk_f32 value)
+{
+    const __m128i low = _mm256_cvtps_ph(value.low, _MM_FROUND_TO_NEAREST_INT), high = _mm256_cvtps_ph(value.high, _MM_FROUND_TO_NEAREST_INT);
+    return kk_i32_pair(_mm256_cvtepu16_epi32(low), _mm256_cvtepu16_epi32(high));
+}
+#endif
+KK_INLINE kk_i32 kk_lanes_to_float16(kk_f32 value)
+{
+    const kk_i32 quiet = kk_i32_or(kk_i32_shl(kk_i32_shr(kk_bits(value), 31), 15), kk_i32_set1(0x7e00));
+    return kk_i32_select(kk_ne(value, value), quiet, kk_lanes_near_float16(value));
+}
+#else
 /* The exponent is moved by a multiplication, which is exact for subnormals as well. */
 KK_INLINE kk_f32 kk_lanes_from_float16(kk_i32 code)
 {
@@ -228,6 +321,7 @@ KK_INLINE kk_i32 kk_lanes_to_float16(kk_f32 value)
     code = kk_i32_select(kk_ne(value, value), kk_i32_set1(0x7e00), code);
     return kk_i32_or(code, kk_i32_shl(kk_i32_shr(bits, 31), 15));
 }
+#endif
 
 KK_INLINE kk_f32 kk_lanes_from_bfloat16(kk_i32 code) { return kk_from_bits(kk_i32_shl(code, 16)); }
 
@@ -263,20 +357,15 @@ KK_NARROW(float8_e8m0fnu, uint8_t)
 KK_NARROW(float4_e2m1fn, uint8_t)
 #undef KK_NARROW
 
-#define KK_TO_INTEGER(type, value) ((type)kk_truncate_i32(value))
-#define KK_TO_INT8(value) KK_TO_INTEGER(int8_t, value)
-#define KK_TO_UINT8(value) KK_TO_INTEGER(uint8_t, value)
-#define KK_TO_INT16(value) KK_TO_INTEGER(int16_t, value)
-#define KK_TO_UINT16(value) KK_TO_INTEGER(uint16_t, value)
-KK_CONVERTED(int8, int8_t, (float), KK_TO_INT8)
-KK_CONVERTED(uint8, uint8_t, (float), KK_TO_UINT8)
-KK_CONVERTED(int16, int16_t, (float), KK_TO_INT16)
-KK_CONVERTED(uint16, uint16_t, (float), KK_TO_UINT16)
-#undef KK_TO_INTEGER
-#undef KK_TO_INT8
-#undef KK_TO_UINT8
-#undef KK_TO_INT16
-#undef KK_TO_UINT16
+/* Towards zero; what int32 cannot hold gives its lowest value, as for one element. */
+#define KK_INTEGER(name, type, bits)                                               \
+    KK_INLINE kk_f32 kk_load_##name(const type *p, int n) { return kk_from_i32(kk_i32_load_##name(p, n)); } \
+    KK_INLINE void kk_store_##name(type *p, kk_f32 lanes, int n) { kk_i32_store_##bits(p, kk_to_i32(kk_trunc(lanes)), n); }
+KK_INTEGER(int8, int8_t, 8)
+KK_INTEGER(uint8, uint8_t, 8)
+KK_INTEGER(int16, int16_t, 16)
+KK_INTEGER(uint16, uint16_t, 16)
+#undef KK_INTEGER
 #undef KK_CONVERTED
 
 #endif

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_build import build_shared
+from test_simd import BASE_FLAGS, need
 
 from kaoken.element_types import memory_for, memory_of, tensor_in
 from kaoken.ir.dtypes import C_TYPES, NARROW_FLOATS, largest_finite, packed_bits, stored
@@ -17,21 +18,21 @@ NARROW_INTEGERS = ("int4", "uint4", "int2", "uint2")
 
 
 @cache
-def library() -> ctypes.CDLL:
-    return ctypes.CDLL(str(build_shared([Path(__file__).with_name("narrow_types.c")])))
+def library(level: str) -> ctypes.CDLL:
+    return ctypes.CDLL(str(build_shared([Path(__file__).with_name("narrow_types.c")], flags=BASE_FLAGS[level])))
 
 
-def call(function: str, given: np.ndarray, dtype: type) -> np.ndarray:
+def call(function: str, given: np.ndarray, dtype: type, level: str = "plain") -> np.ndarray:
     result = np.empty(given.size, dtype)
     given = np.ascontiguousarray(given)
-    getattr(library(), function)(
+    getattr(library(level), function)(
         ctypes.c_void_p(given.ctypes.data), ctypes.c_void_p(result.ctypes.data), ctypes.c_int64(given.size)
     )
     return result
 
 
 def code_type(dtype: str) -> type:
-    return np.uint16 if C_TYPES[dtype] == "uint16_t" else np.uint8
+    return {"uint16_t": np.uint16, "int16_t": np.int16, "int8_t": np.int8}.get(C_TYPES[dtype], np.uint8)
 
 
 def all_codes(dtype: str) -> np.ndarray:
@@ -83,6 +84,17 @@ def test_lanes_convert_as_elements_do(dtype: str) -> None:
     np.testing.assert_array_equal(call(f"lanes_from_{dtype}", codes, np.float32), call(f"from_{dtype}", codes, np.float32))
     expected = call(f"from_{dtype}", one_by_one, np.float32)
     np.testing.assert_array_equal(call(f"lanes_round_{dtype}", values, np.float32), expected)
+
+
+@pytest.mark.parametrize("level", ["avx512", "avx2"])
+@pytest.mark.parametrize("dtype", [*NARROW_FLOATS, "int8", "uint8", "int16", "uint16"])
+def test_levels_convert_alike(dtype: str, level: str) -> None:
+    need("gcc", level)
+    codes, values = all_codes(dtype), np.concatenate([hard_floats()[:-3], np.linspace(-70000, 70000, 999, dtype=np.float32)])
+    for function, given, result in (("from", codes, np.float32), ("to", values, code_type(dtype)), ("round", values, np.float32)):
+        if function != "round" or dtype in NARROW_FLOATS:
+            name = f"lanes_{function}_{dtype}"
+            np.testing.assert_array_equal(call(name, given, result, level), call(name, given, result))
 
 
 def test_float64_is_rounded_to_float16_once() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kaoken.emit.layouts import cache_offset, panel_offset, row_major
+from kaoken.emit.loop_block import OWN_NAMES
 from kaoken.emit.loops import emit_body
 from kaoken.emit.names import Names, c_name
 from kaoken.emit.nests import Index, IndexUse
@@ -99,9 +100,7 @@ def extents_text(formula: Formula) -> str:
 
 def _operand_names(operands: tuple[Value, ...], inputs: set[Value], weights: WeightPlan, formula: Formula) -> dict[Value, str]:
     """The model's own name for an input, a constant's last word (weight, bias), x for what kernels computed before."""
-    taken = Names(
-        {"t", "y", "row", "count", "begin", "end", "rest", "band", "cache", "capacity", *(s.name for s in _symbols(formula))}
-    )
+    taken = Names({*OWN_NAMES, *(s.name for s in _symbols(formula))})
     names = {}
     for value in operands:
         if value in inputs:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
+from kaoken.emit.loop_block import OWN_NAMES, Block, Run
 from kaoken.emit.nests import Nest, offset_of, wrapped_index
 from kaoken.emit.scalar_code import (
     CHOICE,
@@ -25,61 +24,15 @@ from kaoken.emit.scalar_code import (
 from kaoken.emit.vector_code import fold_code, has_lanes, lanes_code, load_code, loaded, round_code, rounded, step_function
 from kaoken.ir.dims import Dim, Symbol, dim, factor, is_nonnegative, product, to_c
 from kaoken.ir.dtypes import C_TYPES
-from kaoken.ir.expr import Apply, Cast, Const, Expr, Int, Read, Reduce, Select, children, extent_of, integer
+from kaoken.ir.expr import Apply, Cast, Const, Expr, Int, Read, Reduce, Select, children, extent_of, integer, reads
 from kaoken.ir.graph import Value
 
 LANES = 16
-WIDTH = 130
 MANY_READS = 3
 FEWEST_FOR_LANES = 4
 """Loops that are known to be shorter take elements one at a time."""
 
 _RESULT_NAMES = {"sum": "sum", "prod": "product", "max": "largest", "min": "smallest"}
-
-
-@dataclass
-class Block:
-    """Lines of C being written. `known` are expressions that a local holds, `lanes` those of which a local holds sixteen."""
-
-    lines: list[str] = field(default_factory=list)
-    depth: int = 1
-    known: dict[Expr, str] = field(default_factory=dict)
-    lanes: dict[Expr, str] = field(default_factory=dict)
-    defined: set[Symbol] = field(default_factory=set)
-    taken: set[str] = field(default_factory=set)
-
-    def line(self, text: str) -> None:
-        """A statement, or the first line of a block; a long one goes on in the next line."""
-        indent = "    " * self.depth
-        kept = textwrap.wrap(text, WIDTH - len(indent), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-        self.lines.append("\n".join(f"{indent}{part}" for part in kept))
-
-    def declared(self) -> tuple[dict[Expr, str], dict[Expr, str], set[Symbol], set[str]]:
-        """What is declared by now."""
-        return dict(self.known), dict(self.lanes), set(self.defined), set(self.taken)
-
-    def forget(self, declared: tuple[dict[Expr, str], dict[Expr, str], set[Symbol], set[str]]) -> None:
-        """Go back to what was declared then: a scope ended."""
-        self.known, self.lanes, self.defined, self.taken = declared
-
-    @contextmanager
-    def braces(self, header: str) -> Iterator[None]:
-        """A block in braces; what it declares is forgotten behind it."""
-        kept = self.declared()
-        self.line(f"{header} {{".lstrip())
-        self.depth += 1
-        yield
-        self.depth -= 1
-        self.line("}")
-        self.forget(kept)
-
-
-@dataclass(frozen=True)
-class Run:
-    """Sixteen elements along an axis, or, where `part` is C text, so many."""
-
-    axis: Symbol
-    part: str = ""
 
 
 class Writer:
@@ -88,21 +41,7 @@ class Writer:
     def __init__(self, nest: Nest, names: dict[Value, str]):
         self.nest = nest
         self.names = names
-        taken = {
-            *names.values(),
-            *nest.dimensions(),
-            "y",
-            "t",
-            "row",
-            "count",
-            "begin",
-            "end",
-            "rest",
-            "band",
-            "cache",
-            "capacity",
-        }
-        self.block = Block(taken=taken)
+        self.block = Block(taken={*names.values(), *nest.dimensions(), *OWN_NAMES})
 
     # loops ----------------------------------------------------------------------------------------------------------------------
 
@@ -387,6 +326,9 @@ class Writer:
         self.block.known[node] = name
         return Code(name)
 
+    def result_name(self, node: Reduce) -> str:
+        return _RESULT_NAMES[node.kind]
+
     def begin_reduction(self, node: Reduce, name: str = "") -> str:
         """The local that a reduction is gathered in, as long as nothing is."""
         name = name or self._fresh(_RESULT_NAMES[node.kind])
@@ -418,6 +360,11 @@ class Writer:
 
     # sixteen elements -----------------------------------------------------------------------------------------------------------
 
+    def along(self, node: Expr, symbol: Symbol) -> bool:
+        """Whether memory is read as it lies along an axis, wherever the expression reads by it."""
+        offsets = [offset_of(r) for r in reads(node)]
+        return all(symbol.name not in self.nest.axes_of_dim(o) or self.steps_by_one(o, symbol) for o in offsets)
+
     def steps_by_one(self, offset: Dim, symbol: Symbol) -> bool:
         return symbol.name not in self.nest.axes_of_dim(offset - dim(symbol))
 
@@ -426,6 +373,8 @@ class Writer:
 
         Where a mask chooses between lanes (`guarded`), both sides are computed, so that reads must lie inside for both.
         """
+        if node in self.block.lanes:
+            return True
         if symbol.name not in self.nest.axes_of(node):
             statements = self._needs_statements(node) if guarded or reducing else False
             return node.dtype == "float32" and not statements and (not guarded or self._reads_inside(node))

@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
-from kaoken.emit.loop_values import FEWEST_FOR_LANES, Writer, plus
+from kaoken.emit.columns import BAND, Columns, ColumnWriter, columns_of
+from kaoken.emit.loop_values import FEWEST_FOR_LANES, plus
 from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, offset_of, running, segments
 from kaoken.emit.partition import Partition, nest_partition
 from kaoken.emit.transposed import Transposition, transposition
@@ -29,7 +30,7 @@ def emit_body(
     return emitter.run(), emitter.partition
 
 
-class _Emitter(Writer):
+class _Emitter(ColumnWriter):
     def __init__(self, nest: Nest, dtype: DType, names: dict[Value, str]):
         super().__init__(nest, names)
         self.dtype = dtype
@@ -47,6 +48,10 @@ class _Emitter(Writer):
         exchanged = transposition(nest, self.dtype)
         if exchanged is not None:
             self._transpose(exchanged)
+            return "\n".join(block.lines)
+        columns = columns_of(self)
+        if columns is not None:
+            self._columns(columns)
             return "\n".join(block.lines)
         inner = innermost(nest)
         outer = [a for a in nest.axes if a not in inner]
@@ -88,6 +93,20 @@ class _Emitter(Writer):
         text = f"kk_transpose_{found.width}(y{target}, {to_c(found.to)}, {self.names[found.read.value]}{source}, "
         with self._rows(outer, matrix.axes_of_dim(columns)) if outer else self._first_thread():
             self.block.line(f"{text}{to_c(found.step)}, {shape});")
+
+    def _columns(self, found: Columns) -> None:
+        """Reductions of columns, by bands of these that the threads share."""
+        length = extent_of(found.column)
+        band = axis("band", (length + BAND - 1) // BAND)
+        inside = {a.name for a in (found.column, *found.free)}
+        outer = [*found.outer, *([band] if extent_of(band) != 1 else [])]
+        self.hoist_nest({a.name for a in self.nest.axes})
+        with self._rows(outer, ["band"]) if outer else self._first_thread():
+            first = "0" if extent_of(band) == 1 else f"band*{BAND}"
+            last = to_c(length) if extent_of(band) == 1 else f"kk_min_i64(first + {BAND}, {to_c(length)})"
+            self.block.line(f"const int64_t first = {first}, end_column = {last};")
+            self.hoist_nest(inside)
+            self.band(found, self.dtype)
 
     @contextmanager
     def _first_thread(self) -> Iterator[None]:

@@ -349,7 +349,11 @@ def offset_of(node: Read) -> Dim:
 
 
 def innermost(nest: Nest) -> list[Symbol]:
-    """The axes to run inside the rows: those on which no reduction depends, so that none is computed twice, else the last."""
+    """The axes to run inside the rows: one along which reductions run, else those on which none depends, so that none is computed
+    twice, else the last."""
+    over = [a for a in nest.axes if running(nest, a)]
+    if over:
+        return over[:1]
     found = [r for e in (nest.body, *nest.indices.values()) for r in reductions(e)]
     fixed: set[str] = set().union(*map(nest.axes_of, found))
     free = [a for a in nest.axes if a.name not in fixed] if found else []

@@ -54,7 +54,7 @@ def softmax_flattened(node: OnnxNode) -> Value:
 @onnx_op("CumSum", since=11)
 @onnx_op("CumProd", since=26)
 def cumulative(node: OnnxNode) -> Value:
-    """Along the last axis of memory, ascending, one accumulator goes through a row; all else is movement around that."""
+    """Ascending, one accumulator an element of the other axes; all else is movement around that."""
     x = tensor(node, node.input(0))
     if from_data(node.input(1)):
         mask = axis_mask(node, node.input(1), x.rank).cast("bool")
@@ -66,15 +66,13 @@ def cumulative(node: OnnxNode) -> Value:
 
 
 def _accumulated(x: Tensor, axis: int) -> Tensor:
-    node, last = x.node, x.rank - 1
-    swap = [last if n == axis else axis if n == last else n for n in range(x.rank)]
-    rows = x.transpose(*swap)
+    node = x.node
     reverse = bool(node.attribute("reverse", 0))
-    result = (rows.flip(last) if reverse else rows).accumulate(node.op.lower(), last)
+    result = (x.flip(axis) if reverse else x).accumulate(node.op.lower(), axis)
     if node.attribute("exclusive", 0):
-        ends = [tuple(dim(sign if n == last else 0) for n in range(x.rank)) for sign in (1, -1)]
+        ends = [tuple(dim(sign if n == axis else 0) for n in range(x.rank)) for sign in (1, -1)]
         result = result.pad(0 if node.op == "CumSum" else 1, before=ends[0], after=ends[1])
-    return (result.flip(last) if reverse else result).transpose(*swap)
+    return result.flip(axis) if reverse else result
 
 
 @onnx_op("ArgMax", "ArgMin")

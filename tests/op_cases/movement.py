@@ -45,6 +45,11 @@ CASES += [
     for attrs in ({}, {"perm": [1, 0, 2]}, {"perm": [2, 0, 1]}, {"perm": [0, 1, 2]})
 ]
 CASES += [
+    *(
+        Case("Transpose", (floats(*shape),), sizes=shape if max(shape) < 64 else ())
+        for shape in ((35, 19), (70, 3), (3, 70), (130, 67))
+    ),
+    *(Case("Transpose", (integers(0, 99, 5, 20, 33, dtype=d),), {"perm": [1, 2, 0]}) for d in ("int8", "int16", "int64")),
     Case("Transpose", (floats(0, 3),)),
     Case("Transpose", (integers(0, 9, 3, 4, dtype="int8"),)),
     Case("Transpose", (scalar(1.0),)),

@@ -102,3 +102,18 @@ for op in ("ArgMax", "ArgMin"):
     CASES += [Case(op, (integers(-9, 9, 3, 4, dtype=d),), {"axis": 1}) for d in ("int32", "int64", "int8", "uint8")]
 CASES += [Case("LpNormalization", (floats(3, 4),), attrs) for attrs in ({}, {"p": 1}, {"axis": 0}, {"axis": 0, "p": 1})]
 CASES += [Case("LpNormalization", (np.array([[0, 0], [3, 4]], np.float32),), {"axis": 1})]
+
+# Columns of a band and what is left over of sixteen, in one band and in two.
+for columns in (35, 530):
+    x, sizes = floats(2, 11, columns), (11, columns) if columns < 64 else ()
+    CASES += [Case(op, (x, i64(1)), {"keepdims": 0}, fixed=(1,), since=18, sizes=sizes) for op in REDUCTIONS]
+    CASES += [Case(op, (x,), {"axis": 1}, sizes=sizes) for op in ("Softmax", "LogSoftmax", "ArgMax", "ArgMin")]
+    CASES += [Case("CumSum", (x, scalar(1, "int64")), attrs, fixed=(1,)) for attrs in ({}, {"exclusive": 1}, {"reverse": 1})]
+    CASES += [
+        Case(op, (integers(-5, 5, 11, columns, dtype=dtype), i64(0)), fixed=(1,), since=18)
+        for op, dtype in (("ReduceSum", "int64"), ("ReduceMax", "int32"), ("ReduceProd", "int32"), ("ReduceMean", "int32"))
+    ]
+    CASES += [
+        Case("CumSum", (integers(-5, 5, 11, columns, dtype="int64"), scalar(0, "int64")), fixed=(1,)),
+        Case("ReduceSum", (floats(11, columns, dtype="float64"), i64(0)), fixed=(1,), since=18),
+    ]
