@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 FILES ?= .
 
-.PHONY: help demo setup test check lint format types quick backend backend-all bench bench-peers clean
+.PHONY: help demo setup test check lint format types quick backend backend-all bench bench-bandwidth bench-peers clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ backend-all: ## All of them
 
 bench: ## Kernels against the machine's limits
 	$(PYTHON) -m benchmarks.kernels
+
+bench-bandwidth: ## Elementwise chains, movement and reductions against the machine's bandwidth
+	$(PYTHON) -m benchmarks.bandwidth
 
 MODELS ?= gpt2 bert-base-uncased t5-small
 bench-peers: ## Whole models beside every runtime that is installed (MODELS=...)
