@@ -10,8 +10,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from kaoken.backend.interface import KaokenBackend
 from kaoken.errors import KaokenError, UsageError
 from kaoken.frontend import import_model
+from kaoken.session import SessionError
 
 
 def saved(folder: Path, text: str, **weights: np.ndarray) -> Path:
@@ -97,3 +99,35 @@ def test_hint_names_dimensions_that_can_be_given(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
     with pytest.raises(KaokenError, match="--dim height=224 --dim width=224"):
         import_model(tmp_path / "m.onnx", {"height": "1..9", "width": "1..9"})
+
+
+def test_reshape_that_fits_some_sizes_is_checked_when_called() -> None:
+    """Rows padded to whole windows of 4, as windowed attention cuts them; an axis that is no multiple of 3 ends the call."""
+    text = """g (float[n, 2] x, float[m] z) => (y, w) {
+        shape = Shape (x)
+        rows = Slice (shape, zero, one)
+        over = Mod (rows, four)
+        under = Sub (four, over)
+        missing = Mod (under, four)
+        pads = Concat <axis = 0> (noughts, missing, zero)
+        padded = Pad (x, pads)
+        whole = Add (rows, missing)
+        windows = Div (whole, four)
+        target = Concat <axis = 0> (windows, four, two)
+        y = Reshape (padded, target)
+        size = Shape (z)
+        half = Div (size, two)
+        pairs = Concat <axis = 0> (half, two)
+        w = Reshape (z, pairs)
+    }"""
+    model = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": 17]>\n{text}')
+    numbers = {"zero": [0], "one": [1], "two": [2], "four": [4], "noughts": [0, 0]}
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(v, np.int64), name) for name, v in numbers.items())
+    prepared = KaokenBackend.prepare(model, dims={"n": "1..9", "m": "2..8"})
+    for n in (1, 4, 7):
+        x = np.arange(2 * n, dtype=np.float32).reshape(n, 2)
+        y, w = prepared.run([x, np.arange(6, dtype=np.float32)])
+        assert y.shape == (-(-n // 4), 4, 2) and w.shape == (3, 2)
+        np.testing.assert_array_equal(y.reshape(-1, 2)[:n], x)
+    with pytest.raises(SessionError):
+        prepared.run([x, np.arange(5, dtype=np.float32)])

@@ -35,7 +35,12 @@ def reshape(node: OnnxNode) -> Value:
     target = node.dims(1)
     if not node.attribute("allowzero", 0):
         target = [x.shape[n] if d == 0 and n < x.rank else d for n, d in enumerate(target)]
-    return reshape_to(node, x, infer_minus_one(target, product(x.shape)))
+    shape = infer_minus_one(target, product(x.shape))
+    more = product(shape) - product(x.shape)
+    if more.constant is None and not is_nonnegative(more - 1) and not is_nonnegative(-more - 1):  # rows padded to whole windows
+        node.require(tensor(node, product(shape)).eq(tensor(node, product(x.shape))).value)
+        return node.add("reshape", x, shape=tuple(shape), checked=True)
+    return reshape_to(node, x, shape)
 
 
 @onnx_op("Flatten")
