@@ -38,6 +38,10 @@ class Part:
     columns: int
     head_dim: int = 0
 
+    @property
+    def heads(self) -> int:
+        return self.columns // self.head_dim if self.head_dim else 0
+
 
 @dataclass(frozen=True)
 class LinearSpec:
@@ -183,36 +187,20 @@ def _table(tiles: Sequence[Tile]) -> list[list[str]]:
     return table
 
 
-@dataclass(frozen=True)
-class _RenderedPart:
-    kind: str
-    columns: int
-    head_dim: int
-    heads: int
-    test: str
-    offset: str
-
-
-def _rendered_parts(parts: Sequence[Part]) -> list[_RenderedPart]:
-    rendered, begin = [], 0
-    for position, part in enumerate(parts):
+def _branches(parts: Sequence[Part]) -> list[tuple[Part, str, str]]:
+    """Each part with the C test that a column of it passes, and what is subtracted from the column."""
+    found, begin = list[tuple[Part, str, str]](), 0
+    for n, part in enumerate(parts):
         end = begin + part.columns
-        if len(parts) == 1:
-            test = ""
-        elif position == len(parts) - 1:
-            test = "else"
-        else:
-            test = f"{'else ' if position else ''}if (column < {end})"
-        heads = part.columns // part.head_dim if part.head_dim else 0
-        offset = f" - {begin}" if begin else ""
-        rendered.append(_RenderedPart(part.kind, part.columns, part.head_dim, heads, test, offset))
+        test = "else" if n == len(parts) - 1 else f"{'else ' if n else ''}if (column < {end})"
+        found.append((part, test if len(parts) > 1 else "", f" - {begin}" if begin else ""))
         begin = end
-    return rendered
+    return found
 
 
 def render_linear(spec: LinearSpec) -> str:
     """The C function of a linear layer (signature in its comment), after `render_tiles` in the same file."""
-    parts = _rendered_parts(spec.parts or ())
+    parts = spec.parts or ()
     kinds = {part.kind for part in parts}
     cached = bool(kinds & {"keys", "values"})
     whole = spec.parts is None
@@ -247,7 +235,7 @@ def render_linear(spec: LinearSpec) -> str:
         "linear.mako",
         spec=spec,
         activation=f"kk_{spec.activation}" if spec.activation else None,
-        parts=parts,
+        parts=_branches(parts),
         cached=cached,
         aligned=aligned,
         arguments=arguments,

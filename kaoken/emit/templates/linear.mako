@@ -2,7 +2,6 @@
 <%
 panels = (spec.n + 15) // 16
 ragged = spec.n % 16 != 0
-sizes = [part.columns for part in spec.parts or ()]
 steps = "x W" + (" + bias" if spec.bias else "")
 steps = f"{spec.activation}({steps})" if spec.activation else steps
 steps += " + residual" if spec.residual else ""
@@ -60,15 +59,15 @@ static void ${spec.name}_finish(const kk_matmul_output *out, int64_t row, int64_
 % else:
             const kk_f32 v = kk_load(sum + 16 * p);
 % endif
-% for part in parts:
-            ${part.test} {
+% for part, test, offset in parts:
+            ${test} {
 % if part.kind == "rows":
-                kk_store(out->y + (row + r) * out->y_stride + column${part.offset}, v);
+                kk_store(out->y + (row + r) * out->y_stride + column${offset}, v);
 % elif part.kind == "values":
-                const int64_t head = (column${part.offset}) / ${part.head_dim}, d = (column${part.offset}) % ${part.head_dim};
+                const int64_t head = (column${offset}) / ${part.head_dim}, d = (column${offset}) % ${part.head_dim};
                 kk_store(out->cache->values + ((place * ${part.heads} + head) * out->cache->capacity + position) * ${part.head_dim} + d, v);
 % else:
-                const int64_t head = (column${part.offset}) / ${part.head_dim}, d = (column${part.offset}) % ${part.head_dim};
+                const int64_t head = (column${offset}) / ${part.head_dim}, d = (column${offset}) % ${part.head_dim};
                 float *key = out->cache->keys + ((place * ${part.heads} + head) * out->cache->capacity + position / 16 * 16) * ${part.head_dim} + d * 16 + position % 16;
                 float lane[16];
                 kk_store(lane, v);
@@ -80,15 +79,15 @@ static void ${spec.name}_finish(const kk_matmul_output *out, int64_t row, int64_
 % else:
             for (int64_t c = column; c < column + 16 && c < ${spec.n}; c++) {
                 const float v = sum[c - 16 * panel]${" + out->bias[c]" if spec.bias else ""};
-% for part in parts:
-                ${part.test.replace("column", "c")} {
+% for part, test, offset in parts:
+                ${test.replace("column", "c")} {
 % if part.kind == "rows":
-                    out->y[(row + r) * out->y_stride + c${part.offset}] = v;
+                    out->y[(row + r) * out->y_stride + c${offset}] = v;
 % elif part.kind == "values":
-                    const int64_t head = (c${part.offset}) / ${part.head_dim}, d = (c${part.offset}) % ${part.head_dim};
+                    const int64_t head = (c${offset}) / ${part.head_dim}, d = (c${offset}) % ${part.head_dim};
                     out->cache->values[((place * ${part.heads} + head) * out->cache->capacity + position) * ${part.head_dim} + d] = v;
 % else:
-                    const int64_t head = (c${part.offset}) / ${part.head_dim}, d = (c${part.offset}) % ${part.head_dim};
+                    const int64_t head = (c${offset}) / ${part.head_dim}, d = (c${offset}) % ${part.head_dim};
                     out->cache->keys[((place * ${part.heads} + head) * out->cache->capacity + position / 16 * 16) * ${part.head_dim} + d * 16 + position % 16] = v;
 % endif
                 }
@@ -117,7 +116,7 @@ static void ${spec.name}_finish(const kk_matmul_output *out, int64_t row, int64_
 % if spec.parts is None:
  *   y         [rows][${spec.n}], y_stride floats from row to row */
 % else:
-% for part in parts:
+% for part, test, offset in parts:
 % if part.kind == "rows":
  *   q         [batch * seq][${part.columns}], q_stride floats from row to row
 % else:
