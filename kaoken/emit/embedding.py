@@ -73,6 +73,3 @@ def find_embedding(program: Program, interface: Interface, pooling: Pooling) -> 
     padding = padding if isinstance(padding, int) and 0 <= padding < min(rows, default=1) else 0
     found = tuple(kept.values())
     return Embedding(width, batch, sequence, ids, mask, types, positions, kept[value], found, pooling, padding)
-
-
-__all__ = ["Embedding", "find_embedding"]

@@ -506,6 +506,3 @@ def _with_comment(text: str, origins: list[str]) -> str:
     if first.rstrip().endswith("*/"):
         return text
     return f"{head}{mark}{first}{newline} * For {shown}.\n{tail}"
-
-
-__all__ = ["ModelFiles", "build_model_files", "render_files", "statuses"]

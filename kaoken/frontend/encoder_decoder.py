@@ -297,6 +297,3 @@ def _read_names(node: onnx.NodeProto) -> Iterable[str]:
             for inner in attribute.g.node:
                 yield from _read_names(inner)
             yield from (o.name for o in attribute.g.output)
-
-
-__all__ = ["load_encoder_decoder", "read_model", "write_joined"]

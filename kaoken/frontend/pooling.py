@@ -73,6 +73,3 @@ def _read(file: Path, missing: Any) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise UsageError(f"{file} is no valid JSON ({error}); mend or remove it") from None
-
-
-__all__ = ["FILES", "POOLINGS", "Pooling", "read_pooling"]

@@ -317,5 +317,3 @@ SEQUENCES: dict[str, Any] = {
 
 MOVES = {"Identity": identity}
 """Operators on tensors that also take sequences and optionals."""
-
-__all__ = ["MOVES", "SEQUENCES", "got"]

@@ -124,6 +124,3 @@ def plain_linear(weight: Value, transposed: bool) -> Attrs:
     """The attributes of a linear node with one weight and one part."""
     columns = weight_columns(weight, transposed)
     return {"weights": 1, "transposed": (transposed,), "activation": None, "parts": (Part("rows", columns),)}
-
-
-__all__ = ["LinearOperands", "Part", "linear_operands", "plain_linear", "weight_columns"]
