@@ -240,7 +240,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def context_length(config: Mapping[str, Any]) -> int | None:
     """The longest sequence the model was made for."""
-    config = config.get("text_config") or config
+    config = _part(config, "text_config") or config
     for key in _CONTEXT_KEYS:
         value = config.get(key)
         if isinstance(value, int) and value > 0:
@@ -255,8 +255,14 @@ def context_length(config: Mapping[str, Any]) -> int | None:
 
 def picture_size(config: Mapping[str, Any]) -> dict[str, int]:
     """Height, width and channels of the pictures that the model was made for, as far as its configuration tells them."""
-    config = config if "image_size" in config else config.get("vision_config", {})
+    config = config if "image_size" in config else _part(config, "vision_config")
     size = config.get("image_size")
     height, width = size if isinstance(size, list) and len(size) == 2 else (size, size)
     told = {"height": height, "width": width, "num_channels": config.get("num_channels")}
     return {name: extent for name, extent in told.items() if isinstance(extent, int) and extent > 0}
+
+
+def _part(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A table in the configuration, empty where there is none."""
+    part = config.get(name)
+    return part if isinstance(part, dict) else {}
