@@ -304,7 +304,7 @@ class Importer:
             if operator in STRINGS:
                 reader = STRINGS[operator]
             elif operator in MOVEMENT and reader is not None:
-                reader = partial(lifted, reader)
+                reader = partial(lifted, partial(MOVES[operator], self) if operator in MOVES else reader)
             elif operator not in HOLDS_STRINGS:
                 reader, composite = None, False
         elif composite and operator in MOVES:

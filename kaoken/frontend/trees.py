@@ -40,9 +40,14 @@ class _Forest:
         return seen
 
     def scores(self, x: Tensor, aggregate: str) -> Tensor:
-        """[row, target], before base values."""
-        kinds = {"SUM": "sum", "AVERAGE": "sum", "MIN": "min", "MAX": "max"}
-        total = tensor(x.node, self.weights).take(self.reached(x)).reduce(kinds[aggregate], 1)
+        """[row, target], before base values. Least and greatest are those of the trees that have a weight for a target."""
+        reached = self.reached(x)
+        weights = tensor(x.node, self.weights).take(reached)
+        if aggregate in ("MIN", "MAX"):
+            spoken = tensor(x.node, self.weighted).take(reached)
+            neutral = np.inf if aggregate == "MIN" else -np.inf
+            return self.given(reached).where(spoken.where(weights, neutral).reduce(aggregate.lower(), 1), 0)
+        total = weights.reduce("sum", 1)
         return total / len(self.roots) if aggregate == "AVERAGE" else total
 
     def given(self, reached: Tensor) -> Tensor:
@@ -115,6 +120,8 @@ def tree_ensemble_regressor(node: OnnxNode) -> Value:
     x = float_input(node)
     forest = _forest(node, "target", int(node.attribute("n_targets", 1)), x.dtype)
     scores = _based(node, forest.scores(x, node.attribute("aggregate_function", "SUM")))
+    if int(scores.shape[1]) > 1:  # of several targets, one of which no tree speaks is 0, as in onnxruntime
+        scores = forest.given(forest.reached(x)).where(scores, 0)
     return transformed(scores.cast("float32"), node.attribute("post_transform", "NONE")).value
 
 
@@ -159,6 +166,7 @@ def tree_ensemble(node: OnnxNode) -> Value:
     if node.attribute("nodes_missing_value_tracks_true") is not None:
         forest.missing[:branches] = int_list(node, "nodes_missing_value_tracks_true").astype(bool)
     forest.weights[np.arange(leaves) + branches, int_list(node, "leaf_targetids")] = weights
+    forest.weighted[np.arange(leaves) + branches, int_list(node, "leaf_targetids")] = True
     forest.roots = int_list(node, "tree_roots")
     if tables["membership_values"] is not None:
         members = tensor_array(tables["membership_values"])

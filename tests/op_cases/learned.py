@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import onnx
 from op_cases.case import Case, floats, integers
 
 MlCase = partial(Case, domain="ai.onnx.ml", until=21)
@@ -96,6 +97,131 @@ CASES += [
         ([4, 7], [1, 1, 1, 1, 1], signed),
         ([4, 7], [0, 0, 0, 0, 0], [abs(w) for w in signed]),
     )
+]
+
+POSTS = ("NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT")
+KERNELS = ("LINEAR", "RBF", "POLY", "SIGMOID")
+small = np.abs(floats(7, 4, seed=11)) * np.float32(0.1)  # PROBIT takes what is between 0 and 1
+positive = np.abs(floats(12, seed=12)).tolist()
+
+
+def machine(counts: list[int], kind: str, pairs: int, **more: Any) -> dict[str, Any]:
+    """A support vector classifier of 4 features."""
+    total = sum(counts)
+    return {
+        "classlabels_ints": list(range(4, 4 + len(counts))), "vectors_per_class": counts, "kernel_type": kind,
+        "kernel_params": [0.3, 0.5, 3.0], "support_vectors": floats(4 * total, seed=21).tolist(),
+        "coefficients": floats(total * (len(counts) - 1), seed=22).tolist(), "rho": floats(pairs, seed=23).tolist(), **more,
+    }  # fmt: skip
+
+
+CASES += [
+    MlCase("SVMClassifier", (x,), machine(counts, kind, pairs), (), (7,), ("y", "z"), rtol=1e-5)
+    for kind in KERNELS
+    for counts, pairs in (([2, 1], 1), ([1, 2, 2], 3))
+]
+CASES += [
+    MlCase("SVMClassifier", (x,), machine(counts, "RBF", pairs, post_transform=post, **likely), (), (7,), ("y", "z"), rtol=2e-5)
+    for post in POSTS[:4]
+    for counts, pairs in (([2, 1], 1), ([1, 2, 2], 3), ([1, 2, 1, 1], 6))
+    for likely in ({}, {"prob_a": (-np.abs(floats(pairs, seed=24))).tolist(), "prob_b": floats(pairs, seed=25).tolist()})
+]
+CASES += [
+    MlCase(
+        "SVMClassifier",
+        (x,),
+        {
+            "classlabels_ints": labels, "coefficients": weights[: 4 * len(labels)], "rho": [0.25], "kernel_type": "LINEAR",
+            "kernel_params": [0.0, 0.0, 3.0], "post_transform": post,
+        },
+        (),
+        (7,),
+        ("y", "z"),
+    )
+    for labels in ([4, 9], [4, 9, 2])
+    for weights in (floats(12, seed=31).tolist(), positive)
+    for post in POSTS[:4]
+]  # fmt: skip
+CASES += [
+    MlCase("LinearClassifier", (x,), {"classlabels_ints": labels, "post_transform": post, **attrs}, (), (), ("y", "z"))
+    for post in ("SOFTMAX", "SOFTMAX_ZERO")
+    for labels, attrs in (([4, 5, 9], row), ([3, 8], {"coefficients": [0.5, -1.0, 2.0, 0.1], "intercepts": [0.2]}))
+]
+CASES += [
+    MlCase(
+        "LinearRegressor", (data,), {"targets": 3, "coefficients": [abs(w) for w in row["coefficients"]], "post_transform": post}
+    )
+    for data, post in ((x, "SOFTMAX"), (x, "LOGISTIC"), (x, "SOFTMAX_ZERO"), (small, "PROBIT"))
+]
+CASES += [
+    MlCase(
+        "TreeEnsembleClassifier",
+        (x,),
+        {"classlabels_int64s": labels, "post_transform": post, **trees("class", ids, "BRANCH_LEQ", weights)},
+        (),
+        (),
+        ("y", "z"),
+    )
+    for post in ("SOFTMAX", "SOFTMAX_ZERO")
+    for labels, ids, weights in (
+        ([4, 7, 9], [0, 1, 2, 1, 0], signed),
+        ([4, 7], [0, 0, 0, 0, 0], signed),
+        ([4, 7], [1, 1, 1, 1, 1], signed),
+        ([4, 7], [0, 0, 0, 0, 0], [abs(w) for w in signed]),
+    )
+]
+CASES += [
+    MlCase(
+        "TreeEnsembleRegressor",
+        (gaps,),
+        {
+            "n_targets": 2,
+            "aggregate_function": how,
+            "post_transform": post,
+            **base,
+            **trees("target", [0, 1, 0, 1, 0], "BRANCH_LEQ", [abs(w) for w in signed]),
+        },
+    )
+    for how in ("SUM", "MIN", "MAX")
+    for post, base in (("NONE", {"base_values": [0.5, -1.0]}), ("LOGISTIC", {}), ("SOFTMAX", {}))
+]
+CASES += [
+    MlCase(
+        "SVMRegressor", (x,), {"coefficients": [0.5, -1.0, 0.75, 0.1], "rho": [0.25], "kernel_params": [0.0, 0.0, 3.0], **attrs}
+    )
+    for attrs in ({}, {"one_class": 1})
+]
+CASES += [
+    MlCase("Binarizer", (integers(-2, 2, 7),), {"threshold": threshold}, oracle="reference", why="onnxruntime takes floats only")
+    for threshold in (0.5, -0.5)
+]
+CASES += [
+    MlCase("FeatureVectorizer", (x, floats(7, 2)), {"inputdimensions": [4, 2]}, (), (7,)),
+    MlCase("FeatureVectorizer", (x, floats(7, 2)), {"inputdimensions": [3, 5]}, oracle="reference", why="no cut in onnxruntime"),
+    MlCase("Imputer", (integers(0, 3, 7, 4),), {"imputed_value_int64s": [7, 8, 9, 10], "replaced_value_int64": 2}, sizes=(7,)),
+    MlCase("Imputer", (gaps,), {"imputed_value_floats": [7.0, 8.0, 9.0, 10.0], "replaced_value_float": np.nan}),
+    MlCase("OneHotEncoder", (floats(5, 3) * 2,), {"cats_int64s": [1, 0, -1]}),
+    MlCase("OneHotEncoder", (integers(0, 2, 5),), {"cats_int64s": [1, 2, 0], "zeros": 0}),
+    MlCase("Scaler", (integers(-5, 5, 7, 4),), {"offset": [0.5], "scale": [2.0]}),
+    MlCase("ArrayFeatureExtractor", (floats(2, 3, 4), np.array([[2, 0]]))),
+]
+CASES += [MlCase("Normalizer", (integers(-4, 5, 7, 4),), {"norm": norm}, rtol=1e-6) for norm in ("L1", "L2")]
+
+
+def table(values: list[Any], dtype: Any) -> onnx.TensorProto:
+    return onnx.numpy_helper.from_array(np.array(values, dtype), "table")
+
+
+CASES += [
+    MlCase(
+        "LabelEncoder",
+        (integers(0, 5, 9).astype(given),),
+        {"keys_tensor": table([1, 3, 4], given), "values_tensor": table([7, 2, 9], made), "default_tensor": table([5], made)},
+        oracle="reference",
+        why="onnxruntime takes some pairs of types alone",
+    )
+    for given in (np.float32, np.float64, np.int16, np.int32, np.int64)
+    for made in (np.float32, np.float64, np.int16, np.int32, np.int64)
 ]
 
 
