@@ -50,6 +50,7 @@ class CompileOptions:
     to write the weights as an object file too. dump_ir: a folder for the graph's text after every pass. taps: values of the ONNX
     graph, by name, that become outputs as well (verification looks at layers through them). bare: only what a library is built
     from and runs with, without build files, example, wrappers and the page of the report. schedule: a file of `kaoken tune`.
+    fuse: False leaves every operation a loop nest of its own, which is slow and stateless, and shows whether a fusion is wrong.
     """
 
     name: str | None = None
@@ -59,6 +60,7 @@ class CompileOptions:
     taps: tuple[str, ...] = ()
     bare: bool = False
     schedule: Path | None = None
+    fuse: bool = True
 
 
 @dataclass
@@ -136,7 +138,7 @@ def lower(model: Path, options: CompileOptions, name: str) -> Graph:
             path = options.dump_ir / f"{next(counter):02d}-{after}.ir"  # type: ignore[operator]
             path.write_text(graph_text(current), encoding="utf-8")
 
-    return run_passes(graph, dump)
+    return run_passes(graph, dump, options.fuse)
 
 
 def model_name(model: Path, wanted: str | None) -> str:

@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quiet", action="store_true", help="counts alone")
     given = parser.parse_args(arguments)
     if given.sanitize and "LD_PRELOAD" not in os.environ:
-        return _again_with_sanitizers(arguments)
+        return with_sanitizers([sys.executable, "-m", "kaoken.backend", *(sys.argv[1:] if arguments is None else arguments)])
     names = list(cases(given.kind))
     if given.only:
         pattern = re.compile(given.only)
@@ -86,8 +86,8 @@ def summary(results: list[Result], quiet: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _again_with_sanitizers(arguments: list[str] | None) -> int:
-    """Sanitized libraries load only into a process that has the sanitizers' own from the start."""
+def with_sanitizers(command: list[str]) -> int:
+    """The exit code of a command. Sanitized libraries load only into a process that has the sanitizers' own from the start."""
     libraries = [
         subprocess.check_output([os.environ.get("CC") or "cc", f"-print-file-name={name}"], text=True).strip()
         for name in ("libasan.so", "libubsan.so")
@@ -98,7 +98,6 @@ def _again_with_sanitizers(arguments: list[str] | None) -> int:
         "ASAN_OPTIONS": "detect_leaks=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
-    command = [sys.executable, "-m", "kaoken.backend", *(sys.argv[1:] if arguments is None else arguments)]
     return subprocess.run(command, env=environment, check=False).returncode
 
 

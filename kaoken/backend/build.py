@@ -45,13 +45,13 @@ def sources_digest() -> str:
     return digest.hexdigest()
 
 
-def built_folder(model: onnx.ModelProto, dims: Mapping[str, str], flags: Sequence[str] = PLAIN) -> Path:
+def built_folder(model: onnx.ModelProto, dims: Mapping[str, str], flags: Sequence[str] = PLAIN, fuse: bool = True) -> Path:
     """The folder of a model, compiled and built: its library, weights and C, without what makes a folder a product.
 
     Raises what the compiler raises, ToolchainError where the C compiler refuses what was written.
     """
     content = model.SerializeToString(deterministic=True)
-    options = (sources_digest(), sorted(dims.items()), tuple(flags), c_compiler())
+    options = (sources_digest(), sorted(dims.items()), tuple(flags), c_compiler(), fuse)
     key = hashlib.sha256(content + repr(options).encode()).hexdigest()[:24]
     folder = models_folder() / key[:2] / key
     if (folder / "report.json").is_file():
@@ -61,7 +61,7 @@ def built_folder(model: onnx.ModelProto, dims: Mapping[str, str], flags: Sequenc
     with tempfile.TemporaryDirectory(dir=models_folder()) as scratch:
         source, out = Path(scratch) / "model.onnx", Path(scratch) / "out"
         source.write_bytes(content)
-        compile_model(source, out, CompileOptions(name=NAME, dims=dict(dims), bare=True))
+        compile_model(source, out, CompileOptions(name=NAME, dims=dict(dims), bare=True, fuse=fuse))
         _build(out, flags)
         shutil.rmtree(out / "kaoken")
         shutil.copyfile(source, out / "model.onnx")

@@ -31,6 +31,9 @@ def compile_command(
         Path | None,
         typer.Option("--schedule", metavar="FILE", help="Schedules that `kaoken tune` measured, instead of the cost model's."),
     ] = None,
+    fuse: Annotated[
+        bool, typer.Option("--fuse/--no-fuse", help="--no-fuse: a loop nest an operation, slow; is a fusion what goes wrong?")
+    ] = True,
     explain: Annotated[bool, typer.Option("--explain", help="Tell which fusions fired, and why others nearly did.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -54,7 +57,7 @@ def compile_command(
     from kaoken.compiler import CompileOptions, compile_model
 
     out = output or Path(f"{_stem(model)}-c")
-    options = CompileOptions(name, dims_table(dim), _machine(target) if embed else None, dump_ir, schedule=schedule)
+    options = CompileOptions(name, dims_table(dim), _machine(target) if embed else None, dump_ir, schedule=schedule, fuse=fuse)
     with Progress(quiet) as progress:
         result = compile_model(model, out, options, progress)
         library = build(out, progress) if build_it else None

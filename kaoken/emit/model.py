@@ -427,7 +427,7 @@ class _CallWriter:
 
     def found_in(self, lines: list[str]) -> list[str]:
         """The sizes found at run time that lines read."""
-        text = "\n".join(lines)
+        text = _code(lines)
         names = [s.name for s in self.m.program.graph.symbols.values() if s.is_found]
         return [name for name in names if re.search(rf"(?<![\w>.]){name}\b", text)]
 
@@ -451,7 +451,7 @@ class _CallWriter:
 
     def locals(self, lines: list[str]) -> list[str]:
         """Declarations of what the lines use."""
-        text = re.sub(r"/\*.*?\*/", "", "\n".join(lines), flags=re.DOTALL)
+        text = _code(lines)
         found = []
         if "k->" in text:
             found.append(f"const {self.m.name}_kernels *const k = c->m->kernels;")
@@ -470,6 +470,11 @@ class _CallWriter:
         if sizes:
             found.append("int64_t " + ", ".join(f"{name} = 0" for name in sizes) + ";")
         return found
+
+
+def _code(lines: list[str]) -> str:
+    """Lines without their comments, which name sizes that nothing uses."""
+    return re.sub(r"/\*.*?\*/", "", "\n".join(lines))
 
 
 def _tail(call: Call) -> str:

@@ -219,18 +219,22 @@ def wrapped_index(node: Expr) -> tuple[Expr, Dim] | None:
     return index, extent.value
 
 
-def index_uses(formula: Formula) -> list[IndexUse]:
-    """Every use of a tensor's elements as ONNX indices: to gather by, or to scatter to."""
+def index_uses(formula: Formula, is_place: bool = False) -> list[IndexUse]:
+    """Every use of a tensor's elements as ONNX indices: to gather by, or where the formula's elements are places, to scatter to.
+
+    Only the outermost wrapping of an index is ONNX's; what is inside, or is no index, is arithmetic of the model's.
+    """
     found: list[IndexUse] = []
 
-    def visit(node: Expr) -> None:
-        use = index_use(node)
-        if use is not None:
-            found.append(use)
+    def visit(node: Expr, is_index: bool) -> None:
+        if is_index and wrapped_index(node) is not None:
+            use = index_use(node)
+            found.extend([use] if use is not None else [])
+            is_index = False
         for child in children(node):
-            visit(child)
+            visit(child, is_index or isinstance(node, Read))
 
-    visit(formula.body)
+    visit(formula.body, is_place)
     return list(dict.fromkeys(found))
 
 

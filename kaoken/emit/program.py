@@ -125,6 +125,8 @@ class _Builder:
         self.input_names = dict(zip(graph.inputs, inputs, strict=True))
         self.output_names = {root(v): name for (_, v), name in zip(graph.outputs, outputs, strict=True)}
         self.inputs = set(graph.inputs)
+        scattered = (node.inputs[1] for node in graph.every_node() if node.op == "scatter")
+        self.places = {root(value) for value in scattered if value is not None}
         self.steps: list[Any] = []
 
     def run(self) -> Program:
@@ -330,7 +332,7 @@ class _Builder:
 
     def _loop(self, node: Node, formula: Formula, output: Value, kind: str) -> None:
         """A loop nest; equal ones share a function."""
-        self._note_checks(formula)
+        self._note_checks(formula, root(output) in self.places)
         is_state = output in {s.present for s in self.graph.states}
         made = loop_kernel(formula, output, self.weights, self.inputs, set(self.program.checks), is_state)
         wanted = f"{kind}_{c_name(extents_text(formula), 'n')}".replace("n_", "")
@@ -378,9 +380,9 @@ class _Builder:
         assert source is not None
         self.steps.append(FindSize(node, self.pointer(source)))
 
-    def _note_checks(self, formula: Formula) -> None:
+    def _note_checks(self, formula: Formula, is_place: bool) -> None:
         """Inputs whose elements index an axis are checked before anything runs."""
-        for use in index_uses(formula):
+        for use in index_uses(formula, is_place):
             if use.value in self.inputs and use not in self.program.checks and not found_symbols(use.extent):
                 self.program.checks.append(use)
 

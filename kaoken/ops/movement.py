@@ -228,6 +228,9 @@ def wrap_index(index: Expr, extent: Dim) -> Expr:
 
     Raises ShapeError for one that is always outside.
     """
+    number = literal(index)
+    if number is not None:
+        index = integer(int(number))
     if isinstance(index, Int):
         if is_nonnegative(index.value):
             return _inside(index.value, extent)
@@ -235,7 +238,7 @@ def wrap_index(index: Expr, extent: Dim) -> Expr:
             return _inside(index.value + extent, extent)
         wrapped = (_inside(index.value + extent, extent), _inside(index.value, extent))
         return select(apply("lt", index, integer(0)), *wrapped)
-    elif literal(index) is None and index.dtype != "int64":
+    if index.dtype != "int64":
         from kaoken.ir.expr import cast
 
         index = cast(index, "int64")

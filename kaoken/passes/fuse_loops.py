@@ -25,6 +25,16 @@ def fuse_loops(graph: Graph) -> None:
     stored = _stored(graph, uses)
     strided = [node for node in graph.nodes if node.op == "view" and node.output in stored and _reads_strided(node, uses)]
     stored.update(source for node in strided for source in node.inputs if source is not None)
+    _make_loops(graph, stored, uses)
+
+
+def separate_loops(graph: Graph) -> None:
+    """The other extreme, for finding which fusion is wrong: every operation stores its result, by a loop nest of its own."""
+    graph.sort()
+    _make_loops(graph, {value for node in graph.nodes for value in node.outputs}, graph.uses())
+
+
+def _make_loops(graph: Graph, stored: set[Value], uses: dict[Value, list[Node]]) -> None:
     nodes: list[Node] = []
     for node in graph.nodes:
         if node.op == "append":
@@ -184,4 +194,4 @@ def _stored_output(graph: Graph, value: Value, taken: set[Value]) -> Value:
     return made.output
 
 
-__all__ = ["KERNELS", "LARGEST_FORMULA", "fuse_loops"]
+__all__ = ["KERNELS", "LARGEST_FORMULA", "fuse_loops", "separate_loops"]

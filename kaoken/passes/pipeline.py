@@ -13,7 +13,7 @@ from kaoken.passes.fuse_activation import fuse_activation
 from kaoken.passes.fuse_attention import fuse_attention
 from kaoken.passes.fuse_epilogue import fuse_epilogue
 from kaoken.passes.fuse_linear import fuse_linear, lift_reshapes
-from kaoken.passes.fuse_loops import fuse_loops
+from kaoken.passes.fuse_loops import fuse_loops, separate_loops
 from kaoken.passes.fuse_norm import fuse_norm
 from kaoken.passes.last_position import keep_last_positions
 from kaoken.passes.narrow_products import narrow_products
@@ -54,16 +54,26 @@ PASSES: list[tuple[str, Pass]] = [
     ("plan-memory", plan_memory),  # last: it needs the final order
 ]
 
+PLAIN_PASSES: list[tuple[str, Pass]] = [
+    ("fold-known", fold_known),
+    ("separate-loops", separate_loops),  # one loop nest an operation
+    *PASSES[-3:],
+]
+"""What is left with `--no-fuse`: the same meaning by the shortest way, which tells a fusion's mistakes from all others."""
+
 WHOLE: tuple[Pass, ...] = (tidy_control, find_state, keep_last_positions, assign_schedules, plan_weights, plan_memory)
 """Passes that are of the model as a whole; all others run on each body of control flow as on a graph of its own."""
 
 
-def run_passes(graph: Graph, dump: Callable[[str, Graph], None] | None = None) -> Graph:
-    """Run every pass in order, verifying the graph after each; `dump(name, graph)` is called after import and after each pass."""
+def run_passes(graph: Graph, dump: Callable[[str, Graph], None] | None = None, fuse: bool = True) -> Graph:
+    """Run every pass in order, or without `fuse` those of PLAIN_PASSES, verifying the graph after each.
+
+    `dump(name, graph)` is called after import and after each pass.
+    """
     verify(graph)
     if dump:
         dump("import", graph)
-    for name, run in PASSES:
+    for name, run in PASSES if fuse else PLAIN_PASSES:
         for body in list(graph.walk()) if run not in WHOLE else [graph]:
             run(body)
         verify(graph, name)
