@@ -1,4 +1,4 @@
-"""The nodes that random graphs are made of, by family: each function adds one ONNX node to a graph, where its operands allow."""
+"""Nodes for random graphs, what moves and multiplies: each function adds one ONNX node to a graph, where its operands allow."""
 
 from __future__ import annotations
 
@@ -6,273 +6,35 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from random_graphs import CALLS, FLOATS, INTEGERS, ONE, Extents, Maker, Value, broadcast, fixed, static
+from hypothesis import strategies as st
+from random_graphs import CALLS, INTEGERS, ONE, Extents, Maker, Value, broadcast, code, fixed, shapes_of, static
+from random_pointwise_nodes import (
+    EVERY,
+    NUMBERS,
+    Made,
+    arg_extreme,
+    arithmetic,
+    cast,
+    comparison,
+    division,
+    layer_norm,
+    logic,
+    plain,
+    reduction,
+    running,
+    smooth,
+    softmax,
+    stepwise,
+    ternary,
+    top,
+)
 
-Made = list[Value]
-NUMBERS = (*FLOATS, *INTEGERS)
-EVERY = (*NUMBERS, "bool")
-INFINITE = 10.0**6
-
-# elementwise ----------------------------------------------------------------------------------------------------------------------
-
-SMOOTH: dict[str, tuple[float, float]] = {
-    "Sqrt": (0.05, INFINITE),
-    "Exp": (-20, 6),
-    "Log": (0.05, INFINITE),
-    "Tanh": (-INFINITE, INFINITE),
-    "Sigmoid": (-INFINITE, INFINITE),
-    "Softplus": (-INFINITE, INFINITE),
-    "Softsign": (-INFINITE, INFINITE),
-    "Erf": (-INFINITE, INFINITE),
-    "Gelu": (-INFINITE, INFINITE),
-    "Mish": (-INFINITE, INFINITE),
-    "Elu": (-INFINITE, INFINITE),
-    "Selu": (-INFINITE, INFINITE),
-    "Celu": (-INFINITE, INFINITE),
-    "LeakyRelu": (-INFINITE, INFINITE),
-    "HardSigmoid": (-INFINITE, INFINITE),
-    "HardSwish": (-INFINITE, INFINITE),
-    "Sin": (-50, 50),
-    "Cos": (-50, 50),
-    "Atan": (-INFINITE, INFINITE),
-    "Asinh": (-INFINITE, INFINITE),
-    "Sinh": (-6, 6),
-    "Cosh": (-6, 6),
-    "Acosh": (1.25, INFINITE),
-    "Atanh": (-0.75, 0.75),
-    "Asin": (-0.75, 0.75),
-    "Acos": (-0.75, 0.75),
-    "Tan": (-1.25, 1.25),
-    "Reciprocal": (0.1, INFINITE),
-}
-"""Functions of one float, and where they are defined and steep in no place."""
-
-SINGLE_ONLY = ("Softplus", "Celu", "HardSwish", "Atan", "Asinh", "Sinh", "Cosh", "Acosh", "Atanh", "Asin", "Acos", "Tan", "Mish")
-
-
-def smooth(g: Maker) -> Made:
-    op = g.pick(list(SMOOTH))
-    low, high = SMOOTH[op]
-    kinds = ("float32",) if op in SINGLE_ONLY else FLOATS
-    fitting = [v for v in g.values if v.dtype in kinds and v.within(low, high)]
-    if fitting:
-        x = g.pick(fitting[-4:])
-    else:
-        shape = g.shape()
-        arrays = [np.clip(g.random.integers(-32, 33, s) / 8, low, high) for s in _shapes(shape)]
-        x = g.input("float32", shape, arrays, exact=False)
-    options = {"approximate": g.pick(("none", "tanh"))} if op == "Gelu" else {}
-    if op in ("Elu", "LeakyRelu", "Celu"):
-        options = {"alpha": g.pick((0.5, 1.0, 2.0))}
-    return g.apply(op, [x], exact=False, **options)
-
-
-def stepwise(g: Maker) -> Made:
-    """What jumps, of exact floats."""
-    op = g.pick(("Floor", "Ceil", "Round", "Sign", "ThresholdedRelu", "IsNaN", "IsInf", "Hardmax"))
-    kinds = ("float32",) if op in ("ThresholdedRelu", "Hardmax", "IsInf") else ("float32", "float64")
-    x = g.exact(kinds, rank=int(op == "Hardmax"))
-    if op == "Hardmax":
-        return g.apply(op, [x], axis=g.axis(x)) if _filled(x) else []
-    return g.apply(op, [x], "bool" if op.startswith("Is") else "")
-
-
-def plain(g: Maker) -> Made:
-    op = g.pick(("Neg", "Abs", "Relu", "Identity", "Not"))
-    kinds = {"Not": ("bool",), "Identity": EVERY, "Relu": FLOATS}.get(op, NUMBERS)
-    return g.apply(op, [g.any(kinds)])
-
-
-def partner(g: Maker, a: Value, exact: bool = False, data: Callable[[tuple[int, ...]], np.ndarray] | None = None) -> Value:
-    """A second operand that broadcasts with the first; `data` makes its elements, else they are any that there are."""
-    fitting = [
-        v for v in g.values if v.dtype == a.dtype and broadcast(a.extents, v.extents) and (v.exact or not exact) and data is None
-    ]
-    if fitting and g.chance(60):
-        return g.pick(fitting[-5:])
-    kept = [e if g.chance(70) else ONE for e in a.extents[g.number(0, a.rank) :]]
-    if len(kept) == a.rank < 4 and g.chance(10):
-        kept = [g.extent(), *kept]
-    names = [tuple(sizes) for sizes in g.symbols.values()]
-    shape = tuple(e if fixed(e) or e in names else ONE for e in kept)
-    arrays = [data(s) for s in _shapes(shape)] if data is not None else None
-    return g.input(a.dtype, shape, arrays, exact=True if exact or data is not None else None)
-
-
-def arithmetic(g: Maker) -> Made:
-    op = g.pick(("Add", "Mul", "Sub", "Max", "Min"))
-    a = g.any(NUMBERS)
-    pair = [a, partner(g, a)]
-    if g.chance(40):
-        pair.reverse()
-    return g.apply(op, pair)
-
-
-def division(g: Maker) -> Made:
-    op = g.pick(("Div", "Mod", "Pow", "PRelu"))
-    if op == "Mod":
-        a = g.exact((*INTEGERS, "float32"))
-        away = _data(lambda s: g.random.choice([-3, -2, 2, 3, 5], s))
-        return g.apply(op, [a, partner(g, a, data=away)], fmod=int(a.is_float or g.chance(50)))
-    if op == "PRelu":
-        a = g.any(("float32",))
-        return g.apply(op, [a, g.input(a.dtype, a.extents[-1:] if static(a.extents[-1:]) else (), exact=True)])
-    if op == "Pow":
-        a = g.choose(lambda v: v.within(0.25, 8), ("float32", "float64"))
-        return g.apply(op, [a, partner(g, a, data=lambda s: g.random.integers(-6, 7, s) / 4)], exact=False)
-    a = g.any(NUMBERS)
-    fitting = [v for v in g.values if v.dtype == a.dtype and broadcast(a.extents, v.extents) and _away_from_zero(v)]
-    away = _data(lambda s: g.random.choice([-3, -2, -1, 1, 2, 3, 4], s))
-    b = g.pick(fitting) if fitting and g.chance(50) else partner(g, a, data=away)
-    return g.apply(op, [a, b], exact=False)
-
-
-def _data(make: Callable[[tuple[int, ...]], np.ndarray]) -> Callable[[tuple[int, ...]], np.ndarray]:
-    return lambda shape: np.asarray(make(shape))
-
-
-def _away_from_zero(v: Value) -> bool:
-    return v.within(0.1, INFINITE) or v.within(-INFINITE, -0.1)
-
-
-def comparison(g: Maker) -> Made:
-    op = g.pick(("Less", "Greater", "Equal", "LessOrEqual", "GreaterOrEqual"))
-    a = g.exact(NUMBERS)
-    return g.apply(op, [a, partner(g, a, exact=True)], "bool")
-
-
-def logic(g: Maker) -> Made:
-    op = g.pick(("And", "Or", "Xor", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot", "BitShift"))
-    a = g.any(("bool",) if op in ("And", "Or", "Xor") else ("uint8",) if op == "BitShift" else INTEGERS)
-    if op == "BitwiseNot":
-        return g.apply(op, [a])
-    if op == "BitShift":
-        return g.apply(op, [a, partner(g, a, data=_data(lambda s: g.random.integers(0, 4, s)))], direction=g.pick(("LEFT", "RIGHT")))
-    return g.apply(op, [a, partner(g, a)])
-
-
-def ternary(g: Maker) -> Made:
-    op = g.pick(("Where", "Clip", "Sum", "Mean", "Max", "Min"))
-    if op == "Where":
-        a = g.any(EVERY)
-        condition = [v for v in g.values if v.dtype == "bool" and broadcast(a.extents, v.extents)]
-        wanted = Value("", "bool", a.arrays, True)
-        c = g.pick(condition[-4:]) if condition and g.chance(80) else partner(g, wanted)
-        b = partner(g, a)
-        return g.apply(op, [c, *((a, b) if g.chance(50) else (b, a))], a.dtype) if broadcast(b.extents, c.extents) else []
-    if op == "Clip":
-        a = g.any(NUMBERS)
-        low, high = (g.constant(n, a.dtype) if g.chance(75) else None for n in sorted((g.number(-4, 4), g.number(-4, 4))))
-        return g.apply(op, [a, low, high])
-    a = g.any(FLOATS)
-    parts = [a, partner(g, a), partner(g, a)]
-    if not broadcast(parts[1].extents, parts[2].extents):
-        return []
-    return g.apply(op, parts, exact=op != "Mean" and None)
-
-
-CASTS = ("float32", "float64", "float16", "int64", "int32", "bool", "uint8", "int8")
-
-
-def cast(g: Maker) -> Made:
-    to = g.pick(CASTS)
-    low, high = {"uint8": (0.0, 255.0), "int8": (-128.0, 127.0)}.get(to, (-INFINITE, INFINITE))
-    a = g.choose(lambda v: (v.exact or to in FLOATS) and v.within(low, high), (*EVERY, "uint8", "int8"))
-    made = g.apply("Cast", [a], to, to=_code(to))
-    return made if not made or to in FLOATS or not a.is_float or _kept(made[0], a) else []
-
-
-def _kept(made: Value, source: Value) -> bool:
-    return all(m.dtype != bool or m.shape == a.shape for m, a in zip(made.arrays, source.arrays, strict=True))
-
-
-def _code(dtype: str) -> int:
-    from onnx import helper
-
-    return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
-
-
-def _shapes(extents: Extents) -> list[tuple[int, ...]]:
-    return list(zip(*extents, strict=True)) if extents else [()] * CALLS
-
-
-def _filled(v: Value) -> bool:
-    """Whether it has elements in every call."""
-    return all(a.size for a in v.arrays)
-
-
-# reductions -----------------------------------------------------------------------------------------------------------------------
-
-
-def reduction(g: Maker) -> Made:
-    op = g.pick(("Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSumExp", "LogSum"))
-    kinds = ("float32", "int32", "int64", "float64") if op in ("Sum", "Max", "Min", "Prod") else ("float32", "float64")
-    low = 0.05 if op == "LogSum" else -INFINITE
-    x = g.choose(lambda v: v.within(low, INFINITE) and (_filled(v) or op in ("Sum", "L1", "SumSquare")), (*kinds, "float16"), 1)
-    axes = sorted({g.axis(x) % x.rank for _ in range(g.number(1, x.rank))})
-    signed = [n - x.rank if g.chance(40) else n for n in axes]
-    given = None if g.chance(15) else g.integers(signed)
-    exact = op in ("Max", "Min") or (op == "Sum" and x.exact and _small_sum(x))
-    return g.apply(f"Reduce{op}", [x, given], exact=exact or False, keepdims=int(g.chance(50)))
-
-
-def _small_sum(x: Value) -> bool:
-    return all(np.abs(a).sum() <= 64 for a in x.arrays)
-
-
-def arg_extreme(g: Maker) -> Made:
-    x = g.exact(("float32", "int32", "int64"), 1)
-    if not _filled(x):
-        return []
-    options = {"axis": g.axis(x), "keepdims": int(g.chance(50)), "select_last_index": int(g.chance(30))}
-    return g.apply(g.pick(("ArgMax", "ArgMin")), [x], "int64", **options)
-
-
-def softmax(g: Maker) -> Made:
-    x = g.choose(_filled, rank=1)
-    return g.apply(g.pick(("Softmax", "LogSoftmax")), [x], exact=False, axis=g.axis(x))
-
-
-def layer_norm(g: Maker) -> Made:
-    x = g.choose(_filled, ("float32",), 1)
-    axis = g.axis(x)
-    names = [tuple(sizes) for sizes in g.symbols.values()]
-    width = x.extents[axis % x.rank :]
-    if not all(fixed(e) or e in names for e in width):
-        return []
-    scale = g.input(x.dtype, width, exact=True)
-    bias = g.input(x.dtype, width, exact=True) if g.chance(60) else None
-    return g.apply("LayerNormalization", [x, scale, bias], exact=False, axis=axis, epsilon=g.pick((1e-5, 1e-2)))
-
-
-def running(g: Maker) -> Made:
-    x = g.any(("float32", "int64", "int32", "float64"), 1)
-    axis = g.integers(g.axis(x))
-    return g.apply("CumSum", [x, axis], exclusive=int(g.chance(40)), reverse=int(g.chance(40)), exact=False)
-
-
-def top(g: Maker) -> Made:
-    x = g.exact(("float32", "int64"), 1)
-    axis = g.axis(x)
-    least = min(x.extents[axis])
-    if least == 0:
-        return []
-    k = g.integers([g.number(1, min(least, 5))])
-    return g.apply("TopK", [x, k], (x.dtype, "int64"), outputs=2, axis=axis, largest=int(g.chance(60)))
-
-
-# shapes ---------------------------------------------------------------------------------------------------------------------------
+# shapes ----------------------------------------------------------------------------------------------------------------------
 
 
 def transpose(g: Maker) -> Made:
     x = g.any(EVERY, 1)
-    return g.apply("Transpose", [x], perm=g.draw(_permutations(x.rank)))
-
-
-def _permutations(rank: int):  # type: ignore[no-untyped-def]
-    from hypothesis import strategies as st
-
-    return st.permutations(list(range(rank)))
+    return g.apply("Transpose", [x], perm=g.draw(st.permutations(list(range(x.rank)))))
 
 
 def _shape_element(g: Maker, x: Value, axis: int) -> Value:
@@ -288,7 +50,7 @@ def _shape_element(g: Maker, x: Value, axis: int) -> Value:
 
 def _size_vector(g: Maker, x: Value, groups: list[list[int]]) -> Value:
     """A target for Reshape: each group of neighbouring axes of x becomes one, an empty group an extent of 1."""
-    left_out = g.number(-len(groups), len(groups) - 1) if g.chance(60) and _filled(x) else -1
+    left_out = g.number(-len(groups), len(groups) - 1) if g.chance(60) and x.filled else -1
     parts: list[Value] = []
     for n, group in enumerate(groups):
         extents = [x.extents[a] for a in group]
@@ -296,7 +58,7 @@ def _size_vector(g: Maker, x: Value, groups: list[list[int]]) -> Value:
             parts.append(g.integers([-1]))
         elif static(tuple(extents)):
             parts.append(g.integers([math.prod(e[0] for e in extents)]))
-        elif group == [n] and g.chance(50) and _filled(x):
+        elif group == [n] and g.chance(50) and x.filled:
             parts.append(g.integers([0]))
         else:
             product = _shape_element(g, x, group[0])
@@ -389,12 +151,9 @@ def concat(g: Maker) -> Made:
     axis = g.axis(a)
     at = axis % a.rank
     rest = a.extents[:at] + a.extents[at + 1 :]
-    fitting = [
-        v for v in g.values if v.dtype == a.dtype and v.rank == a.rank and v.extents[:at] + v.extents[at + 1 :] == rest
-    ]
-    names = [tuple(sizes) for sizes in g.symbols.values()]
+    fitting = [v for v in g.values if v.dtype == a.dtype and v.rank == a.rank and v.extents[:at] + v.extents[at + 1 :] == rest]
     parts = [a, *(g.pick(fitting) for _ in range(g.number(0, 2)))]
-    if all(fixed(e) or e in names for e in rest) and g.chance(40):
+    if g.may_be_input(rest) and g.chance(40):
         parts.append(g.input(a.dtype, (*rest[:at], g.extent(), *rest[at:])))
     return g.apply("Concat", parts, axis=axis)
 
@@ -416,7 +175,7 @@ def split(g: Maker) -> Made:
 def pad(g: Maker) -> Made:
     x = g.any((*NUMBERS, "bool"), 1)
     mode = g.pick(("constant", "constant", "edge", "reflect", "wrap"))
-    if mode != "constant" and (not _filled(x) or x.dtype == "bool"):
+    if mode != "constant" and (not x.filled or x.dtype == "bool"):
         return []
     least = [min(e) for e in x.extents]
     most = [{"constant": 3, "edge": 3, "reflect": min(n - 1, 3), "wrap": min(n, 3)}[mode] for n in least]
@@ -446,18 +205,18 @@ def shape_arithmetic(g: Maker) -> Made:
     size = g.hidden("Squeeze", _shape_element(g, x, axis))
     if way == "range":
         return g.apply("Range", [g.integers(0), size, g.integers(g.pick((1, 2)))], "int64")
-    length = g.apply("Cast", [size], "float32", to=_code("float32"))
+    length = g.apply("Cast", [size], "float32", to=code("float32"))
     root = g.apply("Sqrt", length, exact=False)
     target = g.any(("float32",))
     return g.apply(g.pick(("Div", "Mul")), [target, root[0]], exact=False) if root and root[0].within(0.5, 99) else []
 
 
-# gathers --------------------------------------------------------------------------------------------------------------------------
+# gathers ---------------------------------------------------------------------------------------------------------------------
 
 
 def _indices(g: Maker, shape: Extents, bounds: tuple[int, ...], kind: str = "int64") -> Value:
     """Indices below the bound of each call, negative ones too."""
-    arrays = [g.random.integers(-b, b, s).astype(kind) for b, s in zip(bounds, _shapes(shape), strict=True)]
+    arrays = [g.random.integers(-b, b, s).astype(kind) for b, s in zip(bounds, shapes_of(shape), strict=True)]
     if fixed(bounds) or all((np.abs(arrays[0]) < min(bounds)).tolist() if arrays[0].ndim == 1 else [False]):
         return g.input(kind, shape, arrays)
     return _fed(g, kind, shape, arrays)
@@ -474,7 +233,7 @@ def _fed(g: Maker, kind: str, shape: Extents, arrays: list[np.ndarray]) -> Value
 
 
 def gather(g: Maker) -> Made:
-    x = g.choose(lambda v: all(min(e) > 0 for e in v.extents), EVERY, 1)
+    x = g.choose(lambda v: v.filled, EVERY, 1)
     axis = g.axis(x)
     bounds = x.extents[axis]
     known = [v for v in g.values if v.dtype in INTEGERS and v.rank < 3 and v.within(-min(bounds), min(bounds) - 1)]
@@ -482,46 +241,39 @@ def gather(g: Maker) -> Made:
     return g.apply("Gather", [x, index], axis=axis) if x.rank + index.rank < 6 else []
 
 
-def _inputs_only(g: Maker, extents: Extents) -> bool:
-    names = [tuple(sizes) for sizes in g.symbols.values()]
-    return all(fixed(e) or e in names for e in extents)
-
-
 def gather_elements(g: Maker) -> Made:
-    x = g.choose(lambda v: all(min(e) > 0 for e in v.extents), EVERY, 1)
+    x = g.choose(lambda v: v.filled, EVERY, 1)
     axis = g.axis(x)
     at = axis % x.rank
-    shape = tuple(
-        (g.number(1, 5),) * CALLS if n == at else (1,) * CALLS if g.chance(20) else e for n, e in enumerate(x.extents)
-    )
-    return g.apply("GatherElements", [x, _indices(g, shape, x.extents[at])], axis=axis) if _inputs_only(g, shape) else []
+    shape = tuple((g.number(1, 5),) * CALLS if n == at else (1,) * CALLS if g.chance(20) else e for n, e in enumerate(x.extents))
+    return g.apply("GatherElements", [x, _indices(g, shape, x.extents[at])], axis=axis) if g.may_be_input(shape) else []
 
 
 def gather_nd(g: Maker) -> Made:
-    x = g.choose(lambda v: all(min(e) > 0 for e in v.extents), EVERY, 1)
+    x = g.choose(lambda v: v.filled, EVERY, 1)
     batch = g.number(0, x.rank - 1) if g.chance(40) else 0
     deep = g.number(1, x.rank - batch)
-    if not _inputs_only(g, x.extents[:batch]):
+    if not g.may_be_input(x.extents[:batch]):
         return []
     shape = (*x.extents[:batch], *((g.extent(),) if g.chance(60) else ()), (deep,) * CALLS)
     arrays = [
         np.stack([g.random.integers(-a.shape[batch + d], a.shape[batch + d], s[:-1]) for d in range(deep)], -1).astype(np.int64)
-        for a, s in zip(x.arrays, _shapes(shape), strict=True)
+        for a, s in zip(x.arrays, shapes_of(shape), strict=True)
     ]
     return g.apply("GatherND", [x, _fed(g, "int64", shape, arrays)], batch_dims=batch)
 
 
 def scatter_elements(g: Maker) -> Made:
-    x = g.choose(lambda v: all(min(e) > 0 for e in v.extents), ("float32", "int64", "float64"), 1)
+    x = g.choose(lambda v: v.filled, ("float32", "int64", "float64"), 1)
     axis = g.axis(x)
     at = axis % x.rank
     kind = g.pick(("none", "add", "mul", "max", "min"))
     most = min(x.extents[at]) if kind == "none" else 6
     shape = tuple((g.number(1, min(most, 6)),) * CALLS if n == at else e for n, e in enumerate(x.extents))
-    if not _inputs_only(g, shape):
+    if not g.may_be_input(shape):
         return []
     arrays = []
-    for a, s in zip(x.arrays, _shapes(shape), strict=True):
+    for a, s in zip(x.arrays, shapes_of(shape), strict=True):
         if kind == "none":  # every place once, or the result would not be defined
             order = np.argsort(g.random.random(a.shape), axis=at)
             arrays.append(np.take(order, np.arange(s[at]), axis=at).astype(np.int64))
@@ -533,7 +285,7 @@ def scatter_elements(g: Maker) -> Made:
 
 
 def scatter_nd(g: Maker) -> Made:
-    x = g.choose(lambda v: all(min(e) > 0 for e in v.extents), ("float32", "int64", "float64"), 1)
+    x = g.choose(lambda v: v.filled, ("float32", "int64", "float64"), 1)
     kind = g.pick(("none", "add", "mul", "max", "min"))
     deep = g.number(1, x.rank)
     places = [math.prod(a.shape[:deep]) for a in x.arrays]
@@ -543,7 +295,7 @@ def scatter_nd(g: Maker) -> Made:
         flat = g.random.choice(total, count, replace=kind != "none")
         arrays.append(np.stack(np.unravel_index(flat, a.shape[:deep]), -1).astype(np.int64))
     shape = ((count,) * CALLS, *x.extents[deep:])
-    if not _inputs_only(g, shape):
+    if not g.may_be_input(shape):
         return []
     index = _fed(g, "int64", ((count,) * CALLS, (deep,) * CALLS), arrays)
     exact = kind in ("none", "max", "min")
@@ -556,7 +308,7 @@ def one_hot(g: Maker) -> Made:
     return g.apply("OneHot", [x, g.integers(g.number(1, 7)), ends], ends.dtype, axis=g.number(-x.rank - 1, x.rank))
 
 
-# products -------------------------------------------------------------------------------------------------------------------------
+# products --------------------------------------------------------------------------------------------------------------------
 
 
 def _operand(g: Maker, dtype: str, shape: Extents) -> Value | None:
@@ -564,11 +316,12 @@ def _operand(g: Maker, dtype: str, shape: Extents) -> Value | None:
     fitting = [v for v in g.values if v.dtype == dtype and v.extents == shape]
     if fitting and g.chance(50):
         return g.pick(fitting)
-    return g.input(dtype, shape) if _inputs_only(g, shape) else None
+    return g.input(dtype, shape) if g.may_be_input(shape) else None
 
 
 def _exact_product(a: Value, b: Value) -> bool | None:
-    largest = max([1.0, *(float(np.abs(x).max()) * float(np.abs(y).max()) for x, y in zip(a.arrays, b.arrays, strict=True) if x.size and y.size)])
+    pairs = [(x, y) for x, y in zip(a.arrays, b.arrays, strict=True) if x.size and y.size]
+    largest = max([1.0, *(float(np.abs(x).max()) * float(np.abs(y).max()) for x, y in pairs)])
     deepest = max([1, *a.extents[-1]]) if a.rank else 1
     return None if largest * deepest <= 2048 else False
 
@@ -601,7 +354,7 @@ def gemm(g: Maker) -> Made:
     return g.apply("Gemm", [a, b, c], exact=False, transA=across, transB=down, **scales)
 
 
-EQUATIONS = ("ij,jk->ik", "bij,bjk->bik", "i,j->ij", "ij->ji", "bij,jk->bik", "ij,ij->", "bij,bkj->bik", "ij,j->i", "ijk->k", "bhid,bhjd->bhij")
+EQUATIONS = "ij,jk->ik bij,bjk->bik i,j->ij ij->ji bij,jk->bik ij,ij-> bij,bkj->bik ij,j->i ijk->k bhid,bhjd->bhij".split()
 
 
 def einsum(g: Maker) -> Made:

@@ -62,6 +62,11 @@ class Value:
     def is_float(self) -> bool:
         return self.dtype in FLOATS
 
+    @property
+    def filled(self) -> bool:
+        """Whether it has elements in every call."""
+        return all(a.size for a in self.arrays)
+
     def within(self, low: float, high: float) -> bool:
         return all(not a.size or (low <= a.min() and a.max() <= high) for a in self.arrays)
 
@@ -81,6 +86,11 @@ def static(extents: Extents) -> bool:
     return all(len(set(e)) == 1 for e in extents)
 
 
+def shapes_of(extents: Extents) -> list[tuple[int, ...]]:
+    """The shape in each call."""
+    return list(zip(*extents, strict=True)) if extents else [()] * CALLS
+
+
 def fixed(extent: tuple[int, ...]) -> bool:
     return len(set(extent)) == 1
 
@@ -91,7 +101,7 @@ ONE = (1,) * CALLS
 def broadcast(a: Extents, b: Extents) -> bool:
     """Whether shapes broadcast in all calls, and not by chance."""
     pairs = zip(reversed(a), reversed(b), strict=False)
-    return all(x == y or x == ONE or y == ONE for x, y in pairs)
+    return all(x in (y, ONE) or y == ONE for x, y in pairs)
 
 
 def evaluate(node: onnx.NodeProto, feeds: Sequence[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
@@ -150,7 +160,8 @@ class Maker:
         found = [v for v in self.values if v.dtype in dtypes and v.rank >= rank and allowed(v)]
         if found and not self.chance(7):
             return found[-1 - min(self.number(0, len(found) - 1), self.number(0, len(found) - 1))]
-        made = self.input(self.pick([d for d in DTYPES if d in dtypes] or dtypes), self.shape(self.number(max(rank, 1), max(rank, 3))), exact=True)
+        shape = self.shape(self.number(max(rank, 1), max(rank, 3)))
+        made = self.input(self.pick([d for d in DTYPES if d in dtypes] or dtypes), shape, exact=True)
         return made if allowed(made) else reject()
 
     def any(self, dtypes: Sequence[str] = FLOATS, rank: int = 0) -> Value:
@@ -159,6 +170,10 @@ class Maker:
     def exact(self, dtypes: Sequence[str] = FLOATS, rank: int = 0) -> Value:
         """For what jumps."""
         return self.choose(lambda v: v.exact, dtypes, rank)
+
+    def may_be_input(self, extents: Sequence[tuple[int, ...]]) -> bool:
+        """Whether each extent is a number or a symbol, as an input's must be."""
+        return all(fixed(e) or e in self.symbols.values() for e in extents)
 
     def axis(self, value: Value) -> int:
         """One of its axes, counted from either end."""
@@ -173,7 +188,8 @@ class Maker:
             return np.asarray(self.random.integers(0 if dtype == "uint8" else -9, 10, shape)).astype(dtype)
         if exact:
             return np.asarray(self.random.integers(-32, 33, shape) / 8)
-        return np.asarray(self.random.standard_normal(shape)).astype(dtype if dtype != "float64" else "float32").astype(np.float64)
+        rounded = self.random.standard_normal(shape).astype("float16" if dtype == "float16" else "float32")
+        return np.asarray(rounded, np.float64)
 
     def name(self, prefix: str) -> str:
         return f"{prefix}{len(self.dtypes)}"
@@ -181,7 +197,7 @@ class Maker:
     def input(self, dtype: str, extents: Extents, arrays: Sequence[np.ndarray] | None = None, exact: bool | None = None) -> Value:
         """A new graph input; or an initializer, where it has the same extents in all calls."""
         exact = dtype not in FLOATS or (self.chance(60) if exact is None else exact)
-        shapes = list(zip(*extents, strict=True)) if extents else [()] * CALLS
+        shapes = shapes_of(extents)
         if len(self.inputs) > 0 and static(extents) and self.chance(50):
             self.values.append(self.constant(self.data(dtype, shapes[0], exact) if arrays is None else arrays[0], dtype, exact))
             return self.values[-1]
@@ -265,8 +281,8 @@ class Maker:
         graph = helper.make_graph(
             self.nodes,
             "random",
-            [helper.make_tensor_value_info(v.name, _code(v.dtype), self._declared(v)) for v in self.inputs],
-            [helper.make_tensor_value_info(v.name, _code(v.dtype), None) for v in outputs],
+            [helper.make_tensor_value_info(v.name, code(v.dtype), self._declared(v)) for v in self.inputs],
+            [helper.make_tensor_value_info(v.name, code(v.dtype), None) for v in outputs],
             self.initializers,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
@@ -284,7 +300,8 @@ class Maker:
         return [extent[0] if fixed(extent) else names[extent] for extent in value.extents]
 
 
-def _code(dtype: str) -> int:
+def code(dtype: str) -> int:
+    """ONNX's number of an element type."""
     return int(helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
 
@@ -317,6 +334,3 @@ def graphs(draw: Callable[[st.SearchStrategy[Any]], Any], least: int = 3, most: 
         family = maker.pick(list(FAMILIES))
         made += bool(maker.pick(FAMILIES[family])(maker))
     return maker.case() if made >= least else reject()
-
-
-__all__ = ["CALLS", "FLOATS", "INTEGERS", "ONE", "OPSET", "Case", "Extents", "Maker", "Value", "broadcast", "evaluate", "graphs"]

@@ -351,7 +351,8 @@ class Writer:
             for run in self.sixteens(node.axes[-1]):
                 self.share(node.body, run)
                 element = self.lanes(node.body, run)
-                if run.part and not (node.kind == "sum" and isinstance(node.body, Read)):
+                loads = isinstance(node.body, Read) and node.axes[-1].name in self.nest.axes_of(node.body)
+                if run.part and not (node.kind == "sum" and loads):  # what is loaded is 0 behind the last
                     element = f"kk_select(kk_mask_first({run.part}), {element}, kk_set1({neutral}))"
                 self.block.line(f"{partial} = {lanes_code(step_function(node.kind), [partial, element], 'float32')};")
         self.block.line(f"const float {name} = {fold_code(node.kind, partial)};")

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from kaoken.ir.dtypes import item_size
 from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ops.linear import linear_operands, weight_columns
+from kaoken.passes.body_memory import root
+
+_BY_FORMULA = ("map", "append", "reshape", "view")
+"""Operations that find the elements of a constant in any layout; all others read rows."""
 
 ALIGNMENT = 64
 PANEL = 16
@@ -53,17 +57,14 @@ def plan_weights(graph: Graph) -> None:
     plan = WeightPlan()
     shared: dict[tuple, WeightEntry] = {}
     for node in graph.every_node():
+        if node.op not in _BY_FORMULA:
+            _plain_entries(plan, shared, node)
+    for node in graph.every_node():
         if node.op == "linear":
             _linear_entries(plan, shared, node)
     for node in graph.every_node():
-        if node.op == "linear":
-            o = linear_operands(node.inputs, node.attrs)
-            others = [v for v in (o.x, o.residual, *o.pasts) if v is not None]
-        else:
-            others = [v for v in node.inputs if v is not None]
-        for value in others:
-            if value.producer is None and value.data is not None:
-                _plain_entry(plan, shared, value)
+        if node.op in _BY_FORMULA:
+            _plain_entries(plan, shared, node)
     order = {id(e): n for n, e in enumerate(_reading_order(graph, plan))}
     plan.entries.sort(key=lambda e: order[id(e)])
     offset = 0
@@ -103,14 +104,17 @@ def _linear_entries(plan: WeightPlan, shared: dict[tuple, WeightEntry], node: No
         plan.bias[node] = _add(plan, shared, key, vector)
 
 
-def _plain_entry(plan: WeightPlan, shared: dict[tuple, WeightEntry], value: Value) -> None:
-    """A constant that is no matrix of a linear; one that is gets read through its panels."""
-    if value in plan.of_value:
-        return
-    assert value.data is not None
-    size = value.data.size * item_size(value.dtype)
-    entry = WeightEntry(value.name, "rows", (value,), (), (), size)
-    plan.of_value[value] = _add(plan, shared, ("rows", id(value)), entry)
+def _plain_entries(plan: WeightPlan, shared: dict[tuple, WeightEntry], node: Node) -> None:
+    """Constants that have no place yet. What a formula reads may be a linear's matrix too, and is read through its panels."""
+    operands = node.inputs
+    if node.op == "linear":
+        o = linear_operands(node.inputs, node.attrs)
+        operands = [o.x, o.residual, *o.pasts]
+    for value in (root(v) for v in operands if v is not None):
+        if value.producer is None and value.data is not None and value not in plan.of_value:
+            size = value.data.size * item_size(value.dtype)
+            entry = WeightEntry(value.name, "rows", (value,), (), (), size)
+            plan.of_value[value] = _add(plan, shared, ("rows", id(value)), entry)
 
 
 def _reading_order(graph: Graph, plan: WeightPlan) -> list[WeightEntry]:
