@@ -57,8 +57,8 @@ def _gelu(x: Tensor, *, approximate: str = "none") -> Tensor:
 
 
 def _softplus(x: Tensor) -> Tensor:
-    """log(1 + exp(x)) without overflow."""
-    return x.max(0) + ((-x.abs()).exp() + 1).log()
+    """log(1 + exp(x)) without overflow, and without what 1 + loses."""
+    return x.max(0) + (-x.abs()).exp().log1p()
 
 
 def _rectified(x: Tensor, otherwise: Tensor) -> Tensor:
@@ -117,10 +117,10 @@ onnx_formulas(
     HardSigmoid=lambda x, *, alpha=0.2, beta=0.5: (x * alpha + beta).clamp(0, 1),
     LeakyRelu=lambda x, *, alpha=0.01: _rectified(x, x * alpha),
     ThresholdedRelu=lambda x, *, alpha=1.0: (x > alpha).where(x, 0),
-    Elu=lambda x, *, alpha=1.0: _rectified(x, (x.exp() - 1) * alpha),
-    Celu=lambda x, *, alpha=1.0: _rectified(x, ((x / alpha).exp() - 1) * alpha),
+    Elu=lambda x, *, alpha=1.0: _rectified(x, x.expm1() * alpha),
+    Celu=lambda x, *, alpha=1.0: _rectified(x, (x / alpha).expm1() * alpha),
     Selu=lambda x, *, alpha=1.67326319217681884765625, gamma=1.05070102214813232421875: (
-        _rectified(x, (x.exp() - 1) * alpha) * gamma
+        _rectified(x, x.expm1() * alpha) * gamma
     ),
     Shrink=lambda x, *, bias=0.0, lambd=0.5: (x < -lambd).where(x + bias, (x > lambd).where(x - bias, 0)),
 )
