@@ -119,9 +119,7 @@ onnx_formulas(
     ThresholdedRelu=lambda x, *, alpha=1.0: (x > alpha).where(x, 0),
     Elu=lambda x, *, alpha=1.0: _rectified(x, x.expm1() * alpha),
     Celu=lambda x, *, alpha=1.0: _rectified(x, (x / alpha).expm1() * alpha),
-    Selu=lambda x, *, alpha=1.67326319217681884765625, gamma=1.05070102214813232421875: (
-        _rectified(x, x.expm1() * alpha) * gamma
-    ),
+    Selu=lambda x, *, alpha=1.67326319217681884765625, gamma=1.05070102214813232421875: _rectified(x, x.expm1() * alpha) * gamma,
     Shrink=lambda x, *, bias=0.0, lambd=0.5: (x < -lambd).where(x + bias, (x > lambd).where(x - bias, 0)),
 )
 onnx_formulas(9, PRelu=lambda x, slope: _rectified(x, x * slope))
