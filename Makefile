@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 FILES ?= .
 
-.PHONY: help demo setup test check lint format types quick backend backend-all bench bench-bandwidth bench-peers clean
+.PHONY: help demo setup test check lint format types quick backend backend-all random-graphs bench bench-bandwidth bench-peers clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,10 @@ backend: ## A sample of the ONNX standard's own cases
 
 backend-all: ## All of them
 	$(PYTHON) -m kaoken.backend --all
+
+N ?= 200
+random-graphs: ## Random graphs against onnxruntime (N=10000)
+	PYTHONPATH=. $(PYTHON) tests/random_graphs_run.py $(N)
 
 bench: ## Kernels against the machine's limits
 	$(PYTHON) -m benchmarks.kernels
