@@ -84,7 +84,7 @@ def reshape(g: Maker) -> Made:
         groups.insert(g.number(0, len(groups)), [])
     if not groups:
         return g.apply("Reshape", [x, g.constant(np.zeros(0), "int64")])
-    return g.apply("Reshape", [x, _size_vector(g, x, groups)])
+    return g.apply("Reshape", [x, _size_vector(g, x, groups)], allowzero=int(not x.filled))  # a size of 0 is meant, no copy
 
 
 def _split_axis(g: Maker, x: Value) -> Made:

@@ -22,7 +22,7 @@ from kaoken.compiler import CompileOptions, compile_model
 from kaoken.verify.oracle import Oracle
 
 SEED = int(os.environ.get("KAOKEN_SEED", "0"))
-GRAPHS, SANITIZED_GRAPHS = 60, 10
+GRAPHS, SANITIZED_GRAPHS = 40, 8
 
 
 def test_random_graphs_give_what_they_mean() -> None:
@@ -82,6 +82,16 @@ FOUND = [
             scattered = ScatterND (w, i, u)
         }""",
         ({"x": table(2, 3), "i": np.array([[1]]), "u": table(1, 3, 1)},),
+    ),
+    Control(
+        "a_softmax_of_four_axes_times_a_matrix_of_three",
+        "(float[2, 1, 7, 1] x, float[1, 1, 5] w) => (y) { p = Softmax <axis = -1> (x) y = MatMul (p, w) }",
+        ({"x": table(14, 1).reshape(2, 1, 7, 1), "w": table(1, 5, 1).reshape(1, 1, 5)},),
+    ),
+    Control(
+        "a_matrix_of_three_axes_times_values_of_four",
+        "(float[3, 2, 4] x, float[5, 3, 4, 6] v) => (y) { p = Softmax <axis = -1> (x) y = MatMul (p, v) }",
+        ({"x": table(6, 4).reshape(3, 2, 4), "v": table(60, 6, 1).reshape(5, 3, 4, 6)},),
     ),
     Control(
         "activations_that_are_nearly_0",

@@ -59,7 +59,7 @@ def fuse_attention(graph: Graph) -> None:
     rewriter = Rewriter(graph)
     tables: Tables = {}
     for node in rewriter:
-        if node.op != "matmul" or node.output.rank != 4 or node.output.dtype != "float32":
+        if node.op != "matmul" or node.output.dtype != "float32" or any(v is None or v.rank != 4 for v in node.inputs):
             continue
         softmax, guarded = _softmax_behind(node.inputs[0])
         if softmax is None:

@@ -22,10 +22,7 @@ def fuse_loops(graph: Graph) -> None:
     """Decide which results are stored, and give each a formula over stored results, inputs and constants."""
     graph.sort()
     uses = graph.uses()
-    stored = _stored(graph, uses)
-    strided = [node for node in graph.nodes if node.op == "view" and node.output in stored and _reads_strided(node, uses)]
-    stored.update(source for node in strided for source in node.inputs if source is not None)
-    _make_loops(graph, stored, uses)
+    _make_loops(graph, _stored(graph, uses), uses)
 
 
 def separate_loops(graph: Graph) -> None:
@@ -35,6 +32,8 @@ def separate_loops(graph: Graph) -> None:
 
 
 def _make_loops(graph: Graph, stored: set[Value], uses: dict[Value, list[Node]]) -> None:
+    strided = [node for node in graph.nodes if node.op == "view" and node.output in stored and _reads_strided(node, uses)]
+    stored.update(source for node in strided for source in node.inputs if source is not None)
     nodes: list[Node] = []
     for node in graph.nodes:
         if node.op == "append":
