@@ -140,7 +140,7 @@ CASES: list[Sized] = [
         "range_of_floats",
         "(float a, float b, float c) => (float[n] y) { y = Range (a, b, c) }",
         several(a=numbers(0, 1, 0), b=numbers(5, -1, 0), c=numbers(0.5, -0.25, 1)),
-        several(a=numbers(0, 0, 0, np.nan), b=numbers(11, np.inf, 1e30, 1), c=numbers(1, 1, 1e-3, 1)),
+        several(a=numbers(0, 0, 0, np.nan, 0), b=numbers(11, np.inf, 1e30, 1, -1), c=numbers(1, 1, 1e-3, 1, 0)),
         {"y": "0..10"},
     ),
     Sized(
@@ -392,6 +392,44 @@ CASES: list[Sized] = [
         {"n": "0..3"},
     ),
     Sized(
+        "best_of_what_is_kept",
+        """(float[1,n,4] boxes, float[1,2,n] scores, int64 most, int64[1] limit)
+            => (int64[k] class, float[k,4] kept, float[k] score) {
+            half = Constant <value_float = 0.5> () least = Constant <value_float = 0.2> ()
+            chosen = NonMaxSuppression (boxes, scores, most, half, least)
+            s = GatherND (scores, chosen)
+            many = Shape (s)
+            first = Min (many, limit)
+            score, best = TopK (s, first)
+            rows = Gather <axis = 0> (chosen, best)
+            one = Constant <value_int = 1> () two = Constant <value_int = 2> ()
+            class = Gather <axis = 1> (rows, one)
+            which = Gather <axis = 1> (rows, two)
+            image = Squeeze (boxes)
+            kept = Gather <axis = 0> (image, which) }""",
+        several(most=ints(0, 1, 4, 4), limit=[ints(3), ints(3), ints(3), ints(0)]),
+        several(most=ints(4), limit=[ints(-1)]),
+        {"n": "2..4"},
+        {"boxes": BOXES, "scores": np.concatenate([SCORES, SCORES[..., ::-1] - 0.6], 1).astype(np.float32)},
+    ),
+    Sized(
+        "two_of_three_rows",
+        """(int64[1] k, float[n,4] x) => (float[m,4] y, float[3,m,4] z) {
+            three = Constant <value_ints = [3, 1, 1]> ()
+            zero = Constant <value_ints = [0]> ()
+            y = Slice (x, zero, k)
+            one = Constant <value_ints = [1]> ()
+            part = ConstantOfShape <value = float[1] {1.5}> (k)
+            column = Unsqueeze (part, one)
+            w = Mul (y, column)
+            lifted = Unsqueeze (w, zero)
+            z = Tile (lifted, three) }""",
+        vectors("k", [2], [3]),
+        vectors("k", [1], [4], [0], [-1]),
+        {"n": "1..4", "k": "2..3"},
+        {"x": table(4, 4)},
+    ),
+    Sized(
         "one_that_broadcasts_against_a_known_one",
         """(float[n] x, bool[n] c, float[4] w) => (float[4] y, float[2,4] z) {
             a = Compress (x, c) y = Sub (a, w)
@@ -454,26 +492,3 @@ CASES: list[Sized] = [
         {"x": IMAGE},
     ),
 ]
-
-REFUSED = {
-    "a range": (
-        "(int64 n) => (int64[k] y) { z = Constant <value_int = 0> () o = Constant <value_int = 1> () y = Range (z, n, o) }",
-        "n",
-    ),
-    "an expansion": ("(int64[2] s, float[1,3] x) => (float[p,3] y) { y = Expand (x, s) }", "s_0"),
-    "repeats": ("(int64[2] r, float[2,3] x) => (float[p,q] y) { y = Tile (x, r) }", "r_0, r_1"),
-    "a shape": ("(int64[2] s) => (float[p,q] y) { y = ConstantOfShape (s) }", "s_0, s_1"),
-    "a depth": (
-        "(int64 d, int64[2] i) => (float[2,k] y) { v = Constant <value_floats = [0.0, 1.0]> () y = OneHot (i, d, v) }",
-        "d",
-    ),
-    "widths of a pad": ("(int64[2] w, float[5] x) => (float[p] y) { y = Pad (x, w) }", "y_0"),
-    "sizes of a resize": ("(int64[4] s, float[1,1,3,3] x) => (float[a,b,c,d] y) { y = Resize (x, , , s) }", "s_0, s_1, s_2, s_3"),
-    "a loop": (
-        "(int64 m, float[2] x) => (float[k,2] r) { l, r = Loop (m, , x) <body = b (int64 i, bool g, float[2] v) =>"
-        " (bool o, float[2] w, float[2] e) { o = Identity (g) w = Neg (v) e = Identity (w) }> }",
-        "Loop_0_trips",
-    ),
-    "an input without bounds": ("(float[n] x) => (int64[1,k] y) { y = NonZero (x) }", "n"),
-}
-"""Models that need a bound, and the dimensions that the message names."""

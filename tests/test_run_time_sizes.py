@@ -11,7 +11,7 @@ import onnx
 import pytest
 from control_case import merged
 from op_batches import build, compile_proto, sanitized_runs
-from run_time_sizes import CASES, REFUSED, Sized
+from run_time_sizes import CASES, Sized
 from test_sequences import model_of
 
 from kaoken.errors import UnboundedDimensionsError
@@ -21,6 +21,29 @@ from kaoken.session import Session, SessionError
 onnxruntime = pytest.importorskip("onnxruntime")
 
 Arrays = dict[str, np.ndarray]
+
+REFUSED = {
+    "a range": (
+        "(int64 n) => (int64[k] y) { z = Constant <value_int = 0> () o = Constant <value_int = 1> () y = Range (z, n, o) }",
+        "n",
+    ),
+    "an expansion": ("(int64[2] s, float[1,3] x) => (float[p,3] y) { y = Expand (x, s) }", "s_0"),
+    "repeats": ("(int64[2] r, float[2,3] x) => (float[p,q] y) { y = Tile (x, r) }", "r_0, r_1"),
+    "a shape": ("(int64[2] s) => (float[p,q] y) { y = ConstantOfShape (s) }", "s_0, s_1"),
+    "a depth": (
+        "(int64 d, int64[2] i) => (float[2,k] y) { v = Constant <value_floats = [0.0, 1.0]> () y = OneHot (i, d, v) }",
+        "d",
+    ),
+    "widths of a pad": ("(int64[2] w, float[5] x) => (float[p] y) { y = Pad (x, w) }", "y_0"),
+    "sizes of a resize": ("(int64[4] s, float[1,1,3,3] x) => (float[a,b,c,d] y) { y = Resize (x, , , s) }", "s_0, s_1, s_2, s_3"),
+    "a loop": (
+        "(int64 m, float[2] x) => (float[k,2] r) { l, r = Loop (m, , x) <body = b (int64 i, bool g, float[2] v) =>"
+        " (bool o, float[2] w, float[2] e) { o = Identity (g) w = Neg (v) e = Identity (w) }> }",
+        "Loop_0_trips",
+    ),
+    "an input without bounds": ("(float[n] x) => (int64[1,k] y) { y = NonZero (x) }", "n"),
+}
+"""Models that need a bound, and the dimensions that the message names."""
 
 LEGAL = [(case, n) for case in CASES for n in range(len(case.legal))]
 ILLEGAL = [(case, n) for case in CASES for n in range(len(case.illegal))]

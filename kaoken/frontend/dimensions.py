@@ -157,6 +157,11 @@ class DimensionTable:
         self.found_names[symbol.name] = name
         return symbol
 
+    def least_given(self, name: str) -> int:
+        """The lower bound that `--dim` gives a size that is found."""
+        limits = parse_bounds(self.overrides[name]) if name in self.overrides else None
+        return 0 if limits is None else limits[0]
+
     def bound_given(self, name: str) -> Dim | None:
         """The upper bound that `--dim` gives a size that is found: a number, or an expression of other sizes."""
         if name not in self.overrides:

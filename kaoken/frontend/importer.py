@@ -138,7 +138,7 @@ class Importer:
         self.table = table
         self.graph = Graph(self.proto.graph.name or "model")
         self.builder = Builder(self.graph, table.found)
-        self.builder.exact = table.exact
+        self.builder.exact, self.builder.least = table.exact, table.least_given
         self.builder.dimensions = table.symbols
         self.values: dict[str, Any] = {}
         self.broken: set[str] = set()

@@ -144,7 +144,7 @@ class OnnxNode:
         single = single if single.dtype == "int64" else self.add("cast", single, to="int64")
         if exactly is not None:
             single = self.add("sub", single, builder.known(Int(exactly)))
-        symbol = builder.found(name, 0, upper if exactly is None else dim(0))
+        symbol = builder.found(name, builder.least(name) if exactly is None else 0, upper if exactly is None else dim(0))
         builder.add_node("size", [single], finds=(symbol,), checks=exactly is not None)
         builder.sizes[key] = (builder.graph, dim(symbol) if exactly is None else exactly)
         return builder.sizes[key][1]

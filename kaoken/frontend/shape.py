@@ -98,7 +98,7 @@ def _range_of_numbers(node: OnnxNode, dtype: str) -> Value:
             up, span = step > 0, limit - start
             some, fits = up.where(limit > start, limit < start), up.where(span > 0, span < 0)  # or the span wraps around
             count = some.where(fits.where((-((-span).floordiv(step))).cast("int64"), -1), 0)
-            count = step.eq(0).where(-1, count)
+        count = step.eq(0).where(-1, count)
         length = node.found_size(count.value, 0, node.names[0], None, node.declared_shape(1)[0])
     return (iota(node, length, dtype) * step + start).value
 

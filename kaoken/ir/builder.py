@@ -43,6 +43,7 @@ class Builder:
         self.outer: list[Graph] = []
         self.sizes: dict[tuple[int, Any], tuple[Graph, Dim]] = {}
         self.exact: Mapping[str, int] = {}
+        self.least: Callable[[str], int] = lambda name: 0
         self.dimensions: Mapping[str, Symbol] = {}
         self.named_sizes: dict[tuple[int, Value, str], tuple[Graph, Dim]] = {}
         self.origin: tuple[str, ...] = ()
