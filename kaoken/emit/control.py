@@ -165,7 +165,8 @@ class StepWriter:
         lines.append(barrier(self.number(step.node)))
         tests = [f"{symbol.name} >= {symbol.lower}"]
         tests += [f"{symbol.name} <= {to_c(symbol.upper)}"] if symbol.upper is not None else []
-        return lines + _unless(" && ".join(tests))
+        low = f"{symbol.name} < {symbol.lower} ? KK_ERROR_RANGE : KK_ERROR_CAPACITY"
+        return lines + _unless(" && ".join(tests), "KK_ERROR_RANGE" if step.node.attrs.get("checks") else low)
 
 
 def _own_symbol(node: Node, extent: Dim) -> Symbol | None:
@@ -189,9 +190,9 @@ def _holds(difference: Dim | None) -> bool:
     return difference is not None and is_nonnegative(difference)
 
 
-def _unless(test: str) -> list[str]:
-    """The call ends unless the test holds."""
-    return [f"if (!({test})) {{", f"{INDENT}stop(c, t, KK_ERROR_CAPACITY);", f"{INDENT}return;", "}"]
+def _unless(test: str, status: str = "KK_ERROR_CAPACITY") -> list[str]:
+    """The call ends with a status unless the test holds."""
+    return [f"if (!({test})) {{", f"{INDENT}stop(c, t, {status});", f"{INDENT}return;", "}"]
 
 
 def _indented(lines: Iterable[str]) -> list[str]:
