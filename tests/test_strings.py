@@ -11,6 +11,9 @@ from onnx import helper, parser
 
 import kaoken.backend
 from kaoken.compiler import CompileOptions, lower
+from kaoken.frontend import import_model
+from kaoken.ir.dims import to_text
+from kaoken.ir.found_sizes import largest
 from kaoken.ir.interpret import run_graph
 from kaoken.session import Session, SessionError
 
@@ -95,6 +98,24 @@ def test_strings_beyond_their_bound_end_the_call() -> None:
     assert y.tolist() == ["abcabc"]
     with pytest.raises(SessionError):
         session.run(None, {"x": np.array(["abc", "d"])})
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("(string[n] x, string[n] z) => (string[n] y) { y = StringConcat (x, z) }", "x_bytes + z_bytes"),
+        ("(string[n,1] x, string[other] z) => (string[n,other] y) { y = StringConcat (x, z) }", "n*z_bytes + other*x_bytes"),
+        ("(string[n] x) => (string[n] y) { y = Identity (x) }", "x_bytes"),
+        ("(string[n] x, int64[other] i) => (string[other] y) { y = Gather (x, i) }", "other*x_bytes"),
+    ],
+)
+def test_bytes_of_a_result_are_bounded_by_the_strings_that_it_is_made_of(text: str, most: str, tmp_path: Path) -> None:
+    opsets = [helper.make_opsetid("", 21)]
+    onnx.save(helper.make_model(parser.parse_graph(f"g {text}"), opset_imports=opsets, ir_version=10), tmp_path / "model.onnx")
+    dims = {"n": "0..4", "other": "0..4", "x_bytes": "0..16", "z_bytes": "0..16"}
+    graph = import_model(tmp_path / "model.onnx", {name: bound for name, bound in dims.items() if name.partition("_")[0] in text})
+    bound = largest(dict(graph.outputs)["y.bytes"].shape[0])
+    assert bound is not None and to_text(bound) == most
 
 
 def test_stop_words_are_left_out() -> None:

@@ -155,13 +155,15 @@ def lifted(reader: Reader, node: OnnxNode) -> Any:
     return [None if value is None else Strings(data, value, once) for value in listed]
 
 
-def packed(node: OnnxNode, given: Strings, name: str) -> tuple[Tensor, Tensor]:
-    """The bytes of strings one after the other, as many as the call finds there are, and [their number] where each ends."""
+def packed(node: OnnxNode, given: Strings, name: str, most: Dim | None = None) -> tuple[Tensor, Tensor]:
+    """The bytes of strings one after the other, as many as the call finds there are, and [their number] where each ends.
+
+    most: what they are at most, where more is known than that every string may be all bytes."""
     count = product(given.shape)
     begins, sizes = (place(node, given).reshape(count) for place in (starts, lengths))
     ends = sizes.accumulate("cumsum", 0)
     whole = sizes.reduce("sum", 0).reshape(1)
-    most = given.data.shape[0] if given.once else count * given.data.shape[0]
+    most = most if most is not None else given.data.shape[0] if given.once else count * given.data.shape[0]
     (total,) = node.found_sizes(whole.value, f"{name}_bytes", (), [most])
     places = [given.data, begins.value, sizes.value, (ends - sizes).value]
     return tensor(node, node.builder.add("copy_strings", places, total=total)), ends

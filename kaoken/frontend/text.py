@@ -13,7 +13,7 @@ from kaoken.frontend.registry import OnnxNode, Unsupported, reader_for
 from kaoken.frontend.selection import positions
 from kaoken.frontend.spelled import join, tensor
 from kaoken.frontend.strings import coded, find, known_strings, lengths, located, packed, pooled, starts, string_op, strings
-from kaoken.ir.dims import dim, maximum, minimum, product
+from kaoken.ir.dims import Dim, dim, exact_division, maximum, minimum, product
 from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
 from kaoken.text.case_tables import case_tables
@@ -42,14 +42,23 @@ def equal(node: OnnxNode) -> Value:
 @string_op("StringConcat")
 def concatenated(node: OnnxNode) -> Strings:
     """The strings of both, with broadcasting: what is copied together from two of each."""
-    data, (a, b) = pooled(node, [strings(node, 0), strings(node, 1)])
+    given = [strings(node, 0), strings(node, 1)]
+    data, (a, b) = pooled(node, given)
     shape = (tensor(node, a) + tensor(node, b)).shape
     count = product(shape)
     pairs = join(1, *(tensor(node, places).expand(*shape).reshape(count, 1) for places in (a, b)))
     joined = Strings(data, pairs.value)
-    whole, ends = packed(node, joined, node.names[0])
+    most = sum((text.data.shape[0] * _repeats(text, count) for text in given), dim(0))
+    whole, ends = packed(node, joined, node.names[0], most)
     sizes = lengths(node, joined).reduce("sum", 1)
     return located(whole.value, (ends.reshape(count, 2).take(1, 1) - sizes).reshape(*shape), sizes.reshape(*shape), True)
+
+
+def _repeats(given: Strings, count: Dim) -> Dim:
+    """How often each byte of strings is in `count` of them at most, to which they are broadcast."""
+    own = product(given.shape)
+    repeats = exact_division(count, own) if given.once else None
+    return count if repeats is None else repeats
 
 
 @string_op("StringNormalizer")
