@@ -20,7 +20,7 @@ from kaoken.backend.suite import PASSED, cases, data_sets, known_names, model_of
 from kaoken.errors import KaokenError, UsageError
 from kaoken.frontend.dimensions import DimensionTable
 from kaoken.frontend.functions import has_definition
-from kaoken.frontend.importer import NEWEST_OPSET, WHOLE, Importer, has_reader
+from kaoken.frontend.importer import MIN_OPSET, NEWEST_OPSET, WHOLE, Importer, has_reader
 from kaoken.frontend.mapped_file import MappedModel
 from kaoken.frontend.registry import READERS
 from kaoken.frontend.strings import STRINGS
@@ -100,12 +100,12 @@ def operators(names: Collection[str] = (), failed: Collection[str] | None = None
 
 @cache
 def _schemas() -> dict[str, list[Any]]:
-    """Schemas by operator, in the order of their versions; those of operators that are deprecated by now are left out."""
+    """Schemas by operator, in the order of their versions; those that are deprecated by now and have no reader are left out."""
     found: dict[str, list[Any]] = {}
     for schema in onnx.defs.get_all_schemas_with_history():
         found.setdefault(f"{schema.domain}.{schema.name}" if schema.domain else schema.name, []).append(schema)
     found = {key: sorted(group, key=lambda s: s.since_version) for key, group in found.items()}
-    return {key: group for key, group in found.items() if not group[-1].deprecated}
+    return {key: group for key, group in found.items() if not group[-1].deprecated or key in READERS}
 
 
 def _operator(key: str, schemas: list[Any], failed: Collection[str] | None) -> Operator:
@@ -114,7 +114,7 @@ def _operator(key: str, schemas: list[Any], failed: Collection[str] | None) -> O
     refused: list[int] = []
     for n, schema in enumerate(schemas):
         last = schemas[n + 1].since_version - 1 if n + 1 < len(schemas) else max(schema.since_version, NEWEST_OPSET)
-        accepted = has_reader(key, last) or key in STRINGS or has_definition(schema)
+        accepted = has_reader(key, last) or (key in STRINGS and last >= MIN_OPSET) or has_definition(schema)
         if not schema.deprecated:
             (versions if accepted else refused).append(schema.since_version)
     if not schemas:

@@ -27,7 +27,8 @@ _INTRODUCTION = """# Operators
 Made by `kaoken ops --markdown docs/operators.md`, by asking the compiler and onnx {version}; a test compares.
 
 * **versions**: of the operator set, those at which the operator changed and that are read. Models of opsets before 7
-  are brought to 7 by onnx's version converter first.
+  are brought to 7 by onnx's version converter first. Of `ai.onnx` each has rows in `tests/test_versions.py`, compiled, run and
+  compared at that version: every attribute at a value of its own, operands there and not, axes from the end, extents of 0.
 * **types**: element types of the first operand with which one of the standard's cases is read; in brackets those that the
   standard allows and no case is read with.
 * **compiled**: *formula* (a loop nest, fused with its neighbours), *routine* (a function of the runtime), *control flow* (`if`

@@ -365,7 +365,8 @@ def as_json(interface: Interface) -> dict[str, Any]:
         entry = {"name": t.name, "dtype": t.dtype, "shape": [to_text(d) for d in t.shape], "state": t.is_state}
         entry |= {"encoder": True} if t in interface.encoder_outputs else {}
         most = largest(product(t.shape))
-        return entry | ({"most": to_text(most)} if found_symbols(product(t.shape)) and most is not None else {})
+        finds = any(found_symbols(extent) for extent in t.shape)  # the product may lack them: one that is 0 hides the others
+        return entry | ({"most": to_text(most)} if finds and most is not None else {})
 
     return {
         "sizes": [{"name": s.name, "lower": s.lower, "upper": s.upper, "default": s.default} for s in interface.sizes],

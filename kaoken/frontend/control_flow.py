@@ -409,7 +409,8 @@ class _Scan:
             raise Unsupported(f"{name} has {len(values)} entries, not {count}")
         return values
 
-    def run(self, layer: str, names: list[str], inputs: list[Value]) -> list[Value]:
+    def run(self, layer: str, names: list[str], inputs: list[Value], count: Value | None = None) -> list[Value]:
+        """count: how many elements are scanned, where that are not all: states stay behind them, what is collected there is 0."""
         builder = self.importer.builder
         scanned = inputs[self.states :]
         axes = [normalize_axis(axis, x.rank) if x.rank else 0 for axis, x in zip(self.axes, scanned, strict=True)]
@@ -423,10 +424,21 @@ class _Scan:
         def body(index: Symbol, carried: list[Value]) -> tuple[None, Results]:
             values = list(carried)
             for x, axis, backward in zip(scanned, axes, self.backward, strict=True):
-                values.append(element(self.importer, x, axis, length - 1 - dim(index) if backward else dim(index)))
+                if backward and count is not None:
+                    left = builder.add("sub", [count, builder.known(Int(dim(index) + 1))])
+                    place = builder.add("max", [left, builder.known(Int(dim(0)))])
+                    values.append(builder.add("gather", [x, place], axis=axis))
+                else:
+                    values.append(element(self.importer, x, axis, length - 1 - dim(index) if backward else dim(index)))
             for info, value in zip(self.graph.input, values, strict=True):
                 self.importer.bind(info.name, value)
-            return None, subgraph_results(self.importer, self.graph)
+            results = subgraph_results(self.importer, self.graph)
+            if count is not None:
+                goes = builder.add("gt", [count, builder.known(Int(dim(index)))])
+                zeros = [builder.constant(np.zeros((), value.dtype)) for value in results[self.states :]]
+                others = [*carried, *zeros]
+                results = [builder.add("select", [goes, new, old]) for new, old in zip(results, others, strict=True)]
+            return None, results
 
         backward = tuple(bool(b) for b in self.out_backward)
         looping = Looping(self.importer, layer, names, inputs[: self.states], body, length, backward=backward)
@@ -451,8 +463,7 @@ def element(importer: Importer, x: Value, axis: int, index: Dim) -> Value:
 
 def _read_batched_scan(importer: Importer, node: OnnxNode, graph: onnx.GraphProto) -> list[Value | None]:
     """Opset 8: a loop over the batch around a loop over the sequence."""
-    if node.optional(0) is not None:
-        raise Unsupported("sequence_lens is not supported; export the model with opset 9 or later")
+    lengths = node.optional(0)
     inputs = [node.input(n) for n in range(1, len(node.inputs))]
     scan = _Scan(importer, node, graph, len(inputs))
     if any(x.rank == 0 or x.shape[0] != inputs[0].shape[0] for x in inputs):
@@ -461,7 +472,7 @@ def _read_batched_scan(importer: Importer, node: OnnxNode, graph: onnx.GraphProt
 
     def body(index: Symbol, carried: list[Value]) -> tuple[None, Results]:
         rows = [element(importer, x, 0, dim(index)) for x in inputs]
-        return None, scan.run(layer, [], rows)
+        return None, scan.run(layer, [], rows, None if lengths is None else element(importer, lengths, 0, dim(index)))
 
     return list(Looping(importer, f"{layer}_batch", node.names, [], body, inputs[0].shape[0]).run())
 

@@ -42,7 +42,7 @@ from kaoken.frontend.dimensions import DimensionTable, context_length, picture_s
 from kaoken.frontend.encoder_decoder import read_model
 from kaoken.frontend.functions import function_body, inlined
 from kaoken.frontend.implied import ImpliedBounds
-from kaoken.frontend.mapped_file import MappedModel, find_model_file, tensor_array, tensor_dtype
+from kaoken.frontend.mapped_file import MappedModel, find_model_file, sparse_array, tensor_array, tensor_dtype
 from kaoken.frontend.narrow import read_node, rounds_inside, storage_of_input
 from kaoken.frontend.old_opsets import with_newer_opset
 from kaoken.frontend.recurrent import read_recurrent
@@ -217,8 +217,11 @@ class Importer:
                 self.problems.append(f"initializer {tensor.name}: the name is taken")
             self.bind(tensor.name, known)
         for sparse in graph.sparse_initializer:
-            self.problems.append(f"initializer {sparse.values.name}: sparse tensors are not supported")
-            self.broken.add(sparse.values.name)
+            try:
+                self.bind(sparse.values.name, self.builder.constant(sparse_array(sparse), sparse.values.name))
+            except (ValueError, TypeError) as error:
+                self.problems.append(f"initializer {sparse.values.name}: {error}")
+                self.broken.add(sparse.values.name)
 
     def _inputs(self) -> None:
         taken: set[str] = set()

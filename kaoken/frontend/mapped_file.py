@@ -33,6 +33,9 @@ ENCODER, FIRST_STEP, OTHER_STEPS, MERGED = (
 _MODEL_GRAPH, _GRAPH_INITIALIZER, _TENSOR_RAW_DATA = 7, 5, 9
 _LARGE = 1024
 
+SPARSE_ELEMENTS = 2**28
+"""The most elements that a sparse tensor may have with its zeros."""
+
 
 @dataclass
 class MappedModel:
@@ -236,6 +239,24 @@ def tensor_array(tensor: onnx.TensorProto) -> np.ndarray:
     if array.shape != tuple(tensor.dims):
         raise ValueError(f"its data do not fill {list(tensor.dims)} of {dtype}")
     return array
+
+
+def sparse_array(sparse: onnx.SparseTensorProto) -> np.ndarray:
+    """All elements of a sparse tensor. Raises ValueError for places outside of it, and beyond `SPARSE_ELEMENTS` elements."""
+    values, places, shape = tensor_array(sparse.values), tensor_array(sparse.indices), tuple(sparse.dims)
+    if any(extent < 0 for extent in shape) or math.prod(shape) > SPARSE_ELEMENTS:
+        raise ValueError(f"a sparse tensor of {list(shape)} is too large")
+    if places.dtype != np.int64 or places.shape not in (values.shape, (values.size, len(shape))) or values.ndim != 1:
+        raise ValueError(f"{list(places.shape)} places for {list(values.shape)} values of a sparse tensor of {list(shape)}")
+    if places.ndim == 2:
+        if ((places < 0) | (places >= np.array(shape, np.int64))).any():
+            raise ValueError(f"places outside of a sparse tensor of {list(shape)}")
+        places = np.ravel_multi_index(tuple(places.T), shape) if places.size else places.reshape(-1)
+    if ((places < 0) | (places >= math.prod(shape))).any():
+        raise ValueError(f"places outside of a sparse tensor of {list(shape)}")
+    result = np.zeros(shape, values.dtype)
+    result.reshape(-1)[places] = values
+    return result
 
 
 def _mapped_array(

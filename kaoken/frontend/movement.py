@@ -33,9 +33,10 @@ def reshape(node: OnnxNode) -> Value:
     if from_data(node.input(1)):
         return reshape_by_data(node)
     target = node.dims(1)
-    if not node.attribute("allowzero", 0):
-        target = [x.shape[n] if d == 0 and n < x.rank else d for n, d in enumerate(target)]
-    shape = infer_minus_one(target, product(x.shape))
+    copied = [n for n, d in enumerate(target) if d == 0 and n < x.rank and not node.attribute("allowzero", 0)]
+    left = product(d for n, d in enumerate(x.shape) if n not in copied)  # what -1 stands for must not divide 0 by a copied 0
+    rest = iter(infer_minus_one([d for n, d in enumerate(target) if n not in copied], left))
+    shape = [x.shape[n] if n in copied else next(rest) for n in range(len(target))]
     more = product(shape) - product(x.shape)
     if more.constant is None and not is_nonnegative(more - 1) and not is_nonnegative(-more - 1):  # rows padded to whole windows
         node.require(tensor(node, product(shape)).eq(tensor(node, product(x.shape))).value)
@@ -186,6 +187,11 @@ def slice_(node: OnnxNode) -> Value:
     return node.add("slice", x, starts=tuple(first), steps=tuple(stride), lengths=tuple(length))
 
 
+@onnx_op("Slice", since=1)
+def slice_attributes(node: OnnxNode) -> Value | list[Value | None]:
+    return slice_(node.moved("starts", "ends", "axes"))
+
+
 @onnx_op("Split")
 def split(node: OnnxNode) -> list[Value | None]:
     x = node.input(0)
@@ -253,6 +259,11 @@ def pad(node: OnnxNode) -> Value:
         if extent == 0 and (low != 0 or high != 0):
             raise Unsupported(f"mode={mode!r} of an axis without elements")
     return node.add("pad_index", x, before=tuple(before), after=tuple(after), mode=mode)
+
+
+@onnx_op("Pad", since=2)
+def pad_attributes(node: OnnxNode) -> Value | list[Value | None]:
+    return pad(node.moved("pads", "value"))
 
 
 @onnx_op("ReverseSequence", since=10)

@@ -90,12 +90,12 @@ def group_normalization(node: OnnxNode) -> Value:
 
 @onnx_op("BatchNormalization")
 def batch_normalization(node: OnnxNode) -> Value | list[Value | None]:
-    if node.version >= 14 and node.attribute("training_mode", 0):
+    if node.attribute("training_mode", int(node.version < 14 and node.output_count > 1)):
         return batch_norm_in_training(node)
-    if node.output_count > 1:
-        raise Unsupported("BatchNormalization in training mode; export the model for inference")
     x = node.input(0)
     spread = [x.shape[1]] + [dim(1)] * (x.rank - 2)
+    if not node.attribute("spatial", 1):
+        spread = list(x.shape[1:])
     scale, shift, mean, variance = (reshape_to(node, node.input(n), spread) for n in (1, 2, 3, 4))
     epsilon = node.scalar(node.attribute("epsilon", 1e-5), x)
     deviation = node.add("sqrt", node.add("add", variance, epsilon))

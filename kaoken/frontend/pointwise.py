@@ -9,6 +9,7 @@ import numpy as np
 from kaoken.frontend.narrow import to_narrow_float
 from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
 from kaoken.frontend.spelled import Tensor, iota, onnx_formulas, tensor
+from kaoken.ir.dims import product
 from kaoken.ir.dtypes import NARROW_FLOATS, is_float
 from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
@@ -73,6 +74,12 @@ def _hardmax(x: Tensor, *, axis: int = -1) -> Tensor:
     return iota(x.node, x.shape[axis]).along(axis, x.rank).eq(best).cast(x.dtype)
 
 
+def _hardmax_flattened(x: Tensor, *, axis: int = 1) -> Tensor:
+    """Before opset 13 everything from the axis on is one row."""
+    axis = normalize_axis(axis, x.rank)
+    return _hardmax(x.reshape(product(x.shape[:axis]), product(x.shape[axis:])), axis=1).reshape(*x.shape)
+
+
 def _clip(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
     x = x if low is None else x.max(low)
     return x if high is None else x.min(high)
@@ -96,6 +103,7 @@ onnx_formulas(
     Mean=lambda *parts: _sum(*parts) / len(parts),
     IsInf=_is_inf,
     BitShift=_bit_shift,
+    Hardmax=_hardmax_flattened,
     Clip=_clip_attributes,
     # Functions that others say without cancellation.
     Tan=lambda x: x.sin() / x.cos(),
@@ -122,7 +130,7 @@ onnx_formulas(
     Selu=lambda x, *, alpha=1.67326319217681884765625, gamma=1.05070102214813232421875: _rectified(x, x.expm1() * alpha) * gamma,
     Shrink=lambda x, *, bias=0.0, lambd=0.5: (x < -lambd).where(x + bias, (x > lambd).where(x - bias, 0)),
 )
-onnx_formulas(9, PRelu=lambda x, slope: _rectified(x, x * slope))
+onnx_formulas(7, PRelu=lambda x, slope: _rectified(x, x * slope))
 onnx_formulas(11, Clip=_clip)
 onnx_formulas(13, Hardmax=_hardmax)
 

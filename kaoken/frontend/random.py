@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
+from kaoken.frontend.registry import OnnxNode, element_dtype, onnx_op
 from kaoken.frontend.spelled import Tensor, iota, tensor
 from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.graph import Value
@@ -105,6 +105,5 @@ def dropout(node: OnnxNode) -> list[Value | None]:
 @onnx_op("Dropout", since=7)
 def dropout_in_inference(node: OnnxNode) -> list[Value | None]:
     x = node.input(0)
-    if node.optional(1) is not None:
-        raise Unsupported("Dropout before opset 12 has one operand")
-    return [x, node.add("fill", shape=x.shape, value=True, dtype="bool") if node.output_count > 1 else None]
+    dtype = x.dtype if node.version < 10 else "bool"
+    return [x, node.add("fill", shape=x.shape, value=1, dtype=dtype) if node.output_count > 1 else None]

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 Step = Callable[[Tensor, list[Tensor]], list[Tensor]]
 """From the inputs' share of the gates [batch, gates * hidden] and the state to the next state."""
 
-_ACTIVATIONS: dict[str, tuple[float, float, Callable[[Tensor, float, float], Tensor]]] = {
-    "Relu": (0, 0, lambda x, a, b: x.max(0)),
-    "Tanh": (0, 0, lambda x, a, b: x.tanh()),
-    "Sigmoid": (0, 0, lambda x, a, b: x.sigmoid()),
+_ACTIVATIONS: dict[str, tuple[float | None, float | None, Callable[[Tensor, float, float], Tensor]]] = {
+    "Relu": (None, None, lambda x, a, b: x.max(0)),
+    "Tanh": (None, None, lambda x, a, b: x.tanh()),
+    "Sigmoid": (None, None, lambda x, a, b: x.sigmoid()),
     "Affine": (1, 0, lambda x, a, b: x * a + b),
-    "LeakyRelu": (0.01, 0, lambda x, a, b: (x >= 0).where(x, x * a)),
-    "ThresholdedRelu": (1, 0, lambda x, a, b: (x > a).where(x, 0)),
+    "LeakyRelu": (0.01, None, lambda x, a, b: (x >= 0).where(x, x * a)),
+    "ThresholdedRelu": (1, None, lambda x, a, b: (x > a).where(x, 0)),
     "ScaledTanh": (1, 1, lambda x, a, b: (x * b).tanh() * a),
     "HardSigmoid": (0.2, 0.5, lambda x, a, b: (x * a + b).clamp(0, 1)),
-    "Elu": (1, 0, lambda x, a, b: (x >= 0).where(x, x.expm1() * a)),
-    "Softsign": (0, 0, lambda x, a, b: x / (x.abs() + 1)),
-    "Softplus": (0, 0, lambda x, a, b: x.max(0) + (-x.abs()).exp().log1p()),
+    "Elu": (1, None, lambda x, a, b: (x >= 0).where(x, x.expm1() * a)),
+    "Softsign": (None, None, lambda x, a, b: x / (x.abs() + 1)),
+    "Softplus": (None, None, lambda x, a, b: x.max(0) + (-x.abs()).exp().log1p()),
 }
-"""The standard's activations, with the defaults of their two numbers."""
+"""The standard's activations, with the defaults of their two numbers; None where they take none."""
 
 _DIRECTIONS = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}
 """Whether each direction runs backward."""
@@ -53,16 +53,17 @@ class _Recurrent:
         names = node.attribute("activations", _DEFAULTS[node.op] * len(self.directions))
         names = [name.decode() if isinstance(name, bytes) else name for name in names]
         given = [iter(node.attribute(name, ())) for name in ("activation_alpha", "activation_beta")]
-        self.activations = [self._activation(name, *given) for name in names]
+        of_cells = 2 if node.op == "LSTM" else len(names)
+        self.activations = [self._activation(name, n % 3 != of_cells, *given) for n, name in enumerate(names)]
 
-    def _activation(self, name: str, alphas: Iterator[float], betas: Iterator[float]) -> Callable[[Tensor], Tensor]:
+    def _activation(self, name: str, clips: bool, alphas: Iterator[float], betas: Iterator[float]) -> Callable[[Tensor], Tensor]:
         known = {key.lower(): value for key, value in _ACTIVATIONS.items()}
         if name.lower() not in known:
             raise Unsupported(f"activation {name!r} is unknown")
         alpha, beta, function = known[name.lower()]
-        alpha, beta = (next(given, default) if default else default for given, default in ((alphas, alpha), (betas, beta)))
-        clip = self.node.attribute("clip")
-        return lambda x: function(x if clip is None else x.clamp(-clip, clip), alpha, beta)
+        a, b = (0.0 if default is None else next(own, default) for own, default in ((alphas, alpha), (betas, beta)))
+        clip = self.node.attribute("clip") if clips else None
+        return lambda x: function(x if clip is None else x.clamp(-clip, clip), a, b)
 
     def _time_first(self, x: Tensor) -> Tensor:
         """[time or direction, batch, ...] of what has the batch first in layout 1."""
@@ -181,7 +182,7 @@ def _lstm(r: _Recurrent, direction: int) -> Step:
         entry = f(look(r.gate(gates, 0), cell, 0))
         forget = 1 - entry if r.node.attribute("input_forget", 0) else f(look(r.gate(gates, 2), cell, 2))
         cell = forget * cell + entry * g(r.gate(gates, 3))
-        return [f(look(r.gate(gates, 1), cell, 1)) * h(cell), cell]
+        return [f(look(r.gate(gates, 1), cell, 1)) * h(cell), cell]  # `clip` bounds gates, not the cell, as in onnxruntime
 
     return step
 

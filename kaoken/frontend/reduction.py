@@ -26,11 +26,11 @@ def reduction(node: OnnxNode) -> Value:
         return reduce_by_data(node, _REDUCTIONS[node.op], bool(node.attribute("keepdims", 1)))
     if node.optional(1) is not None:
         axes = node.integers(1)
-    if not axes:
-        if node.attribute("noop_with_empty_axes", 0):
-            return x
-        axes = range(x.rank)
+    if not axes:  # over none what is not a sum is still done: squares, logarithms
+        axes = () if node.attribute("noop_with_empty_axes", 0) else range(x.rank)
     chosen = tuple(sorted(normalize_axis(int(a), x.rank) for a in axes))
+    if not chosen and node.op in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"):
+        return x
     return node.add(_REDUCTIONS[node.op], x, axes=chosen, keepdims=bool(node.attribute("keepdims", 1)))
 
 

@@ -52,6 +52,18 @@ class OnnxNode:
     def attribute(self, name: str, default: Any = None) -> Any:
         return self.attributes.get(name, default)
 
+    def moved(self, *names: str) -> OnnxNode:
+        """The node with attributes as further inputs, as later opsets have them; None for each that is left out.
+
+        Floats take the type of the first input.
+        """
+        for name in names:
+            elements = None if (given := self.attribute(name)) is None else np.asarray(given)
+            if elements is not None:
+                elements = elements.astype(self.input(0).dtype if elements.dtype.kind == "f" else np.int64)
+            self.inputs.append(None if elements is None else self.builder.constant(elements))
+        return self
+
     def add(self, op: str, *inputs: Value | None, **attrs: Any) -> Value:
         """Add an operation; the call checks that extents fit where some of them are sizes that it finds."""
         try:

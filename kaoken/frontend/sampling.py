@@ -128,6 +128,29 @@ def roi_align(node: OnnxNode) -> Value:
     return (samples[0] & samples[1]).where(found, float("-inf")).reduce("max", 4, 5).value
 
 
+@onnx_op("MaxRoiPool")
+def max_roi_pool(node: OnnxNode) -> Value:
+    """[region, channel, row, column]: maxima of each bin of each region, whose corners are rounded, half away from zero; of a bin
+    without elements 0."""
+    x, regions = tensor(node, node.input(0)), tensor(node, node.input(1))
+    corners = regions.part(1, 1, 4) * node.attribute("spatial_scale", 1.0)
+    corners = (corners.abs() + 0.5).floor() * corners.sign()
+    result = x.take(regions.take(0, 1).cast("int64"))
+    for n, bins in enumerate(int(b) for b in node.attribute("pooled_shape")):
+        first, last = (corners.take(at, 1).reshape(regions.shape[0], 1, 1) for at in (1 - n, 3 - n))
+        size = (last - first + 1).max(1) / bins
+        row, place = iota(node, bins, x.dtype).along(1, 3), iota(node, x.shape[n + 2], x.dtype).along(2, 3)
+        inside = (place >= (row * size).floor() + first) & (place < ((row + 1) * size).ceil() + first)
+        wide = (regions.shape[0], 1, bins, x.shape[2], 1) if n == 0 else (regions.shape[0], 1, 1, bins, x.shape[3])
+        rows = (
+            result.reshape(*result.shape[:2], 1, *result.shape[2:])
+            if n == 0
+            else result.reshape(*result.shape[:3], 1, x.shape[3])
+        )
+        result = inside.reshape(*wide).where(rows, float("-inf")).reduce("max", 3 + n)
+    return result.eq(float("-inf")).where(0, result).value
+
+
 @onnx_op("DeformConv", since=19)
 def deform_conv(node: OnnxNode) -> Value:
     """A convolution whose taps are moved by offsets and weighted by a mask."""

@@ -9,7 +9,7 @@ import onnx
 
 from kaoken.frontend.by_data import count_of
 from kaoken.frontend.composite import Strings
-from kaoken.frontend.mapped_file import tensor_array
+from kaoken.frontend.mapped_file import sparse_array, tensor_array
 from kaoken.frontend.movement import reshape_to
 from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
 from kaoken.frontend.spelled import from_data, iota, tensor
@@ -46,6 +46,8 @@ def constant(node: OnnxNode) -> Value | Strings:
             if str(data.dtype) not in C_TYPES:
                 raise Unsupported(f"element type {data.dtype} is not supported")
             return node.builder.constant(data, node.names[0])
+        if name == "sparse_value":
+            return node.builder.constant(sparse_array(value), node.names[0])
         if name in ("value_float", "value_floats"):
             return node.builder.constant(np.asarray(value, np.float32), node.names[0])
         if name in ("value_string", "value_strings"):

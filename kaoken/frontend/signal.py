@@ -86,7 +86,7 @@ def _dft(node: OnnxNode, x: Tensor, axis: int) -> Tensor:
     inverse, onesided = bool(node.attribute("inverse", 0)), bool(node.attribute("onesided", 0))
     length = 2 * (x.shape[axis] - 1) if inverse and onesided else x.shape[axis]
     if node.optional(1) is not None:
-        length = node.dims(1)[0]
+        length = node.sizes(1, [node.declared_shape(x.rank)[axis] if not onesided else None])[0]
     if inverse and onesided and length.constant is None:
         raise Unsupported("the onesided inverse of a transform of unknown length; fix the extent with --dim")
     result = fourier(x.transpose(*order), length, inverse, onesided)

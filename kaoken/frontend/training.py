@@ -66,7 +66,9 @@ def momentum(node: OnnxNode) -> list[Value | None]:
 
 
 def batch_norm_in_training(node: OnnxNode) -> list[Value | None]:
-    """By the batch's own mean and variance, which move the running ones."""
+    """By the batch's own mean and variance, which move the running ones; before opset 14 its own are results too."""
+    if not node.attribute("spatial", 1):
+        raise Unsupported("training with spatial=0; export the model for inference")
     x, scale, shift, mean, variance = (tensor(node, node.input(n)) for n in range(5))
     axes, kept = [n for n in range(x.rank) if n != 1], node.attribute("momentum", 0.9)
     own = x.reduce("mean", *axes)
@@ -75,4 +77,4 @@ def batch_norm_in_training(node: OnnxNode) -> list[Value | None]:
     normal = centred / (spread + node.attribute("epsilon", 1e-5)).sqrt().along(1, x.rank)
     result = normal * scale.along(1, x.rank) + shift.along(1, x.rank)
     moved = [(a * kept + b.cast(a.dtype) * (1 - kept)).value for a, b in ((mean, own), (variance, spread))]
-    return [result.value, *moved]
+    return [result.value, *moved, own.value, spread.value]
