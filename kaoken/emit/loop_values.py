@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kaoken.emit.loop_block import OWN_NAMES, Block, Run
-from kaoken.emit.nests import Nest, offset_of, wrapped_index
+from kaoken.emit.nests import Nest, offset_of, reductions, wrapped_index
 from kaoken.emit.scalar_code import (
     CHOICE,
     ONE_LANE,
@@ -24,11 +26,12 @@ from kaoken.emit.scalar_code import (
 from kaoken.emit.vector_code import fold_code, has_lanes, lanes_code, load_code, loaded, round_code, rounded, step_function
 from kaoken.ir.dims import Dim, Symbol, dim, factor, is_nonnegative, product, to_c
 from kaoken.ir.dtypes import C_TYPES
-from kaoken.ir.expr import Apply, Cast, Const, Expr, Int, Read, Reduce, Select, children, extent_of, integer, reads
+from kaoken.ir.expr import Apply, Cast, Const, Expr, Int, Read, Reduce, Select, bind, children, extent_of, integer, reads, size
 from kaoken.ir.graph import Value
 
 LANES = 16
 MANY_READS = 3
+LARGEST_WINDOW = 200
 FEWEST_FOR_LANES = 4
 """Loops that are known to be shorter take elements one at a time."""
 
@@ -311,6 +314,12 @@ class Writer:
             and self.has_lanes(node.body, last)
         ):
             return self._row_reduction(node, name)
+        taps = self._taps(node)
+        if taps:
+            self.begin_reduction(node, name)
+            for tap in taps:
+                self.step_reduction(node, name, tap)
+            return Code(name)
         factors = short_factors(node)
         if factors is None:
             self.begin_reduction(node, name)
@@ -325,6 +334,15 @@ class Writer:
         name = name if factors is None else f"(int32_t){name}"
         self.block.known[node] = name
         return Code(name)
+
+    def _taps(self, node: Reduce) -> list[Expr]:
+        """The elements of a small window, to be written out: compilers vectorise no loop around another. Else none."""
+        extents = [extent_of(a).constant for a in node.axes]
+        simple = not any(self.nest.needed_indices(offset_of(r)) for r in reads(node.body)) and not any(reductions(node.body))
+        if not simple or None in extents or not 0 < math.prod(map(int, extents)) * size(node.body) <= LARGEST_WINDOW:
+            return []
+        places = itertools.product(*(range(int(extent or 0)) for extent in extents))
+        return [bind(node.body, {a: integer(n) for a, n in zip(node.axes, at, strict=True)}) for at in places]
 
     def result_name(self, node: Reduce) -> str:
         return _RESULT_NAMES[node.kind]
