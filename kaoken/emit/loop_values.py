@@ -337,11 +337,11 @@ class Writer:
 
     def _taps(self, node: Reduce) -> list[Expr]:
         """The elements of a small window, to be written out: compilers vectorise no loop around another. Else none."""
-        extents = [extent_of(a).constant for a in node.axes]
+        extents = [extent_of(a).constant or 0 for a in node.axes]
         simple = not any(self.nest.needed_indices(offset_of(r)) for r in reads(node.body)) and not any(reductions(node.body))
-        if not simple or None in extents or not 0 < math.prod(map(int, extents)) * size(node.body) <= LARGEST_WINDOW:
+        if not simple or not 0 < math.prod(extents) * size(node.body) <= LARGEST_WINDOW:
             return []
-        places = itertools.product(*(range(int(extent or 0)) for extent in extents))
+        places = itertools.product(*map(range, extents))
         return [bind(node.body, {a: integer(n) for a, n in zip(node.axes, at, strict=True)}) for at in places]
 
     def result_name(self, node: Reduce) -> str:
