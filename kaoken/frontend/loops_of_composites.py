@@ -105,7 +105,7 @@ def looped(
             met.append(own)
             collected = results[carried:]
             if any(not isinstance(value, Value) for value in collected):
-                raise Unsupported("it collects strings, sequences or optionals; only tensors of numbers can be collected: carry a sequence")
+                raise Unsupported("only tensors of numbers can be collected, no strings, sequences or optionals")
             states = apart(importer, results[:carried], layout)
             return going, states + [value for value in collected if isinstance(value, Value)]
 
