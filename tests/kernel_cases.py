@@ -30,7 +30,7 @@ def blocked(k: int, n: int, k_block: int, row_block: int, partition: str = "colu
 
 
 def attention(name: str, heads: int, kv_heads: int, head_dim: int, value_dim: int, **options: object) -> AttentionSpec:
-    values: dict[str, object] = {"causal": True, "mask": False, "bias": False, "empty_row": "zero", "comment": ()}
+    values: dict[str, object] = {"causal": True, "mask": False, "bias": False, "empty_row": "zero"}
     values.update(scale=head_dim**-0.5, schedule=choose_attention())
     return AttentionSpec(name, heads=heads, kv_heads=kv_heads, head_dim=head_dim, value_dim=value_dim,
                          **{**values, **options})  # type: ignore[arg-type]  # fmt: skip
