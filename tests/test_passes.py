@@ -264,10 +264,19 @@ def test_what_is_no_fact_becomes_a_bias() -> None:
 def test_a_missed_attention_says_why() -> None:
     s = Small(BATCH, 2, SEQ, 4)
     weights = s.add("softmax", s.add("matmul", s.x, s.add("transpose", s.x, perm=(0, 1, 3, 2))), axis=3)
-    mixed = s.add("matmul", weights, s.add("exp", s.x))
+    mixed = s.add("matmul", weights, s.add("concat", s.x, s.add("exp", s.x), axis=3))
     graph = s.finish(mixed)
     fuse_attention(graph)
-    assert "the values are computed between their projection and the product" in explanation(graph).text()
+    assert "the values are no tensor" in explanation(graph).text()
+
+
+def test_values_that_are_computed_before_attention_are_stored_for_it() -> None:
+    s = Small(BATCH, 2, SEQ, 4)
+    keys = s.add("mul", s.add("transpose", s.add("exp", s.x), perm=(0, 1, 3, 2)), s.scalar(0.5))
+    weights = s.add("softmax", s.add("matmul", s.x, keys), axis=3)
+    graph = s.finish(s.add("matmul", weights, s.add("exp", s.x)))
+    fuse_attention(graph)
+    assert [n.op for n in graph.nodes if n.op in ("attention", "softmax")] == ["attention"]
 
 
 def test_pointwise_chains_become_one_loop_and_shared_work_is_stored() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from kaoken.frontend.narrow import to_narrow_float, wide
 from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
 from kaoken.frontend.spelled import Tensor, optional_tensor, tensor
@@ -74,12 +76,35 @@ def quantize_linear(node: OnnxNode) -> Value:
     return to_narrow_float(node, quotient.value, target)
 
 
+def _real_constant(x: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, axis: int, block: int) -> np.ndarray:
+    """`real` of constants, when compiling: weights that are quantised in the model are float matrices from then on."""
+
+    def beside(parameter: np.ndarray) -> np.ndarray:
+        if parameter.size == 1:
+            return parameter.reshape(())
+        along = normalize_axis(axis, x.ndim)
+        if block:
+            return np.repeat(parameter, block, along).take(range(x.shape[along]), along)
+        return parameter.reshape([-1 if n == along else 1 for n in range(x.ndim)])
+
+    computed = np.float64 if scale.dtype == np.float64 else np.float32
+    shifted = x.astype(computed)
+    if zero is not None and not is_float(str(x.dtype)):
+        shifted = shifted - beside(zero.astype(computed))
+    return shifted * beside(scale.astype(computed))
+
+
 @onnx_op("DequantizeLinear", since=10)
 @onnx_op("com.microsoft.DequantizeLinear")
 def dequantize_linear(node: OnnxNode) -> Value:
     x, scale, zero = tensor(node, node.input(0)), tensor(node, node.input(1)), optional_tensor(node, 2)
     target = element_dtype(int(node.attribute("output_dtype"))) if node.attribute("output_dtype") else scale.dtype
     place = _axis_and_block(node)
+    constants = [None if t is None else t.value.data for t in (x, scale, zero)]
+    if constants[0] is not None and constants[1] is not None and (zero is None or constants[2] is not None) and x.rank:
+        return node.builder.constant(
+            _real_constant(constants[0], constants[1], constants[2], *place).astype(target), x.value.name
+        )
     return real(x, spread(scale, x, *place), None if zero is None else spread(zero, x, *place), target).value
 
 

@@ -14,7 +14,7 @@ from kaoken.ir.dims import Dim, dim
 from kaoken.ir.expr import Apply, Expr, Formula, Int, Read, Select, apply, axes_for, axis, bind, literal, reads, reads_inside
 from kaoken.ir.found_sizes import found_symbols
 from kaoken.ir.graph import Graph, Node, Value
-from kaoken.ops import OPS
+from kaoken.ops import OPS, expand
 from kaoken.ops.compose import read, see_through
 from kaoken.ops.registry import ShapeError
 from kaoken.passes.attention_mask import (
@@ -101,7 +101,6 @@ def _pointwise(node: Node) -> bool:
 def _compose(expression: Expr) -> Expr:
     """Substitute pointwise results into reads until only products, inputs and the like are read."""
     from kaoken.ir.expr import rewrite
-    from kaoken.ops import expand
 
     def leaf(node: Expr) -> Expr | None:
         if isinstance(node, Read) and node.value.producer is not None and _pointwise(node.value.producer):
@@ -198,17 +197,22 @@ class _Matcher:
         q, q_factor = _factors(_compose(read(left, at_left)))
         k, k_factor = _factors(_compose(read(right, at_right)))
         if not isinstance(q, Read):
-            q = self._materialized(left, at_left, "queries")
-            q_factor = 1.0
+            q, q_factor = self._materialized(left, at_left, "queries")
         if not isinstance(k, Read):
-            raise NoMatch("the keys are computed between their projection and the product")
+            k, k_factor = self._materialized(right, at_right, "keys")
         return q, k, q_factor * k_factor
 
-    def _materialized(self, value: Value, at: tuple[Int, ...], what: str) -> Read:
-        found = read(value, at)
+    def _materialized(self, value: Value, at: tuple[Int, ...], what: str) -> tuple[Read, float]:
+        """What is computed between a projection and the product is stored, and read so: through movement and constant factors."""
+        found, factor = read(value, at), 1.0
+        while isinstance(found, Read) and found.value.producer is not None and found.value.producer.op in ("mul", "div"):
+            core, more = _factors(see_through(expand(found.value, found.indices)))
+            if not isinstance(core, Read):
+                break
+            found, factor = core, factor * more
         if not isinstance(found, Read):
             raise NoMatch(f"the {what} are no tensor")
-        return found
+        return found, factor
 
     def _contracted(self, product: Node) -> Dim:
         left = product.inputs[0]
@@ -221,9 +225,12 @@ class _Matcher:
         right = self.node.inputs[1]
         assert right is not None
         self.e = Int(dim(self.size))
-        found = _compose(read(right, _broadcast(right, (self.b, self.h, self.t, self.e))))
+        at = _broadcast(right, (self.b, self.h, self.t, self.e))
+        found = _compose(read(right, at))
         if not isinstance(found, Read):
-            raise NoMatch("the values are computed between their projection and the product")
+            found = read(right, at)
+        if not isinstance(found, Read):
+            raise NoMatch("the values are no tensor")
         return found
 
     def _head_tensor(self, found: Read, heads: int, kind: str) -> tuple[Value, int]:
