@@ -263,11 +263,10 @@ def test_what_is_no_fact_becomes_a_bias() -> None:
 
 def test_a_missed_attention_says_why() -> None:
     s = Small(BATCH, 2, SEQ, 4)
-    weights = s.add("softmax", s.add("matmul", s.x, s.add("transpose", s.x, perm=(0, 1, 3, 2))), axis=3)
-    mixed = s.add("matmul", weights, s.add("concat", s.x, s.add("exp", s.x), axis=3))
-    graph = s.finish(mixed)
+    weights = s.add("softmax", s.add("exp", s.add("matmul", s.x, s.add("transpose", s.x, perm=(0, 1, 3, 2)))), axis=3)
+    graph = s.finish(s.add("matmul", weights, s.x))
     fuse_attention(graph)
-    assert "the values are no tensor" in explanation(graph).text()
+    assert "the scores hold no product of two activations" in explanation(graph).text()
 
 
 def test_values_that_are_computed_before_attention_are_stored_for_it() -> None:
