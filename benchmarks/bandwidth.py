@@ -11,12 +11,15 @@ memory: inputs and outputs are bound once, and nobody copies them. The bytes of 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,7 @@ from kaoken.backend.build import built_folder
 from kaoken.bench.contestants import CompiledModel, OnnxRuntime, Workload
 from kaoken.bench.probes import Probes
 from kaoken.errors import KaokenError, UsageError
+from kaoken.session import SessionError
 from kaoken.verify.run import level_of
 
 FLAGS = ("-O2",)
@@ -101,17 +105,32 @@ def _run(options: argparse.Namespace) -> int:
     if not cases or options.rounds < 1 or min(sizes) < 1:
         raise UsageError(f"no case has {options.only} in its name" if not cases else "rounds and sizes begin with 1")
     clock = time.perf_counter if options.clock == "wall" else time.thread_time
-    rows, probes = [], _Probes()
+    rows: list[Row] = []
+    left_out, probes = [], _Probes()
+    with ProcessPoolExecutor(os.cpu_count()) as pool:  # nothing is timed until all is built
+        list(pool.map(_build, cases, [max(sizes)] * len(cases)))
+    print(f"built in {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     for case in cases:
-        rows += measure(case, sizes, options.rounds, options.seconds, clock, probes)
+        try:
+            rows += measure(case, sizes, options.rounds, options.seconds, clock, probes)
+        except (KaokenError, SessionError) as error:
+            left_out.append(f"* left out: {case.name}: {error}")
+            continue
         print("\n".join(map(_line, rows[-len(sizes) :])), file=sys.stderr, flush=True)
     options.work.mkdir(parents=True, exist_ok=True)
-    text = table(rows)
+    text = "\n".join([table(rows), *left_out])
     (options.work / "bandwidth.md").write_text(text + "\n")
     (options.work / "bandwidth.json").write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")
     print(text)
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
     return 0
+
+
+def _build(case: Case, most: int) -> None:
+    """Fills the cache of built models; what fails here fails again where it is told."""
+    model = case.model()
+    with contextlib.suppress(KaokenError):
+        built_folder(model, dims(model, most), FLAGS)
 
 
 class _Probes:
