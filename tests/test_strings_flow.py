@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -149,3 +150,43 @@ def test_patterns_that_are_no_table_are_refused(pattern: str) -> None:
     model.graph.node.append(helper.make_node("RegexFullMatch", ["x"], ["y"], name="one", pattern=pattern))
     with pytest.raises(UnsupportedModelError, match="the pattern"):
         kaoken.backend.prepare(model)
+
+
+SIGMAS = ["Σ", "ΩΣ", "ΩΣ.", "ΩΣΩ", "Ω.Σ", "Ω'Σ'", "Ω'Σ'Ω", "ΩΣ ΩΣΣ", "\u00adΣ", "ΩΣ\u0301", "ΩΣ\u0301Ω", "ʰΣ"]
+
+
+def test_case_is_what_python_makes_of_every_letter() -> None:
+    actions = {"u": "UPPER", "l": "LOWER"}
+    nodes = [f'{name} = StringNormalizer <case_change_action = "{action}"> (x)' for name, action in actions.items()]
+    bounds = {"n": "0..4096", "x_bytes": "0..32768", "u_bytes": "0..98304", "l_bytes": "0..98304"}
+    run = session_of(model_of(nodes, {"x": "string[n]"}, list(actions)), **bounds)
+    letters = [c for c in map(chr, range(0x20000)) if not 0xD800 <= ord(c) < 0xE000 and (c.upper() != c or c.lower() != c)]
+    given = [*letters, *SIGMAS]
+    upper, lower = run.run(None, {"x": np.array(given, object)})
+    assert upper.tolist() == [text.upper() for text in given]
+    assert lower.tolist() == [text.lower() for text in given]
+
+
+PATTERNS = [
+    "(a|b)*abb",
+    r"^a+$|\bab\b.*",
+    r"\w+\s\w+",
+    r"[^ab]{2,3}?",
+    r"\Ba|b\B",
+    "(?m)^a$\n^b*$",
+    "(?s)a.b",
+    "(?i)AB+",
+    "",
+    r"(\W|^)a(\W|$)",
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_patterns_match_what_python_matches(pattern: str) -> None:
+    """On ASCII, where RE2's and Python's meaning is the same."""
+    model = model_of([], {"x": "string[n]"}, ["y"])
+    model.graph.node.append(helper.make_node("RegexFullMatch", ["x"], ["y"], pattern=pattern))
+    drawn = np.random.default_rng(0)
+    texts = ["", *("".join(drawn.choice(list("ab \n_B"), n)) for n in drawn.integers(1, 7, 1500))]
+    (y,) = session_of(model, n="0..2048", x_bytes="0..16384").run(None, {"x": np.array(texts, object)})
+    assert y.tolist() == [re.fullmatch(pattern, text, re.ASCII) is not None for text in texts]
