@@ -43,7 +43,7 @@ class Case:
         return onnx.shape_inference.infer_shapes(made)
 
     def inputs(self, model: onnx.ModelProto, units: int) -> dict[str, np.ndarray]:
-        """Tensors of the size: floats from a normal distribution, integers and indices from 0 on below 128."""
+        """Tensors of the size: floats from a normal distribution, integers from 0 on below 128, indices anywhere."""
         random, found = np.random.default_rng(units), {}
         for value in model.graph.input:
             kind = value.type.tensor_type
@@ -52,7 +52,10 @@ class Case:
             if dtype.kind == "f":
                 found[value.name] = random.standard_normal(extents, np.float32).astype(dtype)
             else:
-                found[value.name] = random.integers(0, 2 if dtype.kind == "b" else 128, extents, np.int64).astype(dtype)
+                end = 2 if dtype.kind == "b" else 128
+                if value.name == "at":  # anywhere along the axis that is gathered from: the first, or of elements the last
+                    end = found["x"].shape[0 if len(extents) == 1 else -1]
+                found[value.name] = random.integers(0, end, extents, np.int64).astype(dtype)
         return found
 
     def bytes(self, inputs: Mapping[str, np.ndarray], output: np.ndarray, units: int) -> int:
@@ -99,7 +102,7 @@ def _chains() -> Iterator[Case]:
     yield _chain("gelu, tanh, of x + v", 'a = Add(x, v) y = Gelu <approximate = "tanh"> (a)', vectors="v")
     yield _chain("silu(x)", "a = Sigmoid(x) y = Mul(x, a)")
     yield _chain("tanh(x * v + w)", "a = Mul(x, v) b = Add(a, w) y = Tanh(b)", vectors="v w")
-    yield _chain("exp(-|x|)", "a = Abs(x) b = Neg(a) y = Exp(b)")
+    yield _chain("exp(-abs(x))", "a = Abs(x) b = Neg(a) y = Exp(b)")
     yield _chain("erf(x)", "y = Erf(x)")
     yield _chain("x + z + w, all large", "a = Add(x, z) y = Add(a, w)", two + ", float[n,1024,1024] w")
     yield _chain("sqrt(x * x + z * z)", "a = Mul(x, x) b = Mul(z, z) c = Add(a, b) y = Sqrt(c)", two)
