@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 
 from kaoken.backend.interface import KaokenBackend
+from kaoken.cli import main
 from kaoken.frontend import import_model
 from kaoken.passes.pipeline import run_passes
 from kaoken.verify.inputs import make_inputs
@@ -94,3 +95,25 @@ def test_architecture_computes_what_onnxruntime_does(name: str, models: Path) ->
     found = KaokenBackend.prepare(onnx.load(path), dims=bounds | fixed).run(feed)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5 * max(1.0, float(np.abs(theirs).max())))
+
+
+def test_speech_is_encoded_and_written_as_ids(models: Path) -> None:
+    """Whisper: its encoder reads 30 seconds of sound as a spectrum, its decoder is fed ids."""
+    sides = ("encoder", "decoder")
+    settings: dict[str, Any] = {"vocab_size": 99, "num_mel_bins": 8, "d_model": 32, "max_target_positions": 40}
+    settings |= {
+        f"{side}_{name}": size for side in sides for name, size in (("layers", 1), ("attention_heads", 4), ("ffn_dim", 40))
+    }
+    settings |= {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 3}
+    settings |= {"suppress_tokens": None, "begin_suppress_tokens": None}
+    torch.manual_seed(0)
+    model = transformers.WhisperForConditionalGeneration(transformers.WhisperConfig(**settings)).eval()
+    exporters.onnx_export_from_model(
+        model, models / "whisper", task="automatic-speech-recognition-with-past", do_validation=False
+    )
+    out = str(models / "whisper-c")
+    assert main(["compile", str(models / "whisper"), "-o", out, "--build"]) == 0
+    assert main(["verify", str(models / "whisper"), out, "--steps", "3"]) == 0
+    assert "whisper_encode(whisper *handle, int64_t batch_size, const float *input_features" in (
+        models / "whisper-c" / "whisper.h"
+    ).read_text(encoding="utf-8")

@@ -114,7 +114,8 @@ class Kit:
 
     def __init__(self, folder: Path, m: ModelFiles, report: dict[str, Any]):
         self.folder, self.m, self.report = folder, m, report
-        self.text: bool = bool(m.interface.feed and m.tokenizer)
+        reads_ids = bool(m.interface.encoder_dims) or not m.interface.encode  # an encoder of sound has no length of its own
+        self.text: bool = bool(m.interface.feed and m.tokenizer) and reads_ids
         self.encoder: tuple[str, str] | None = None if self.text else _encoder_dims(m)
 
     @property

@@ -23,7 +23,7 @@ _POSITIONS_BEHIND_PADDING = (
     "xlm-roberta", "xlm-roberta-xl", "xmod",
 )  # fmt: skip
 """Model types of transformers whose first position is the padding id + 1: their table has as many rows to spare."""
-_CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_sequence_length", "seq_length")
+_CONTEXT_KEYS = ("n_positions", "max_position_embeddings", "n_ctx", "max_sequence_length", "max_target_positions", "seq_length")
 
 
 @dataclass

@@ -1,5 +1,5 @@
 <%
-i_capacity = str(m.interface.encoder_dims[0].upper) if m.interface.encode else f"(size_t){m.name}_capacity(model)"
+i_capacity = str(m.interface.encoder_dims[0].upper) if m.interface.encoder_dims else f"(size_t){m.name}_capacity(model)"
 %>\
 % if k.text:
 // example/main.c: ${"answers" if m.interface.encode else "continues"} a text with ${m.name}.
