@@ -298,3 +298,38 @@ def test_dimensions_may_have_any_name(names: tuple[str, str], tmp_path: Path) ->
     np.testing.assert_allclose(y, powers / powers.sum(0), rtol=1e-5)
     for z in rest:
         np.testing.assert_array_equal(z, x[[2, 0]])
+
+
+@pytest.mark.parametrize("width", [5, 16, 37, 1000])
+def test_terms_of_a_row_are_computed_once_where_nothing_is_overwritten(width: int, tmp_path: Path) -> None:
+    """Exponentials wait where the results go, unless what is still to be read lies there too, or a guard may skip them."""
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["plain"]),
+        helper.make_node("Abs", ["x"], ["near"]),
+        helper.make_node("Softmax", ["near"], ["weights"]),
+        helper.make_node("Mul", ["weights", "near"], ["product"]),
+        helper.make_node("CumSum", ["x", "axis"], ["other"]),
+        helper.make_node("Mul", ["plain2", "other"], ["beside"]),
+        helper.make_node("Softmax", ["near"], ["plain2"]),
+        helper.make_node("Where", ["chosen", "plain3", "x"], ["guarded"]),
+        helper.make_node("Softmax", ["x"], ["plain3"]),
+        helper.make_node("Constant", [], ["axis"], value_int=0),
+    ]
+    order = [0, 1, 2, 3, 9, 4, 6, 5, 8, 7]
+    inputs = {"x": (TensorProto.FLOAT, ["n", width]), "chosen": (TensorProto.BOOL, ["n", 1])}
+    outputs = ["plain", "product", "beside", "guarded"]
+    session = model([nodes[n] for n in order], inputs, outputs, tmp_path, {"n": "0..40"})
+    source = (tmp_path / "out" / f"{NAME}_kernels.c").read_text()
+    assert "const kk_f32 term = " in source, "one of them keeps its terms"
+    for n in (0, 1, 7):
+        x = np.random.default_rng(n).standard_normal((n, width)).astype(np.float32) * 20
+        chosen = np.arange(n).reshape(n, 1) % 2 == 0
+
+        def softmax(a: np.ndarray) -> np.ndarray:
+            powers = np.exp(a.astype(np.float64) - a.max(1, keepdims=True))
+            return powers / powers.sum(1, keepdims=True)
+
+        near = softmax(np.abs(x))
+        expected = [softmax(x), near * np.abs(x), near * x.astype(np.float64).cumsum(0), np.where(chosen, softmax(x), x)]
+        for name, ours, theirs in zip(outputs, session.run(None, {"x": x, "chosen": chosen}), expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=3e-5, atol=1e-12, err_msg=f"{name} of {n}")

@@ -372,10 +372,15 @@ class Writer:
                 loads = isinstance(node.body, Read) and node.axes[-1].name in self.nest.axes_of(node.body)
                 if run.part and not (node.kind == "sum" and loads):  # what is loaded is 0 behind the last
                     element = f"kk_select(kk_mask_first({run.part}), {element}, kk_set1({neutral}))"
+                element = self.term(node, element, run)
                 self.block.line(f"{partial} = {lanes_code(step_function(node.kind), [partial, element], 'float32')};")
         self.block.line(f"const float {name} = {fold_code(node.kind, partial)};")
         self.block.known[node] = name
         return Code(name)
+
+    def term(self, node: Reduce, element: str, run: Run) -> str:
+        """Sixteen terms of a reduction along a row, which a subclass may store as well."""
+        return element
 
     # sixteen elements -----------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
 from kaoken.emit.columns import BAND, Columns, ColumnWriter, columns_of
+from kaoken.emit.kept_terms import keep_terms
+from kaoken.emit.loop_block import Run
 from kaoken.emit.loop_values import FEWEST_FOR_LANES, plus
 from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, offset_of, running, segments
 from kaoken.emit.partition import Partition, nest_partition
@@ -15,7 +17,7 @@ from kaoken.emit.transposed import Transposition, transposition
 from kaoken.emit.vector_code import store_code, stored
 from kaoken.ir.dims import Dim, Symbol, dim, factor, minimum, product, to_c
 from kaoken.ir.dtypes import DType
-from kaoken.ir.expr import Expr, Formula, Int, Read, axis, extent_of, integer
+from kaoken.ir.expr import Expr, Formula, Int, Read, Reduce, axis, extent_of, integer
 from kaoken.ir.graph import Value
 
 
@@ -35,6 +37,7 @@ class _Emitter(ColumnWriter):
         super().__init__(nest, names)
         self.dtype = dtype
         self.partition: Partition | None = None
+        self.kept: dict[Reduce, Dim] = {}
 
     def run(self) -> str:
         nest, block = self.nest, self.block
@@ -62,6 +65,7 @@ class _Emitter(ColumnWriter):
             count = product(extent_of(a) for a in outer)
             self.partition = nest_partition(nest, "rows", count, name, outer if len(outer) > 1 else ())
             with self._rows(outer):
+                self._keep_terms(inner)
                 self.hoist_nest({a.name for a in inner})
                 self._loops(inner)
         elif inner:
@@ -70,6 +74,21 @@ class _Emitter(ColumnWriter):
             with self._first_thread():
                 self._store(nest.body, nest.offset)
         return "\n".join(block.lines)
+
+    def _keep_terms(self, inner: list[Symbol]) -> None:
+        """Results computed from the terms of a sum along their row find them where they themselves will lie."""
+        found = keep_terms(self, inner[0], self.dtype) if len(inner) == 1 else None
+        if found is not None:
+            self.nest, self.kept, memory = found
+            self.names = {**self.names, memory: "y"}
+
+    def term(self, node: Reduce, element: str, run: Run) -> str:
+        if node not in self.kept:
+            return element
+        name = self._fresh("term")
+        self.block.line(f"const kk_f32 {name} = {element};")
+        self.block.line(store_code(self.dtype, f"y{plus(self.kept[node])}", name, run.part))
+        return name
 
     def _transpose(self, found: Transposition) -> None:
         """Matrices whose rows and columns are exchanged, by bands of columns that the threads share."""

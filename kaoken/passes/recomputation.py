@@ -39,7 +39,7 @@ def computed_too_often(graph: Graph, stored: set[Value], is_kernel: Callable[[No
             ):
                 works = _applies(formula.body, tuple(SCALARS)) or _narrows(formula.body, stored)
                 often = times[value] > MOST_TIMES and works
-                often = often or (times[value] > 1 and (OPS[node.op].kind == "reduction" or _applies(formula.body, COSTLY)))
+                often = often or (times[value] > 1 and (OPS[node.op].kind == "reduction" or applies_costly(formula.body)))
                 if often and value.producer is node and value.known is None:
                     found.add(value)
             each = 1.0 if value in stored or value in found else times[value]
@@ -95,6 +95,11 @@ def _applies(node: Expr, functions: tuple[str, ...]) -> bool:
     return (isinstance(node, Apply) and node.function in functions) or any(_applies(c, functions) for c in children(node))
 
 
+def applies_costly(node: Expr) -> bool:
+    """Whether an expression applies a function that costs more than a load and a store."""
+    return _applies(node, COSTLY)
+
+
 def _narrows(node: Expr, stored: set[Value]) -> bool:
     """Whether this is a cast to a smaller type of what nothing else needs in memory: better stored so than before the cast."""
     if not isinstance(node, Cast) or not isinstance(node.argument, Read) or node.argument.value.producer is None:
@@ -136,4 +141,4 @@ def _symbols(node: Expr) -> set[Symbol]:
     return found
 
 
-__all__ = ["computed_too_often", "typical_sizes"]
+__all__ = ["applies_costly", "computed_too_often", "typical_sizes"]
