@@ -333,3 +333,33 @@ def test_terms_of_a_row_are_computed_once_where_nothing_is_overwritten(width: in
         expected = [softmax(x), near * np.abs(x), near * x.astype(np.float64).cumsum(0), np.where(chosen, softmax(x), x)]
         for name, ours, theirs in zip(outputs, session.run(None, {"x": x, "chosen": chosen}), expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=3e-5, atol=1e-12, err_msg=f"{name} of {n}")
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.INT8, TensorProto.DOUBLE, TensorProto.BOOL])
+def test_long_runs_are_copied(kind: int, tmp_path: Path) -> None:
+    """Also chosen row by row, between borders, backwards at mirrors, of one axis that threads share, and by an index."""
+    nodes = [
+        helper.make_node("Constant", [], ["around"], value_ints=[3, 5, 2, 7]),
+        helper.make_node("Constant", [], ["ends"], value_ints=[9, 4]),
+        helper.make_node("Concat", ["x", "z"], ["a"], axis=0),
+        helper.make_node("Concat", ["x", "z"], ["b"], axis=1),
+        *(helper.make_node("Pad", ["x", "around"], [m], mode=m) for m in ("constant", "reflect", "edge", "wrap")),
+        helper.make_node("Pad", ["v", "ends"], ["mirrored"], mode="reflect"),
+        helper.make_node("Gather", ["x", "at"], ["rows"]),
+    ]
+    outputs = ["a", "b", "constant", "reflect", "edge", "wrap", "mirrored", "rows"]
+    inputs = {"x": (kind, ["n", 150]), "z": (kind, ["n", 150]), "v": (kind, [300]), "at": (TensorProto.INT64, [3])}
+    session = model(nodes, inputs, outputs, tmp_path, {"n": "1..9"})
+    source = (tmp_path / "out" / f"{NAME}_kernels.c").read_text()
+    assert source.count("memmove(") >= len(outputs)
+    random, dtype = np.random.default_rng(kind), helper.tensor_dtype_to_np_dtype(kind)
+    for n in (4, 9):
+        shapes: tuple = ((n, 150), (n, 150), 300)
+        x, z, v = (random.integers(0, 2 if kind == TensorProto.BOOL else 100, shape).astype(dtype) for shape in shapes)
+        around = ((3, 2), (5, 7))
+        expected = [np.concatenate([x, z]), np.concatenate([x, z], 1)]
+        expected += [np.pad(x, around, mode=m) for m in ("constant", "reflect", "edge", "wrap")]
+        expected += [np.pad(v, (9, 4), mode="reflect"), x[[2, -1, 0]]]
+        found = session.run(None, {"x": x, "z": z, "v": v, "at": np.int64([2, -1, 0])})
+        for name, ours, theirs in zip(outputs, found, expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=f"{name} of {n} rows")

@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 from kaoken.emit.columns import BAND, Columns, ColumnWriter, columns_of
 from kaoken.emit.kept_terms import keep_terms
@@ -15,10 +16,13 @@ from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows,
 from kaoken.emit.partition import Partition, nest_partition
 from kaoken.emit.transposed import Transposition, transposition
 from kaoken.emit.vector_code import store_code, stored
-from kaoken.ir.dims import Dim, Symbol, dim, factor, minimum, product, to_c
+from kaoken.ir.dims import Dim, Symbol, dim, factor, minimum, product, substitute, to_c
 from kaoken.ir.dtypes import DType
-from kaoken.ir.expr import Expr, Formula, Int, Read, Reduce, axis, extent_of, integer
+from kaoken.ir.expr import Expr, Formula, Int, Read, Reduce, Select, axis, extent_of, integer
 from kaoken.ir.graph import Value
+
+FEWEST_COPIED = 128
+"""Elements of a run that is copied by a call; shorter ones go faster in a loop."""
 
 
 def emit_body(
@@ -191,6 +195,8 @@ class _Emitter(ColumnWriter):
             with self.block.braces("if (t->index == 0)") if shared else nullcontext():
                 self._store(nest.body, nest.offset)
             return
+        if self._copies(symbol, shared):
+            return
         element = stored(nest.body)
         contiguous = element is not None and self.steps_by_one(nest.offset, symbol)
         short = length.constant is not None and int(length) < FEWEST_FOR_LANES
@@ -212,6 +218,53 @@ class _Emitter(ColumnWriter):
         for run in self.sixteens(symbol, shared):
             self.share(element, run)
             self.block.line(store_code(self.dtype, f"y{plus(nest.offset)}", self.lanes(element, run), run.part))
+
+    def _copies(self, symbol: Symbol, shared: bool) -> bool:
+        """A long run of elements that moves as it lies is copied as one, also where a guard that is the same for all of it
+        chooses what to copy; whether there is one. It may be overwritten where it lies, hence memmove."""
+        nest, length = self.nest, extent_of(symbol) - symbol.lower
+        if (length.constant or FEWEST_COPIED) < FEWEST_COPIED or not self.steps_by_one(nest.offset, symbol):
+            return False
+        if isinstance(nest.body, Select) and not shared:
+            return self._copies_chosen(nest.body, symbol)
+        if not self._moves(nest.body, symbol):
+            return False
+        assert isinstance(nest.body, Read)
+        first, count = dim(symbol.lower), to_c(length)
+        if shared:
+            self._share(symbol, "elements")
+            start = f"{symbol.lower} + " if symbol.lower else ""
+            self.block.line(f"const int64_t count = {to_c(length)}, end = {start}count * (t->index + 1) / t->count;")
+            self.block.line(f"const int64_t begin = {start}count * t->index / t->count;")
+            first, count = dim(Symbol("begin", symbol.lower)), "(end - begin)"
+        self.define_fixed(offset_of(nest.body), set())
+        target, source = (substitute(o, {symbol: first}) for o in (nest.offset, offset_of(nest.body)))
+        name = self.names[nest.body.value]
+        self.block.line(f"memmove(y{plus(target)}, {name}{plus(source)}, (size_t){factor(count)} * sizeof *y);")
+        return True
+
+    def _copies_chosen(self, body: Select, symbol: Symbol) -> bool:
+        """A run for which a guard is the same all along."""
+        branches = (body.then, body.otherwise)
+        if symbol.name in self.nest.axes_of(body.condition) or not any(self._moves(b, symbol) for b in branches):
+            return False
+        whole = self.nest
+        condition = self.scalar(body.condition).text
+        for header, branch in zip((f"if ({condition})", "} else"), branches, strict=True):
+            if branch is body.otherwise:
+                self.block.lines.pop()
+            with self.block.braces(header):
+                self.nest = replace(whole, body=branch)
+                self.hoist_nest({symbol.name})
+                self._innermost(symbol, False)
+        self.nest = whole
+        return True
+
+    def _moves(self, node: Expr, symbol: Symbol) -> bool:
+        """Whether a run of the nest's elements is one of memory, or for some outer steps is."""
+        if isinstance(node, Select) and symbol.name not in self.nest.axes_of(node.condition):
+            return self._moves(node.then, symbol) or self._moves(node.otherwise, symbol)
+        return isinstance(node, Read) and node.dtype == self.dtype and self.steps_by_one(offset_of(node), symbol)
 
     def _store(self, body: Expr, offset: Dim) -> None:
         self.define_fixed(offset, set())

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from kaoken.ir.dims import Call, Dim, Symbol, dim, is_nonnegative, product, substitute
+from kaoken.ir.dims import Atom, Call, Dim, Symbol, dim, evaluate, is_nonnegative, product, substitute
 from kaoken.ir.expr import (
     TRUE,
     Apply,
@@ -39,7 +39,10 @@ Index = Callable[[Expr], Dim]
 Store = Callable[[list[Dim], Index], Dim]
 
 MOST_SEGMENTS = 4
-"""An innermost loop is cut where guards change if that makes no more pieces than this."""
+"""An innermost loop is cut where guards or steps through memory change if that makes no more pieces than this."""
+
+MOST_STEPS = 8192
+"""Along longer axes no change of steps is looked for."""
 
 
 @dataclass(frozen=True)
@@ -365,18 +368,23 @@ def innermost(nest: Nest) -> list[Symbol]:
 
 
 def segments(nest: Nest, inner: Symbol) -> list[Nest]:
-    """The nest cut along its innermost axis where guards on that axis change; in each piece they are known and go."""
+    """The nest cut along its innermost axis where guards on that axis change, or the steps in which functions of it alone go
+    through memory (borders that reflect); in each piece the guards are known and go, and the functions are linear."""
     length = extent_of(inner).constant
     if length is None:
         return [nest]
     cuts = sorted({c for c in _cuts(nest.body, inner) if 0 < c < length})
+    turns = sorted({*cuts, *_turns(nest.body, inner, length)})
+    if len(turns) < MOST_SEGMENTS:
+        cuts = turns
     if not cuts or len(cuts) >= MOST_SEGMENTS:
         return [nest]
     pieces = []
     for first, end in zip([0, *cuts], [*cuts, length], strict=True):
         piece = Symbol(inner.name, first, dim(end - 1), True)
         value = Int(dim(piece)) if end - first > 1 else integer(first)
-        pieces.append(nest.bound({inner: value}, [piece if a == inner else a for a in nest.axes]))
+        made = nest.bound({inner: value}, [piece if a == inner else a for a in nest.axes])
+        pieces.append(replace(made, body=_straightened(made.body, piece, end - first)))
     return pieces
 
 
@@ -401,6 +409,54 @@ def by_rows(nest: Nest, outer: Sequence[Symbol]) -> Nest:
 
     indices = {s: rewrite(e, leaf) for s, e in nest.indices.items()}
     return replace(nest, body=rewrite(nest.body, leaf), offset=numbered(nest.offset), indices=indices)
+
+
+def _functions_of(node: Expr, symbol: Symbol) -> set[Call]:
+    """The functions that offsets are sums and products of, if they depend on nothing but the axis."""
+    atoms = {atom for read in reads(node) for monomial, _ in offset_of(read).terms for atom, _ in monomial}
+    return {atom for atom in atoms if isinstance(atom, Call) and atom.left.symbols() | atom.right.symbols() == {symbol}}
+
+
+def _values(call: Call, symbol: Symbol, length: int) -> list[int]:
+    """What a function of an axis is at each of its places."""
+    whole = Dim({((call, 1),): 1})
+    return [evaluate(whole, {symbol.name: symbol.lower + n}) for n in range(length)]
+
+
+def _turns(node: Expr, inner: Symbol, length: int) -> set[int]:
+    """Where functions of the axis alone begin to go on in other steps: none if that is more often than is cut."""
+    found: set[int] = set()
+    for call in _functions_of(node, inner) if length <= MOST_STEPS and not any(reductions(node)) else ():
+        values, begin = _values(call, inner, length), 0
+        for n in range(2, length):
+            if n >= begin + 2 and values[n] - values[n - 1] != values[n - 1] - values[n - 2]:
+                found.add(n)
+                begin = n
+                if len(found) >= MOST_SEGMENTS:
+                    return found
+    return found
+
+
+def _straightened(node: Expr, piece: Symbol, length: int) -> Expr:
+    """The element with functions of the axis that are linear along it written so."""
+    linear: dict[Atom, Dim] = {}
+    for call in _functions_of(node, piece) if 1 < length <= MOST_STEPS else ():
+        values = _values(call, piece, length)
+        step = values[1] - values[0]
+        if all(value == values[0] + n * step for n, value in enumerate(values)):
+            linear[call] = values[0] + step * (dim(piece) - piece.lower)
+
+    def straight(offset: Dim) -> Dim:
+        result = dim(0)
+        for monomial, coefficient in offset.terms:
+            factors = [linear.get(atom, Dim({((atom, 1),): 1})) for atom, power in monomial for _ in range(power)]
+            result = result + product([coefficient, *factors])
+        return result
+
+    def leaf(node: Expr) -> Expr | None:
+        return Read(node.value, (Int(straight(offset_of(node))),)) if linear and isinstance(node, Read) else None
+
+    return rewrite(node, leaf)
 
 
 def _cuts(node: Expr, inner: Symbol) -> Iterator[int]:
