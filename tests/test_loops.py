@@ -363,3 +363,23 @@ def test_long_runs_are_copied(kind: int, tmp_path: Path) -> None:
         found = session.run(None, {"x": x, "z": z, "v": v, "at": np.int64([2, -1, 0])})
         for name, ours, theirs in zip(outputs, found, expected, strict=True):
             np.testing.assert_array_equal(ours, theirs, err_msg=f"{name} of {n} rows")
+
+
+def test_rows_move_in_the_order_of_fewer_streams(tmp_path: Path) -> None:
+    """Either way, of known and unknown extents, and threads share them."""
+    perms, extents = [[0, 2, 1, 3], [1, 0, 2, 3], [2, 1, 0, 3]], {"x": [3, 70, 5, 24], "z": ["n", 6, 40, 7]}
+    nodes = [helper.make_node("Transpose", [name], [f"{name}{n}"], perm=p) for name in extents for n, p in enumerate(perms)]
+    nodes.append(helper.make_node("Slice", ["x", "back", "end", "axes", "back"], ["mirrored"]))
+    values = {"back": [-1], "end": [-1000], "axes": [1]}
+    nodes = [*(helper.make_node("Constant", [], [k], value_ints=v) for k, v in values.items()), *nodes]
+    outputs = [f"{name}{n}" for name in extents for n in range(3)] + ["mirrored"]
+    inputs = {name: (TensorProto.FLOAT, shape) for name, shape in extents.items()}
+    session = model(nodes, inputs, outputs, tmp_path, {"n": "1..4"})
+    source = (tmp_path / "out" / f"{NAME}_kernels.c").read_text()
+    assert "i2 = row % 350 / 5;" in source, "five streams are written rather than seventy read"
+    x = np.random.default_rng(0).standard_normal((3, 70, 5, 24)).astype(np.float32)
+    for n in (1, 4):
+        z = np.random.default_rng(n).standard_normal((n, 6, 40, 7)).astype(np.float32)
+        expected = [a.transpose(p) for a in (x, z) for p in perms] + [x[:, ::-1]]
+        for name, ours, theirs in zip(outputs, session.run(None, {"x": x, "z": z}), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)

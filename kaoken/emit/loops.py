@@ -14,7 +14,7 @@ from kaoken.emit.loop_block import Run
 from kaoken.emit.loop_values import FEWEST_FOR_LANES, plus
 from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, offset_of, running, segments
 from kaoken.emit.partition import Partition, nest_partition
-from kaoken.emit.transposed import Transposition, transposition
+from kaoken.emit.transposed import Transposition, in_few_streams, transposition
 from kaoken.emit.vector_code import store_code, stored
 from kaoken.ir.dims import Dim, Symbol, dim, factor, minimum, product, substitute, to_c
 from kaoken.ir.dtypes import DType
@@ -61,7 +61,7 @@ class _Emitter(ColumnWriter):
             self._columns(columns)
             return "\n".join(block.lines)
         inner = innermost(nest)
-        outer = [a for a in nest.axes if a not in inner]
+        outer = in_few_streams(nest, [a for a in nest.axes if a not in inner])
         self.nest = nest = by_rows(nest, outer)
         self.hoist_nest({a.name for a in nest.axes} | {"row"})
         if outer:

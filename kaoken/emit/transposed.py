@@ -14,6 +14,9 @@ TOGETHER, MANY = 64, 4096
 FEWEST = 32
 """Matrices with fewer elements are moved one by one."""
 
+MOST_STREAMS = 64
+"""Rows far from each other that are written in turn: for so many pages an address is found at once."""
+
 
 @dataclass(frozen=True)
 class Transposition:
@@ -51,6 +54,19 @@ def transposition(nest: Nest, dtype: DType) -> Transposition | None:
     if elements is not None and elements < FEWEST:
         return None
     return Transposition(read, rows, columns, step, to, width)
+
+
+def in_few_streams(nest: Nest, outer: list[Symbol]) -> list[Symbol]:
+    """The order of a nest's outer axes. Rows that move to other places are taken as they are written, unless fewer streams come
+    of taking them as they are read."""
+    if not isinstance(nest.body, Read) or nest.indices or len(outer) < 2:
+        return outer
+    steps = {a: step.constant for a in outer if (step := _step(offset_of(nest.body), a)) is not None and step.constant}
+    nearest = min(steps, key=lambda a: abs(steps[a] or 0), default=outer[-1])
+    streams, others = extent_of(nearest).constant, extent_of(outer[-1]).constant
+    if len(steps) < len(outer) or streams is None or streams > min(MOST_STREAMS, (others or MOST_STREAMS + 1) - 1):
+        return outer
+    return [*(a for a in outer if a != nearest), nearest]
 
 
 def _step(offset: Dim, symbol: Symbol) -> Dim | None:
