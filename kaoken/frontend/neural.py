@@ -67,9 +67,8 @@ def rms_normalization(node: OnnxNode) -> list[Value | None]:
 def instance_normalization(node: OnnxNode) -> Value:
     x = node.input(0)
     spread = (x.shape[1],) + (dim(1),) * (x.rank - 2)
-    normal = node.add("norm", x, None, None, kind="layer", axis=2, epsilon=float(node.attribute("epsilon", 1e-5)))
     scale, shift = (reshape_to(node, node.input(n), list(spread)) for n in (1, 2))
-    return node.add("add", node.add("mul", normal, scale), shift)
+    return node.add("norm", x, scale, shift, kind="layer", axis=2, epsilon=float(node.attribute("epsilon", 1e-5)))
 
 
 @onnx_op("GroupNormalization", since=18)
@@ -81,11 +80,11 @@ def group_normalization(node: OnnxNode) -> Value:
         raise Unsupported(f"{x.shape[1]} channels do not divide into {groups} groups")
     split = [x.shape[0], dim(groups), size, *x.shape[2:]]
     parts = reshape_to(node, x, split)
-    normal = node.add("norm", parts, None, None, kind="layer", axis=2, epsilon=float(node.attribute("epsilon", 1e-5)))
     per_group = node.version < 21
     spread = [dim(groups), dim(1) if per_group else size] + [dim(1)] * (x.rank - 2)
     scale, shift = (reshape_to(node, node.input(n), spread) for n in (1, 2))
-    return reshape_to(node, node.add("add", node.add("mul", normal, scale), shift), list(x.shape))
+    normal = node.add("norm", parts, scale, shift, kind="layer", axis=2, epsilon=float(node.attribute("epsilon", 1e-5)))
+    return reshape_to(node, normal, list(x.shape))
 
 
 @onnx_op("BatchNormalization")

@@ -53,7 +53,7 @@ def _formula(node: Node, output: int) -> Formula:
 
     variance = mean("v", lambda e: apply("mul", centred(e), centred(e)))
     deviation = apply("sqrt", apply("add", variance, const(node.attrs["epsilon"], x.dtype)))
-    body = apply("div", centred(Read(x, at)), deviation)
+    body = apply("mul", centred(Read(x, at)), apply("div", const(1, x.dtype), deviation))
     if scale is not None:
         body = apply("mul", body, _aligned(scale, at))
     if shift is not None:

@@ -86,7 +86,8 @@ def _runs_along(node: Node, uses: dict[Value, list[Node]]) -> bool:
 
 
 def _is_kernel(node: Node) -> bool:
-    """Whether a scheduled kernel, or control flow, computes the node. A norm of other types or symbolic width is a loop nest."""
+    """Whether a scheduled kernel, or control flow, computes the node. A norm of other types, of symbolic width, or with vectors
+    along the rows, as InstanceNormalization's, is a loop nest."""
     if node.op != "norm":
         return node.op in KERNELS or OPS[node.op].kind == "control"
     x, *vectors = node.inputs
@@ -108,8 +109,8 @@ def _is_alias(node: Node, stored: set[Value]) -> bool:
 
 
 def _reads_strided(node: Node, uses: dict[Value, list[Node]]) -> bool:
-    """Whether every reader of a view reads rows at a stride, as norm does."""
-    return bool(uses.get(node.output)) and all(user.op == "norm" for user in uses[node.output])
+    """Whether every reader of a view reads rows at a stride, as norm's kernel does."""
+    return bool(uses.get(node.output)) and all(user.op == "norm" and _is_kernel(user) for user in uses[node.output])
 
 
 def _loop(node: Node, output: int, value: Value, stored: set[Value]) -> Node:

@@ -53,7 +53,8 @@ def _rows_of(node: Node) -> int | None:
     if node.op == "linear":
         return 0 if node.inputs[1] is None and len(node.outputs) == 1 else None
     if node.op == "norm":
-        return 0 if node.attrs["axis"] == node.output.rank - 1 else None
+        by_rows = node.attrs["axis"] == node.output.rank - 1 and all(v is None or v.rank == 1 for v in node.inputs[1:])
+        return 0 if by_rows else None
     if OPS[node.op].kind != "pointwise":
         return None
     moving = [n for n, v in enumerate(node.inputs) if v is not None and any(d != 1 for d in v.shape[:-1])]

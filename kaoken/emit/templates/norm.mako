@@ -90,7 +90,11 @@ each = [("", "row")] if count == 1 else [(str(n), f"(row + {n})") for n in range
         for (int64_t k = 0; k < ${whole}; k += 16) {
 ${operands(lambda p: f"kk_load({p} + k)")}\
 % for n, _ in each:
-            ${store(n, lambda p: f"kk_load({p} + k)", f"kk_store(out{n} + k, v{n})")}\
+            ${result(n, lambda p: f"kk_load({p} + k)")}\
+% endfor
+## Behind all loads: one a multiple of 4096 bytes from a store before would wait for it.
+% for n, _ in each:
+            kk_store(out${n} + k, v${n});
 % endfor
         }
 % endif
@@ -98,7 +102,8 @@ ${operands(lambda p: f"kk_load({p} + k)")}\
 % for n, _ in each:
         {
 ${operands(lambda p: f"kk_load_part({p} + {whole}, {rest})")}\
-            ${store(n, lambda p: f"kk_load_part({p} + {whole}, {rest})", f"kk_store_part(out{n} + {whole}, v{n}, {rest})")}\
+            ${result(n, lambda p: f"kk_load_part({p} + {whole}, {rest})")}\
+            kk_store_part(out${n} + ${whole}, v${n}, ${rest});
         }
 % endfor
 % endif
@@ -108,7 +113,7 @@ ${operands(lambda p: f"kk_load_part({p} + {whole}, {rest})")}\
             const kk_f32 ${name}_k = ${load(name)};
 % endfor
 </%def>\
-<%def name="store(n, load, write)">\
+<%def name="result(n, load)">\
 kk_f32 v${n} = ${f"kk_mul(kk_sub({load('in' + n)}, mean{n}), factor{n})" if layer else f"kk_mul({load('in' + n)}, factor{n})"};
 % if spec.scale and spec.shift:
             v${n} = kk_fma(v${n}, scale_k, shift_k);
@@ -117,5 +122,4 @@ kk_f32 v${n} = ${f"kk_mul(kk_sub({load('in' + n)}, mean{n}), factor{n})" if laye
 % elif spec.shift:
             v${n} = kk_add(v${n}, shift_k);
 % endif
-            ${write};
 </%def>\
