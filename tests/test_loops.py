@@ -383,3 +383,16 @@ def test_rows_move_in_the_order_of_fewer_streams(tmp_path: Path) -> None:
         expected = [a.transpose(p) for a in (x, z) for p in perms] + [x[:, ::-1]]
         for name, ours, theirs in zip(outputs, session.run(None, {"x": x, "z": z}), expected, strict=True):
             np.testing.assert_array_equal(ours, theirs, err_msg=name)
+
+
+def test_instance_normalization_is_one_kernel(tmp_path: Path) -> None:
+    nodes = [helper.make_node("InstanceNormalization", ["x", "scale", "shift"], ["y"])]
+    inputs = {"x": (TensorProto.FLOAT, ["n", 3, 7, 9]), **{v: (TensorProto.FLOAT, [3]) for v in ("scale", "shift")}}
+    session = model(nodes, inputs, ["y"], tmp_path, {"n": "0..4"})
+    assert (tmp_path / "out" / f"{NAME}_kernels.c").read_text().count("\nstatic void ") == 1
+    random = np.random.default_rng(3)
+    x, scale, shift = (random.standard_normal(shape).astype(np.float32) for shape in ((4, 3, 7, 9), (3,), (3,)))
+    wide = x.astype(np.float64)
+    normal = (wide - wide.mean((2, 3), keepdims=True)) / np.sqrt(wide.var((2, 3), keepdims=True) + 1e-5)
+    (y,) = session.run(None, {"x": x, "scale": scale, "shift": shift})
+    np.testing.assert_allclose(y, normal * scale.reshape(3, 1, 1) + shift.reshape(3, 1, 1), rtol=1e-5, atol=1e-5)
