@@ -70,10 +70,12 @@ static void kk_select_row(const int64_t *keys, int64_t *heap, int64_t count, int
         heap[i] = i;
     for (int64_t i = first / 2; i-- > 0;)
         kk_sink(keys, width, heap, first, i);
+    int64_t limit = first > 0 ? keys[heap[0] * width] : 0;
     for (int64_t i = first; i < count && first > 0; i++)
-        if (kk_precedes(keys, width, i, heap[0])) {
+        if (keys[i * width] <= limit && kk_precedes(keys, width, i, heap[0])) { /* most stop at the first comparison */
             heap[0] = i;
             kk_sink(keys, width, heap, first, 0);
+            limit = keys[heap[0] * width];
         }
     for (int64_t size = first; size-- > 1;) {
         const int64_t last = heap[size];
