@@ -10,12 +10,15 @@ from kaoken.passes.rewriter import Rewriter
 
 
 def find_state(graph: Graph) -> None:
-    """Turn each concat of a past input and new positions, that is a graph output, into `append`, and note the pair as state."""
+    """Turn each concat of a past input and new positions, that is a graph output, into `append`, and note the pair as state.
+
+    All of them or none: a handle that keeps some of the past still needs the rest from its caller.
+    """
     outputs = {value: name for name, value in graph.outputs}
     inputs = set(graph.inputs)
     rewriter = Rewriter(graph)
     kinds = _kinds(graph)
-    found = 0
+    continued: list[Node] = []
     for node in rewriter:
         if node.op != "concat" or node.output not in outputs or len(node.inputs) != 2:
             continue
@@ -34,16 +37,19 @@ def find_state(graph: Graph) -> None:
         if not _only_continued(rewriter, past, node):
             explanation(graph).miss("state", node, f"{past.name} is read by other nodes too")
             continue
-        position, found = found, found + 1
+        continued.append(node)
+    for node in continued:
         if node.output not in kinds:
             explanation(graph).miss("state", node, "no attention reads it; the whole past is copied in every call")
-            continue
-        made = rewriter.add("append", [past, new], {}, node.origin, [node.output.name])
-        graph.states.append(State(_state_name(past, position), past, made.output, kinds[node.output], _layer(past, position)))
+    if any(node.output not in kinds for node in continued):
+        return
+    for position, node in enumerate(continued):
+        past, kind = node.inputs[0], kinds[node.output]
+        assert past is not None
+        made = rewriter.add("append", node.inputs, {}, node.origin, [node.output.name])
+        graph.states.append(State(_state_name(past, position), past, made.output, kind, _layer(past, position)))
         rewriter.replace(node.output, made.output)
         explanation(graph).hit("state")
-    if len(graph.states) != found:
-        graph.states = []
 
 
 def _only_continued(rewriter: Rewriter, past: Value, node: Node) -> bool:
