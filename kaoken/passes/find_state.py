@@ -14,46 +14,47 @@ def find_state(graph: Graph) -> None:
 
     All of them or none: a handle that keeps some of the past still needs the rest from its caller.
     """
-    outputs = {value: name for name, value in graph.outputs}
-    inputs = set(graph.inputs)
+    kinds, continued = _kinds(graph), _continued(graph)
+    for node in continued:
+        if node.output not in kinds:
+            explanation(graph).miss("state", node, "no attention reads it; the whole past is copied in every call")
+    if any(node.output not in kinds for node in continued):
+        return
     rewriter = Rewriter(graph)
-    kinds = _kinds(graph)
-    continued: list[Node] = []
     for node in rewriter:
+        if node not in continued:
+            continue
+        past, kind = node.inputs[0], kinds[node.output]
+        assert past is not None
+        made = rewriter.add("append", node.inputs, {}, node.origin, [node.output.name])
+        place = len(graph.states)
+        graph.states.append(State(_state_name(past, place), past, made.output, kind, _layer(past, place)))
+        rewriter.replace(node.output, made.output)
+        explanation(graph).hit("state")
+
+
+def _continued(graph: Graph) -> list[Node]:
+    """The concats that continue an input, and are outputs."""
+    outputs, inputs, uses = graph.output_values(), set(graph.inputs), graph.uses()
+    found = []
+    for node in graph.nodes:
         if node.op != "concat" or node.output not in outputs or len(node.inputs) != 2:
             continue
         past, new = node.inputs
         assert past is not None and new is not None
         if past not in inputs or past.rank != 4 or node.attrs["axis"] != 2:
             explanation(graph).miss("state", node, f"{past.name} is no input [batch, heads, past, size] continued on axis 2")
-            continue
-        if (
+        elif (
             past.shape[2].constant is not None
             or new.shape[2].constant is not None
             or not new.shape[2].symbols().isdisjoint(past.shape[2].symbols())
         ):
             explanation(graph).miss("state", node, f"{past.name} has a fixed number of positions; export it with dynamic sizes")
-            continue
-        if not _only_continued(rewriter, past, node):
+        elif any(user is not node for user in uses.get(past, [])):
             explanation(graph).miss("state", node, f"{past.name} is read by other nodes too")
-            continue
-        continued.append(node)
-    for node in continued:
-        if node.output not in kinds:
-            explanation(graph).miss("state", node, "no attention reads it; the whole past is copied in every call")
-    if any(node.output not in kinds for node in continued):
-        return
-    for position, node in enumerate(continued):
-        past, kind = node.inputs[0], kinds[node.output]
-        assert past is not None
-        made = rewriter.add("append", node.inputs, {}, node.origin, [node.output.name])
-        graph.states.append(State(_state_name(past, position), past, made.output, kind, _layer(past, position)))
-        rewriter.replace(node.output, made.output)
-        explanation(graph).hit("state")
-
-
-def _only_continued(rewriter: Rewriter, past: Value, node: Node) -> bool:
-    return all(user is node for user in rewriter.uses.get(past, []))
+        else:
+            found.append(node)
+    return found
 
 
 def _kinds(graph: Graph) -> dict[Value, str]:
