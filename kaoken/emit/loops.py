@@ -225,11 +225,10 @@ class _Emitter(ColumnWriter):
         nest, length = self.nest, extent_of(symbol) - symbol.lower
         if (length.constant or FEWEST_COPIED) < FEWEST_COPIED or not self.steps_by_one(nest.offset, symbol):
             return False
-        if isinstance(nest.body, Select) and not shared:
-            return self._copies_chosen(nest.body, symbol)
-        if not self._moves(nest.body, symbol):
+        if isinstance(nest.body, Select):
+            return not shared and self._copies_chosen(nest.body, symbol)
+        if not isinstance(nest.body, Read) or not self._moves(nest.body, symbol):
             return False
-        assert isinstance(nest.body, Read)
         first, count = dim(symbol.lower), to_c(length)
         if shared:
             self._share(symbol, "elements")
