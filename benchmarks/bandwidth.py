@@ -26,10 +26,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import command
 from benchmarks.bandwidth_cases import UNIT, Case, all_cases, dims
 from kaoken.backend.build import built_folder
 from kaoken.bench.contestants import CompiledModel, OnnxRuntime, Workload
 from kaoken.bench.probes import Probes
+from kaoken.cli.shared import numbers
 from kaoken.errors import KaokenError, UsageError
 from kaoken.session import SessionError
 from kaoken.verify.run import level_of
@@ -77,33 +79,23 @@ class Row:
 
 def main(words: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.bandwidth", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("bandwidth", __doc__)
     parser.add_argument("--only", default="", help="cases whose name contains one of these words, separated by |")
     parser.add_argument("--sizes", default="1,4,16", help="in units of 2^20 elements")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.02, help="time for a contestant in a round")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: on a busy machine")
     parser.add_argument("--work", type=Path, default=Path("build/bandwidth"), help="folder for what is found")
-    options = parser.parse_args(words)
-    try:
-        return _run(options)
-    except KaokenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    return command.exit_code(_run, parser.parse_args(words))
 
 
 def _run(options: argparse.Namespace) -> int:
     started = time.perf_counter()
     wanted = options.only.lower().split("|")
     cases = [case for case in all_cases() if any(word in case.name.lower() for word in wanted)]
-    try:
-        sizes = [int(word) for word in options.sizes.split(",")]
-    except ValueError as error:
-        raise UsageError(f"--sizes is no list of numbers: {error}") from error
-    if not cases or options.rounds < 1 or min(sizes) < 1:
-        raise UsageError(f"no case has {options.only} in its name" if not cases else "rounds and sizes begin with 1")
+    sizes = numbers("sizes", options.sizes)
+    if not cases or options.rounds < 1:
+        raise UsageError(f"no case has {options.only} in its name" if not cases else "rounds begin with 1")
     clock = time.perf_counter if options.clock == "wall" else time.thread_time
     rows: list[Row] = []
     left_out, probes = [], _Probes()

@@ -23,11 +23,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import command
 from benchmarks.peers.adapters import PEERS
 from benchmarks.peers.child import Child, ChildError
 from benchmarks.peers.files import ModelFiles, make_files
 from benchmarks.peers.measure import turned
-from kaoken.errors import KaokenError, ToolchainError, UsageError
+from kaoken.errors import ToolchainError, UsageError
 from kaoken.session import Library
 
 HERE = Path(__file__).resolve().parent
@@ -128,9 +129,7 @@ def table(found: Mapping[str, Starts]) -> str:
 
 def main(words: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.cold_start", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("cold_start", __doc__)
     parser.add_argument("model", help="a name of the zoo, or a folder with an export")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
@@ -138,12 +137,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--checkpoint", type=Path, help="what the model was exported from")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("build/peers"), help="folder for what is made and found")
-    options = parser.parse_args(words)
-    try:
-        return _run(options)
-    except KaokenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    return command.exit_code(_run, parser.parse_args(words))
 
 
 def _run(options: argparse.Namespace) -> int:

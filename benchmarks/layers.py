@@ -17,14 +17,16 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import command
 from benchmarks.layer_modules import LAYERS, export_layer
 from benchmarks.peers.adapters import PEERS
 from benchmarks.peers.files import ModelFiles
 from benchmarks.peers.measure import Choices, Found, measure
 from benchmarks.peers.report import agreement_table, times_table
 from kaoken.bench.run import Row
+from kaoken.cli.shared import numbers
 from kaoken.compiler import CompileOptions, compile_model
-from kaoken.errors import KaokenError, UsageError
+from kaoken.errors import UsageError
 from kaoken.session import build_library
 
 LONGEST = 1024
@@ -58,9 +60,7 @@ def rows_of(found: Sequence[Found], threads: int) -> list[Row]:
 
 def main(words: list[str] | None = None) -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.layers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("layers", __doc__)
     parser.add_argument("--layers", default=",".join(LAYERS))
     parser.add_argument("--tokens", default="1,128")
     parser.add_argument("--threads", default="1,2")
@@ -69,12 +69,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--peers", default=",".join(DEFAULT_PEERS), help=f"of {', '.join(PEERS)}")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: one thread on a busy machine")
     parser.add_argument("--work", type=Path, default=Path("build/layers"), help="folder for what is made and found")
-    options = parser.parse_args(words)
-    try:
-        return _run(options)
-    except KaokenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    return command.exit_code(_run, parser.parse_args(words))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -84,10 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     unknown = [name for name in peers if name not in PEERS] + [name for name in layers if name not in LAYERS]
     if unknown:
         raise UsageError(f"there is no {', '.join(unknown)}; layers are {', '.join(LAYERS)}, peers {', '.join(PEERS)}")
-    try:
-        tokens, threads = ([int(word) for word in text.split(",")] for text in (options.tokens, options.threads))
-    except ValueError as error:
-        raise UsageError(f"an option is no list of numbers: {error}") from error
+    tokens, threads = numbers("tokens", options.tokens), numbers("threads", options.threads)
     choices = Choices(
         tokens, (), (), (), (), threads, options.rounds, options.seconds, peers, {"n": f"1..{LONGEST}"}, options.clock
     )

@@ -221,6 +221,7 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
         weights = folder / f"{name}.weights"
         write_elf_object(weights, folder / f"{name}_weights.o", f"{name}_embedded_weights", options.embed)
     report = _report(name, graph, program, interface, tables is not None, rendered, copied, len(files.steps.rows), generation)
+    report["dims"] = dict(options.dims)
     if not options.bare:
         write_kit(folder, files, report)
     return report

@@ -43,7 +43,7 @@ def build_library(folder: str | Path, compiler: str | None = None, flags: Sequen
     Does nothing when the library is newer than every source. Raises BuildError with the compiler's own words.
     """
     folder = Path(folder)
-    name = _report(folder)["name"]
+    name = read_report(folder)["name"]
     target = library_path(folder, name)
     sources = sorted(folder.glob("*.c")) + sorted((folder / "kaoken").glob("*.c"))
     inputs = [*sources, *folder.glob("*.h"), *(folder / "kaoken").glob("*.h")]
@@ -95,7 +95,8 @@ def _run_all(commands: Sequence[tuple[Path, list[str]]]) -> None:
         raise BuildError(failed)
 
 
-def _report(folder: Path) -> dict[str, Any]:
+def read_report(folder: Path) -> dict[str, Any]:
+    """What report.json of a compiled folder says. Raises FileNotFoundError where there is none."""
     try:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except OSError:
@@ -109,7 +110,7 @@ class Library:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder).resolve()
-        self.report = _report(self.folder)
+        self.report = read_report(self.folder)
         self.name: str = self.report["name"]
         self.interface: dict[str, Any] = self.report["interface"]
         self.c = ctypes.CDLL(str(build_library(self.folder)))

@@ -18,28 +18,22 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks import command
 from benchmarks.peers.adapters import PEERS
 from benchmarks.peers.files import make_files
 from benchmarks.peers.measure import Choices, Found, measure
 from benchmarks.peers.report import markdown, plot
-from kaoken.errors import KaokenError, UsageError
+from kaoken.cli.shared import batch_sizes, dims_table, numbers
+from kaoken.errors import UsageError
 
 
 def main(words: list[str] | None = None) -> int:
     """Returns the exit code."""
-    options = _parser().parse_args(words)
-    try:
-        choices = _choices(options)
-        return _run(options, choices)
-    except KaokenError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    return command.exit_code(_run, _parser().parse_args(words))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser("peers", __doc__)
     parser.add_argument("models", nargs="+", help="names of the zoo, or folders with an export")
     parser.add_argument("--prompts", default="16,128,512", help="lengths of prompts and of encoders' inputs")
     parser.add_argument("--encode", default="128", help="lengths of an encoder-decoder's input")
@@ -65,36 +59,23 @@ def _choices(options: argparse.Namespace) -> Choices:
         raise UsageError(f"there is no peer {', '.join(unknown)}; there are {', '.join(PEERS)}")
     if options.checkpoint is not None and len(options.models) > 1:
         raise UsageError("--checkpoint is for one model")
-    try:
-        batches = [] if options.batches == "-" else [tuple(map(int, word.split("x"))) for word in options.batches.split(",")]
-        dims = dict(word.split("=", 1) for word in options.dim)
-        numbers = {name: _numbers(getattr(options, name)) for name in ("prompts", "decode", "write", "threads", "encode")}
-    except ValueError as error:
-        raise UsageError(f"an option is no list of numbers: {error}") from error
     return Choices(
-        numbers["prompts"],
-        numbers["decode"],
-        [(rows, length) for rows, length in batches],
-        numbers["encode"],
-        numbers["write"],
-        numbers["threads"],
+        numbers("prompts", options.prompts),
+        numbers("decode", options.decode),
+        batch_sizes(options.batches),
+        numbers("encode", options.encode),
+        numbers("write", options.write),
+        numbers("threads", options.threads),
         options.rounds,
         options.seconds,
         ["kaoken", *(name for name in peers if name != "kaoken")],
-        dims,
+        dims_table(options.dim),
         options.clock,
     )
 
 
-def _numbers(text: str) -> list[int]:
-    found = [] if text == "-" else [int(word) for word in text.split(",")]
-    if any(n < 1 for n in found):
-        raise ValueError(text)
-    return found
-
-
-def _run(options: argparse.Namespace, choices: Choices) -> int:
-    started = time.perf_counter()
+def _run(options: argparse.Namespace) -> int:
+    choices, started = _choices(options), time.perf_counter()
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     versions = {name: PEERS[name].version for name in choices.peers}

@@ -12,6 +12,7 @@ from kaoken.cli.shared import (
     Json,
     Progress,
     Quiet,
+    batch_sizes,
     compiled_folder_errors,
     dims_table,
     numbers,
@@ -59,21 +60,13 @@ def bench_command(
     from kaoken.bench.run import BenchOptions, bench_model
 
     lengths, contexts, counts = (numbers(n, t) for n, t in (("prefill", prefill), ("decode", decode), ("threads", threads)))
-    options = BenchOptions(dims_table(dim), lengths, contexts, counts, rounds, seconds, batches=_batches(batches))
+    options = BenchOptions(dims_table(dim), lengths, contexts, counts, rounds, seconds, batches=batch_sizes(batches))
     with compiled_folder_errors(compiled or model), Progress(quiet) as progress:
         found = bench_model(model, compiled, options, progress)
     if json:
         print_json(found.as_json())
     else:
         _show(found)
-
-
-def _batches(text: str) -> list[tuple[int, int]]:
-    """`8x128,4x512` as rows and lengths."""
-    parts = [] if text == "-" else [word.split("x") for word in text.split(",")]
-    if any(len(part) != 2 or not all(n.isdecimal() and int(n) for n in part) for part in parts):
-        raise UsageError(f"--batches {text} is no list of rows and lengths such as 8x128")
-    return [(int(rows), int(length)) for rows, length in parts]
 
 
 def _show(found: Benchmark) -> None:

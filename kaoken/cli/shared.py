@@ -44,6 +44,14 @@ def numbers(name: str, text: str) -> list[int]:
     return found
 
 
+def batch_sizes(text: str) -> list[tuple[int, int]]:
+    """`8x128,4x512` as rows and lengths."""
+    parts = [] if text == "-" else [word.split("x") for word in text.split(",")]
+    if any(len(part) != 2 or not all(n.isdecimal() and int(n) for n in part) for part in parts):
+        raise UsageError(f"--batches {text} is no list of rows and lengths such as 8x128")
+    return [(int(rows), int(length)) for rows, length in parts]
+
+
 class Progress:
     """Says on stderr what is being done: a line that moves on a terminal, a line a step elsewhere.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kaoken.cli.shared import Dims, Json, Quiet, compiled_folder_errors, dims_table, print_json, require_compiler
+from kaoken.cli.shared import Dims, Json, Quiet, compiled_folder_errors, dims_table, numbers, print_json, require_compiler
 from kaoken.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,12 +84,9 @@ def tune_command(
     """
     if not model.exists():
         raise UsageError(f"there is no file or folder {model}")
-    try:
-        counts = [int(word) for word in threads.split(",")]
-    except ValueError:
-        counts = [0]
-    if not all(1 <= count <= 64 for count in counts):
-        raise UsageError(f"--threads {threads} is no list of numbers such as 1,2")
+    counts = numbers("threads", threads)
+    if not counts or max(counts) > 64:
+        raise UsageError(f"--threads {threads}: give thread counts from 1 to 64, such as 1,2")
     require_compiler()
     from kaoken.tune.run import TuneOptions, tune_model
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kaoken.cli.shared import Dims, Json, Progress, Quiet, compiled_folder_errors, dims_table, print_json, require_compiler
+from kaoken.cli.shared import (
+    Dims,
+    Json,
+    Progress,
+    Quiet,
+    compiled_folder_errors,
+    dims_table,
+    numbers,
+    print_json,
+    require_compiler,
+)
 from kaoken.errors import UsageError, VerificationError
 
 if TYPE_CHECKING:
@@ -47,7 +57,7 @@ def verify_command(
     require_compiler()
     from kaoken.verify.run import VerifyOptions, verify_model
 
-    options = VerifyOptions(dims_table(dim), _numbers(sizes), batch, steps, layers, threads, seed)
+    options = VerifyOptions(dims_table(dim), numbers("sizes", sizes or "-"), batch, steps, layers, threads, seed)
     with compiled_folder_errors(compiled or model), Progress(quiet) as progress:
         found = verify_model(model, compiled, options, progress)
     if json:
@@ -56,15 +66,6 @@ def verify_command(
         _show(found)
     if not found.ok:
         raise VerificationError(f"{model} does not keep the accuracy contract; the lines above that say FAILED tell where")
-
-
-def _numbers(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        return [int(word) for word in text.split(",")]
-    except ValueError:
-        raise UsageError(f"--sizes {text} is no list of numbers such as 1,16,128") from None
 
 
 _HEAD = f"{'Kaoken / onnxruntime':44} {'largest error':>23} {'limit':>9}  {'RMS error':>23} {'limit':>9}"

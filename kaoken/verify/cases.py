@@ -38,11 +38,12 @@ def plan_cases(graph: Graph, overrides: Mapping[str, str], sizes: Sequence[int] 
     past = _past(graph)
     rows = [name for name in bounds if "batch" in name]
     lengths = [name for name in bounds if name not in rows and name != past]
-    most = max((bounds[name][1] for name in lengths), default=1)
-    chosen = [s for s in DEFAULT_SIZES if s <= most] if sizes is None else list(sizes)
-    wrong = [s for s in chosen if lengths and not any(bounds[n][0] <= s <= bounds[n][1] for n in lengths)]
-    if wrong or not chosen:
-        raise UsageError(f"the model takes no size {wrong or sizes}: its dimensions are {_bounds_text(bounds)}")
+    least = max(1, min((bounds[name][0] for name in lengths), default=1))
+    legal = {s for s in {*DEFAULT_SIZES, *(sizes or ()), least} if not lengths or any(_within(s, bounds[n]) for n in lengths)}
+    wrong = [s for s in sizes or () if s not in legal]
+    if wrong or not legal:
+        raise UsageError(f"the model takes no size {wrong or least}: its dimensions are {_bounds_text(bounds)}")
+    chosen = list(sizes) if sizes else sorted(legal)
     several = min(batch, *(bounds[name][1] for name in rows)) if rows else 1
 
     def case(batch: int, size: int, before: int = 0, padding: Padding = "none") -> Case:
@@ -96,6 +97,10 @@ def _past(graph: Graph) -> str:
 def _middle(sizes: Sequence[int]) -> int:
     """A size of the plan that is neither tiny nor slow."""
     return next((s for s in sizes if 7 <= s <= LONGEST_DEFAULT), max(sizes))
+
+
+def _within(value: int, bounds: tuple[int, int]) -> bool:
+    return bounds[0] <= value <= bounds[1]
 
 
 def _clamp(value: int, bounds: tuple[int, int]) -> int:

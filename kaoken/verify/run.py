@@ -18,7 +18,7 @@ from kaoken.frontend import import_model
 from kaoken.frontend.encoder_decoder import write_joined
 from kaoken.frontend.mapped_file import find_model_file, is_encoder_decoder
 from kaoken.ir.graph import Graph
-from kaoken.session import Library, Session, TextGenerator, build_library
+from kaoken.session import Library, Session, TextGenerator, build_library, read_report
 from kaoken.verify.cases import Case, complete, plan_cases
 from kaoken.verify.compare import ErrorReport, argmax_agrees, contract
 from kaoken.verify.inputs import index_bounds, make_inputs
@@ -101,6 +101,7 @@ def verify_model(
 ) -> Verification:
     """Compare a compiled folder (or one made for the purpose and thrown away) with the oracle and onnxruntime.
 
+    Dimensions that the options leave out have the bounds that the folder was compiled with.
     Raises UsageError for a missing model, sizes outside the bounds or missing onnxruntime, UnsupportedModelError for a model that
     cannot be compiled, session.BuildError when the C compiler fails. A wrong result is no exception: see `Verification.ok`.
     """
@@ -111,8 +112,9 @@ def verify_model(
 
 class _Verifier:
     def __init__(self, model: Path, compiled: Path | None, options: VerifyOptions, say: Progress, scratch: Path) -> None:
-        self.file, self.options, self.say, self.scratch = single_file(model, scratch), options, say, scratch
-        self.compile_options = CompileOptions(dims=dict(options.dims))
+        dims = {**({} if compiled is None else read_report(compiled).get("dims", {})), **options.dims}
+        self.file, self.options, self.say, self.scratch = single_file(model, scratch), replace(options, dims=dims), say, scratch
+        self.compile_options = CompileOptions(dims=dims)
         say("reading the model" if compiled is not None else "compiling")
         self.graph: Graph = lower(model, self.compile_options, model_name(model, None))
         self.model = model

@@ -1,4 +1,4 @@
-"""An output of few values is judged over several inputs: one unlucky rounding is no verdict, a real error still is."""
+"""What is compared: at the bounds of the folder, and few values over several inputs, so that chance is no verdict."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from compiled import compiled
 from onnx import TensorProto, helper, numpy_helper
 
+from kaoken.compiler import CompileOptions, compile_model
+from kaoken.errors import UsageError
 from kaoken.verify import run as verify_run
 from kaoken.verify.run import VerifyOptions, verify_model
 
@@ -50,3 +52,15 @@ def test_few_values_are_judged_over_several_inputs(
     monkeypatch.setattr(verify_run.Session, "run", disturbed)
     found = verify_model(two_logits, folder, VerifyOptions(layers=False))
     assert shapes == [(8, 1, 2)] and found.cases[0].ok == ok
+
+
+def test_bounds_are_those_of_the_compiled_folder(tmp_path: Path) -> None:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", 3]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Sqrt", ["x"], ["y"])], "g", values[:1], values[1:])
+    path = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    compile_model(path, tmp_path / "c", CompileOptions(dims={"rows": "5..9"}))
+    found = verify_model(path, tmp_path / "c", VerifyOptions(layers=False))
+    assert found.ok and [case.case.dims["dim_rows"] for case in found.cases] == [5, 7]
+    with pytest.raises(UsageError, match=r"5\.\.9"):
+        verify_model(path, tmp_path / "c", VerifyOptions(layers=False, sizes=[4]))
