@@ -12,6 +12,7 @@ setup(
         "kaoken.bench": ["*.h", "*.c"],
         "kaoken.tune": ["*.c"],
         "kaoken.emit": ["templates/**/*"],
+        "kaoken.report": ["templates/*"],
         "kaoken._runtime": ["*.c", "*.h"],
         "kaoken._models": ["zoo.toml", "configs/*.json", "story*/*.json", "story*/*.safetensors"],
     },

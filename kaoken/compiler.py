@@ -13,29 +13,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import kaoken
 from kaoken.emit.constants import write_weights
 from kaoken.emit.embed import write_elf_object
 from kaoken.emit.embedding import find_embedding
-from kaoken.emit.generation import GenerationDefaults, generation_defaults
-from kaoken.emit.interface import Interface, as_json, build_interface, serve_rows
-from kaoken.emit.kernels import AttentionSpec, LinearSpec
+from kaoken.emit.generation import generation_defaults
+from kaoken.emit.interface import build_interface, serve_rows
 from kaoken.emit.kit import write_kit
 from kaoken.emit.model import build_model_files, render_files
 from kaoken.emit.names import c_name
-from kaoken.emit.program import Kernel, Program, build_program, index_bounds
-from kaoken.emit.report_page import call_edges, memory_report
+from kaoken.emit.program import build_program
 from kaoken.emit.runtime_sources import copy_runtime
-from kaoken.emit.spec_json import spec_json
 from kaoken.errors import UnsupportedModelError, UsageError
 from kaoken.frontend import import_model
 from kaoken.frontend.mapped_file import find_model_file, is_encoder_decoder
 from kaoken.frontend.pooling import read_pooling
 from kaoken.ir.graph import Graph, graph_text
 from kaoken.ir.schedule_file import ScheduleFile, read_schedules
-from kaoken.passes.assign_schedules import scheduled_name
-from kaoken.passes.explain import explanation
 from kaoken.passes.pipeline import run_passes
+from kaoken.report.content import report_json
+from kaoken.report.page import render_page
 from kaoken.text.tokenizer_tables import text_demand, tokenizer_tables
 
 REPORT = "report.json"
@@ -220,10 +216,11 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
     if options.embed is not None:
         weights = folder / f"{name}.weights"
         write_elf_object(weights, folder / f"{name}_weights.o", f"{name}_embedded_weights", options.embed)
-    report = _report(name, graph, program, interface, tables is not None, rendered, copied, len(files.steps.rows), generation)
+    report = report_json(files, rendered, copied)
     report["dims"] = dict(options.dims)
     if not options.bare:
-        write_kit(folder, files, report)
+        write_kit(folder, files)
+        (folder / "report.html").write_text(render_page(report), encoding="utf-8", newline="\n")
     return report
 
 
@@ -237,52 +234,3 @@ def _title(graph: Graph, name: str) -> str:
     config = graph.metadata.get("config", {})
     kind = config.get("model_type")
     return f"the model {name}" + (f" ({kind})" if kind else "")
-
-
-def _report(
-    name: str,
-    graph: Graph,
-    program: Program,
-    interface: Interface,
-    tokenizer: bool,
-    rendered: dict[str, str],
-    copied: list[Path],
-    steps: int,
-    generation: GenerationDefaults,
-) -> dict[str, Any]:
-    parameters = sum(v.data.size for v in graph.constants() if v.data is not None)
-    return {
-        "kaoken": kaoken.__version__,
-        "name": name,
-        "source": _source(graph),
-        "tokenizer": tokenizer,
-        "interface": as_json(interface),
-        "parameters": int(parameters),
-        "weights_bytes": program.weights.total,
-        "onnx_nodes": graph.metadata["onnx_nodes"],
-        "kernel_calls": len(program.calls),
-        "steps": steps,
-        "index_bounds": index_bounds(program),
-        "c_lines": sum(text.count("\n") for text in rendered.values()),
-        "runtime_files": sorted(p.name for p in copied),
-        "kernels": [_kernel(k, program) for k in program.kernels],
-        "calls": [
-            {"kernel": c.kernel.name, "layer": c.module, "origin": list(c.node.origin), **edges}
-            for c, edges in zip(program.calls, call_edges(program), strict=True)
-        ],
-        "fusions": explanation(graph).fired,
-        "misses": [list(m) for m in explanation(graph).misses],
-        "memory": memory_report(graph, interface),
-        "end_ids": list(generation.stop_ids),
-        "generation": generation.as_json() if interface.feed else None,
-    }
-
-
-def _kernel(kernel: Kernel, program: Program) -> dict[str, Any]:
-    """A kernel for the report; of a scheduled one also what it takes to render it again."""
-    entry = {"name": kernel.name, "layers": list(dict.fromkeys(kernel.origins)), "schedule": "rows over threads"}
-    if isinstance(kernel.spec, LinearSpec | AttentionSpec):
-        nodes = [call.node for call in program.calls if call.kernel is kernel]
-        entry["schedule"] = str(kernel.spec.schedule)
-        return {**entry, "spec": spec_json(kernel.spec, scheduled_name(nodes[0]), nodes)}
-    return entry

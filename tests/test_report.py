@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from kaoken.emit import pictures
-from kaoken.emit.report_page import render_page
 from kaoken.profile.run import Profile, WorkloadProfile
 from kaoken.profile.workloads import ProfileOptions
+from kaoken.report import pictures
+from kaoken.report.page import render_page
 from tests.compiled import compiled
 from tests.test_profile import MADE
 

@@ -12,13 +12,13 @@ import pytest
 
 from kaoken.compiler import CompileOptions, compile_model
 from kaoken.emit.kernels import LinearSpec
-from kaoken.emit.spec_json import spec_of
 from kaoken.errors import UsageError
 from kaoken.ir.schedule import LEVELS, AttentionSchedule, LinearSchedule, TileSet
 from kaoken.ir.schedule_file import FORMAT, VERSION, ScheduleFile, override, read_schedules, schedule_table, write_schedules
 from kaoken.ir.schedule_space import searched, steps, tile_set
 from kaoken.passes.choose_schedule import choose_attention, choose_linear, fits
 from kaoken.passes.targets import TARGETS
+from kaoken.report.spec_json import spec_of
 from kaoken.session import Session, TextGenerator
 from tests.compiled import GRAPHS, compiled
 

@@ -13,12 +13,12 @@ import pytest
 
 from kaoken.compiler import CompileOptions, compile_model
 from kaoken.emit.kernels import AttentionSpec, LinearSpec, NormSpec, Part, Spec
-from kaoken.emit.spec_json import spec_of
 from kaoken.errors import UsageError
 from kaoken.ir.schedule import LinearSchedule, TileSet
 from kaoken.ir.schedule_file import ScheduleFile, read_schedules, schedule_table, write_schedules
 from kaoken.ir.schedule_space import tile_set, with_tiles
 from kaoken.passes.choose_schedule import choose_attention, choose_linear
+from kaoken.report.spec_json import spec_of
 from kaoken.tune.harness import Library, Memory, Size
 from kaoken.tune.run import TuneOptions, tune_model
 from kaoken.tune.search import Race, Search, merged

@@ -356,35 +356,3 @@ def _only_masks(graph: Graph, value: Value) -> bool:
         n.stage == ENCODE or all(v is not value or (n.op == "attention" and at == 3) for at, v in enumerate(n.inputs))
         for n in graph.nodes
     )
-
-
-def as_json(interface: Interface) -> dict[str, Any]:
-    """The surface for report.json: what `kaoken.Session` builds its calls from."""
-
-    def tensor(t: Tensor) -> dict[str, Any]:
-        entry = {"name": t.name, "dtype": t.dtype, "shape": [to_text(d) for d in t.shape], "state": t.is_state}
-        entry |= {"encoder": True} if t in interface.encoder_outputs else {}
-        most = largest(product(t.shape))
-        finds = any(found_symbols(extent) for extent in t.shape)  # the product may lack them: one that is 0 hides the others
-        return entry | ({"most": to_text(most)} if finds and most is not None else {})
-
-    return {
-        "sizes": [{"name": s.name, "lower": s.lower, "upper": s.upper, "default": s.default} for s in interface.sizes],
-        "dims": [
-            {"name": d.name, "lower": d.lower, "upper": d.upper, "size": d.limit.rsplit(".", 1)[-1]} for d in interface.dims
-        ],
-        "inputs": [tensor(t) for t in interface.inputs],
-        "outputs": [tensor(t) for t in interface.outputs],
-        "found": [{"name": f.name, "upper": to_text(f.upper)} for f in interface.found],
-        "composed": list(interface.composed.values()),
-        "feed": interface.feed,
-        "vocabulary": interface.vocabulary,
-        "context": interface.context,
-        "batch": interface.batch,
-        "sequence": interface.seq,
-        "past": interface.past,
-        "encode": interface.encode,
-        "encoder_inputs": [t.name for t in interface.encoder_inputs] if interface.encode else [],
-        "encoder_dims": [d.name for d in interface.encoder_dims],
-        "embedding": interface.embedding.as_json() if interface.embedding else None,
-    }

@@ -1,16 +1,14 @@
-"""What makes the folder a product: build files, an example, C++ and Python wrappers, a report to read."""
+"""What makes the folder a product: build files, an example, C++ and Python wrappers."""
 
 from __future__ import annotations
 
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from kaoken.emit.interface import DimField, Tensor, in_call
 from kaoken.emit.model import ModelFiles
 from kaoken.emit.names import c_name
-from kaoken.emit.report_page import render_page
 from kaoken.emit.templating import templates
 from kaoken.errors import UsageError
 from kaoken.ir.dims import Call, Dim, bounds, product, to_text
@@ -28,15 +26,14 @@ EXAMPLE_LENGTH = 16
 """Positions that the example of a model without text runs on, where the bounds allow."""
 
 
-def write_kit(folder: Path, m: ModelFiles, report: dict[str, Any]) -> None:
-    """Write everything around the C files, which lie in `folder` already. `report`: what report.json will hold."""
-    kit = Kit(folder, m, report)
+def write_kit(folder: Path, m: ModelFiles) -> None:
+    """Write everything around the C files, which lie in `folder` already."""
+    kit = Kit(folder, m)
     (folder / "example").mkdir()
     for template, name in FILES.items():
         text = templates().get_template(f"kit/{template}").render(m=m, k=kit)
         _write(folder / name.format(name=m.name), text)
     _write(folder / f"{m.name}.py", python_module(m.name, m.version, m.embedding is not None))
-    _write(folder / "report.html", render_page(report))
 
 
 def _write(path: Path, text: str) -> None:
@@ -112,8 +109,8 @@ def _encoder_dims(m: ModelFiles) -> tuple[str, str] | None:
 class Kit:
     """What the templates ask for under `k`."""
 
-    def __init__(self, folder: Path, m: ModelFiles, report: dict[str, Any]):
-        self.folder, self.m, self.report = folder, m, report
+    def __init__(self, folder: Path, m: ModelFiles):
+        self.folder, self.m = folder, m
         reads_ids = bool(m.interface.encoder_dims) or not m.interface.encode  # an encoder of sound has no length of its own
         self.text: bool = bool(m.interface.feed and m.tokenizer) and reads_ids
         self.encoder: tuple[str, str] | None = None if self.text else _encoder_dims(m)

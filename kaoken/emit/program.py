@@ -104,15 +104,6 @@ def build_program(graph: Graph) -> Program:
     return _Builder(graph).run()
 
 
-def index_bounds(program: Program) -> dict[str, int]:
-    """For inputs whose elements are indices the number that they lie below, where it is fixed."""
-    found: dict[str, int] = {}
-    for use in program.checks:
-        if use.extent.constant is not None:
-            found[use.value.name] = min(int(use.extent), found.get(use.value.name, int(use.extent)))
-    return found
-
-
 class _Builder:
     def __init__(self, graph: Graph):
         self.graph = graph

@@ -20,20 +20,20 @@ KEPT_SECONDS = 86400
 
 
 @cache
-def templates() -> TemplateLookup:
-    """Looks templates up by their path below templates/; an undefined name in one is an error."""
+def templates(folder: Path = FOLDER) -> TemplateLookup:
+    """Looks templates up by their path below a folder; an undefined name in one is an error."""
     return TemplateLookup(
-        directories=[str(FOLDER)], strict_undefined=True, input_encoding="utf-8", module_directory=_compiled_folder()
+        directories=[str(folder)], strict_undefined=True, input_encoding="utf-8", module_directory=_compiled_folder(folder)
     )
 
 
-def _compiled_folder() -> str | None:
+def _compiled_folder(templates: Path) -> str | None:
     """Where Mako keeps templates as Python modules, or None where the user has no cache folder that can be written."""
     state = [mako.__version__]
-    for path in sorted(FOLDER.rglob("*.mako")):
+    for path in sorted(templates.rglob("*.mako")):
         about = path.stat()
-        state.append(f"{path.relative_to(FOLDER)} {about.st_mtime_ns} {about.st_size}")
-    place, content = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(FOLDER), "\n".join(state)))
+        state.append(f"{path.relative_to(templates)} {about.st_mtime_ns} {about.st_size}")
+    place, content = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(templates), "\n".join(state)))
     try:
         parent = cache_folder("templates") / place
         folder = parent / content

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from kaoken.emit.report_page import render_page
 from kaoken.profile.run import Profile
+from kaoken.report.page import render_page
 
 
 def add_to_report(folder: Path, profile: Profile) -> Path | None:

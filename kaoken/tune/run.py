@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from kaoken.compiler import REPORT, CompileOptions, compile_model
-from kaoken.emit.spec_json import spec_of
 from kaoken.errors import UsageError
 from kaoken.ir.schedule import MOST_TILE_ROWS
 from kaoken.ir.schedule_file import ScheduleFile, schedule_table, write_schedules
+from kaoken.report.spec_json import spec_of
 from kaoken.session import build_library
 from kaoken.tune.harness import Memory
 from kaoken.tune.search import MOST_SCRATCH, Kernel, Point, Race, Say, Search, few_sizes

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from kaoken.emit.kernels import LinearSpec
-from kaoken.emit.spec_json import ScheduledSpec
 from kaoken.ir.schedule_space import Schedule, Step, steps, tile_set, with_tiles
 from kaoken.passes.choose_schedule import registers_needed
 from kaoken.passes.targets import TARGETS
+from kaoken.report.spec_json import ScheduledSpec
 from kaoken.tune.harness import Library, Memory, Size
 
 Say = Callable[[str], None]

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from kaoken.emit.kernels import render_kernel, render_tiles, scratch_bytes
-from kaoken.emit.spec_json import ScheduledSpec, spec_of
 from kaoken.errors import VerificationError
 from kaoken.ir.schedule_space import Schedule
+from kaoken.report.spec_json import ScheduledSpec, spec_of
 from kaoken.session import Session, TextGenerator, _evaluate, build_library
 from kaoken.tune.situations import Situation
 
