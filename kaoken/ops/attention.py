@@ -14,25 +14,23 @@ from __future__ import annotations
 import math
 
 from kaoken.ir.dims import dim
-from kaoken.ir.expr import TRUE, Expr, Formula, Int, Read, apply, axes_for, axis, cast, const, integer, literal, reduce, select
-from kaoken.ir.graph import Node, Shape
-from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, operand
+from kaoken.ir.expr import TRUE, Expr, Int, Read, apply, axis, cast, const, integer, literal, reduce, select
+from kaoken.ir.graph import Node, Shape, Value
+from kaoken.ops.registry import Index, ShapeError, operation
 
 
-def _infer(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    q, k, v = (operand(inputs, n) for n in range(3))
-    if q.rank != 3 or k.rank != 4 or v.rank != 4 or q.shape[2] != k.shape[3] * attrs["heads"]:
+def _shape(q: Value, k: Value, v: Value, *, heads: int) -> Shape:
+    if q.rank != 3 or k.rank != 4 or v.rank != 4 or q.shape[2] != k.shape[3] * heads:
         raise ShapeError(f"attention of {q}, {k}, {v}")
-    return [((q.shape[0], q.shape[1], v.shape[3] * attrs["heads"]), q.dtype)]
+    return (q.shape[0], q.shape[1], v.shape[3] * heads)
 
 
-def _formula(node: Node, output: int) -> Formula:
-    q, k, v = (operand(node.inputs, n) for n in range(3))
-    mask = node.inputs[3] if len(node.inputs) > 3 else None
-    bias = node.inputs[4] if len(node.inputs) > 4 else None
+@operation("attention", "kernel", _shape)
+def _attention(
+    at: Index, q: Value, k: Value, v: Value, mask: Value | None = None, bias: Value | None = None, *, node: Node
+) -> Expr:
     heads, kv_heads = node.attrs["heads"], node.attrs["kv_heads"]
-    axes = axes_for(node.output.shape)
-    b, s, column = (Int(dim(a)) for a in axes)
+    b, s, column = at
     h = apply("floordiv", column, Int(v.shape[3]))
     kv = apply("floordiv", h, integer(heads // kv_heads)) if heads != kv_heads else h
     total, past = k.shape[2], k.shape[2] - q.shape[1]
@@ -79,7 +77,4 @@ def _formula(node: Node, output: int) -> Formula:
             everything = reduce("sum", (t_e,), Read(v, (b, kv, Int(dim(t_e)), position)))
             empty = apply("div", everything, cast(Int(total), q.dtype))
         body = select(apply("eq", largest, lowest), empty, body)
-    return Formula(axes, body)
-
-
-define("attention", "kernel", _infer, _formula)
+    return body

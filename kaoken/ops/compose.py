@@ -23,7 +23,7 @@ from kaoken.ir.expr import (
     select,
 )
 from kaoken.ir.graph import Node, Value
-from kaoken.ops.registry import OPS
+from kaoken.ops.registry import OPS, row_major
 
 CHOICES = 8
 """A constant of up to this many integers is read at a computed index by comparisons, a larger one from memory."""
@@ -58,9 +58,7 @@ def _read_known(value: Value, at: tuple[Expr, ...]) -> Expr:
         return const(0, value.dtype)
     if len(set(flat)) == 1:
         return flat[0]
-    index: Expr = integer(0)
-    for extent, i in zip(value.known.shape, at, strict=True):
-        index = apply("add", apply("mul", index, integer(extent)), i)
+    index = row_major(value.shape, at)
     if value.dtype == "int64" and all(isinstance(item, Int) for item in flat):
         first, step = flat[0].value, flat[1].value - flat[0].value
         if all(item.value == first + step * n for n, item in enumerate(flat)):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import reduce as folded
+
 from kaoken.ir.dims import Dim, dim, exact_division
-from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, axis, cast, const, integer, reduce, select
-from kaoken.ir.graph import Node, Shape, Value
+from kaoken.ir.expr import TRUE, Expr, Int, Read, apply, axis, cast, const, integer, reduce, select
+from kaoken.ir.graph import Shape, Value
 from kaoken.ops.pointwise import broadcast_dim, broadcast_shapes
-from kaoken.ops.registry import Attrs, ExtentsDiffer, Inputs, ShapeError, define, operand
+from kaoken.ops.registry import ExtentsDiffer, Index, ShapeError, inside, operation
 
 # matmul: NumPy semantics, ranks >= 1 -------------------------------------------------------------------------------------------
 
 
-def _infer_matmul(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    a, b = operand(inputs, 0), operand(inputs, 1)
+def _matmul_shape(a: Value, b: Value) -> Shape:
     if a.rank < 1 or b.rank < 1 or a.dtype != b.dtype:
         raise ShapeError(f"matmul of {a} and {b}")
     k_a, k_b = a.shape[-1], b.shape[-2] if b.rank > 1 else b.shape[0]
@@ -23,56 +24,45 @@ def _infer_matmul(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     except ExtentsDiffer as differ:
         places = (differ.places[0] + 2, differ.places[1] + 2)
         raise ExtentsDiffer(str(differ), differ.extents, places, differ.rule) from None
-    rows = a.shape[-2:-1] if a.rank > 1 else ()
-    columns = b.shape[-1:] if b.rank > 1 else ()
-    return [(batch + rows + columns, a.dtype)]
+    return batch + (a.shape[-2:-1] if a.rank > 1 else ()) + (b.shape[-1:] if b.rank > 1 else ())
 
 
-def _batch_read(value: Value, at: tuple[Expr, ...], inner: tuple[Expr, ...]) -> Expr:
+def _batch_read(value: Value, at: Index, inner: Index) -> Expr:
     batch_rank = max(value.rank - 2, 0)
     mine = at[len(at) - batch_rank :] if batch_rank else ()
     own = tuple(integer(0) if value.shape[n] == 1 else mine[n] for n in range(batch_rank))
     return Read(value, own + inner)
 
 
-def _matmul_formula(node: Node, output: int) -> Formula:
-    a, b = operand(node.inputs, 0), operand(node.inputs, 1)
-    axes = axes_for(node.output.shape)
-    at = tuple(Int(dim(x)) for x in axes)
+@operation("matmul", "contraction", _matmul_shape)
+def _matmul(at: Index, a: Value, b: Value) -> Expr:
     k = axis("r0", a.shape[-1])
     row = (at[-2] if b.rank > 1 else at[-1],) if a.rank > 1 else ()
     column = (at[-1],) if b.rank > 1 else ()
     batch = at[: len(at) - len(row) - len(column)]
     left = _batch_read(a, batch, (*row, Int(dim(k))))
     right = _batch_read(b, batch, (Int(dim(k)), *column))
-    return Formula(axes, reduce("sum", (k,), apply("mul", left, right)))
-
-
-define("matmul", "contraction", _infer_matmul, _matmul_formula)
+    return reduce("sum", (k,), apply("mul", left, right))
 
 
 # short_matmul: x [..., K] int16 by rows w [N, K] of int16 or int8, in int32: no product of two overflows, so sums are plain C ---
 
 
-def _infer_short_matmul(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    x, w = operand(inputs, 0), operand(inputs, 1)
+def _short_matmul_shape(x: Value, w: Value) -> list[tuple[Shape, str]]:
     if x.dtype != "int16" or w.dtype not in ("int16", "int8") or x.rank < 1 or w.rank != 2 or x.shape[-1] != w.shape[1]:
         raise ShapeError(f"short_matmul of {x} and {w}")
     return [((*x.shape[:-1], w.shape[0]), "int32")]
 
 
-def _short_matmul_formula(node: Node, output: int) -> Formula:
-    x, w = operand(node.inputs, 0), operand(node.inputs, 1)
-    axes, k = axes_for(node.output.shape), axis("r0", x.shape[-1])
-    *rows, column = (Int(dim(a)) for a in axes)
-    sides = Read(x, (*rows, Int(dim(k)))), Read(w, (column, Int(dim(k))))
-    return Formula(axes, reduce("sum", (k,), apply("mul", *(cast(side, "int32") for side in sides))))
-
-
-define("short_matmul", "contraction", _infer_short_matmul, _short_matmul_formula)
+@operation("short_matmul", "contraction", _short_matmul_shape)
+def _short_matmul(at: Index, x: Value, w: Value) -> Expr:
+    k = axis("r0", x.shape[-1])
+    sides = Read(x, (*at[:-1], Int(dim(k)))), Read(w, (at[-1], Int(dim(k))))
+    return reduce("sum", (k,), apply("mul", *(cast(side, "int32") for side in sides)))
 
 
 # conv: operands x [N,C,...], w [M,C/group,...], bias; attrs strides, dilations, before, after, group ---------------------------
+# conv_transpose: operands x [N,C,...], w [C,M/group,...], bias; attrs strides, dilations, before, extents (spatial), group ----
 
 
 def window_reach(kernel: int, dilation: int) -> int:
@@ -80,104 +70,87 @@ def window_reach(kernel: int, dilation: int) -> int:
     return dilation * (kernel - 1) + 1
 
 
-def _infer_conv(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    x, w = operand(inputs, 0), operand(inputs, 1)
-    if x.rank != w.rank or x.rank < 3:
-        raise ShapeError(f"conv of {x} with {w}")
-    if x.shape[1] != w.shape[1] * attrs["group"]:
-        message = f"conv of {x.shape[1]} channels in {attrs['group']} groups with weights of {w.shape[1]}"
-        raise ExtentsDiffer(message, (x.shape[1], w.shape[1] * attrs["group"]))
-    if attrs["group"] < 1 or exact_division(w.shape[0], dim(attrs["group"])) is None or x.dtype != w.dtype:
-        raise ShapeError(f"conv of {x} with {w} in {attrs['group']} groups")
-    _check_bias(inputs, w.shape[0])
-    spatial = []
-    for n in range(x.rank - 2):
-        reach = window_reach(int(w.shape[n + 2]), attrs["dilations"][n])
-        room = x.shape[n + 2] + attrs["before"][n] + attrs["after"][n] - reach
-        if (room.constant or 0) < 0:
-            raise ShapeError(f"a window of {reach} does not fit into {list(x.shape[2:])}")
-        spatial.append(room // attrs["strides"][n] + 1)
-    return [((x.shape[0], w.shape[0], *spatial), x.dtype)]
-
-
-def _conv_formula(node: Node, output: int) -> Formula:
-    x, w = operand(node.inputs, 0), operand(node.inputs, 1)
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
-    axes = axes_for(node.output.shape)
-    at = tuple(Int(dim(a)) for a in axes)
-    channel = axis("r0", w.shape[1])
-    taps = tuple(axis(f"r{n + 1}", w.shape[n + 2]) for n in range(x.rank - 2))
-    group_size = w.shape[0] // node.attrs["group"]
-    group = apply("floordiv", at[1], Int(group_size)) if node.attrs["group"] > 1 else integer(0)
-    c = apply("add", apply("mul", group, Int(w.shape[1])), Int(dim(channel)))
-    inside: Expr = const(True, "bool")
-    position: list[Expr] = []
-    for n, tap in enumerate(taps):
-        p = Int(at[n + 2].value * node.attrs["strides"][n] + dim(tap) * node.attrs["dilations"][n] - node.attrs["before"][n])
-        inside = apply("and", inside, apply("ge", p, integer(0)))
-        inside = apply("and", inside, apply("lt", p, Int(x.shape[n + 2])))
-        position.append(p)
-    element = select(inside, Read(x, (at[0], c, *position)), const(0, x.dtype))
-    weight = Read(w, (at[1], Int(dim(channel)), *(Int(dim(t)) for t in taps)))
-    body = reduce("sum", (channel, *taps), apply("mul", element, weight))
-    if bias is not None:
-        body = apply("add", body, Read(bias, (at[1],)))
-    return Formula(axes, body)
-
-
-define("conv", "contraction", _infer_conv, _conv_formula)
-
-
-# conv_transpose: operands x [N,C,...], w [C,M/group,...], bias; attrs strides, dilations, before, extents (spatial), group ----
-
-
-def _check_bias(inputs: Inputs, channels: Dim) -> None:
-    bias = inputs[2] if len(inputs) > 2 else None
+def _check_groups(op: str, x: Value, w: Value, bias: Value | None, group: int, divided: Dim, channels: Dim) -> None:
+    if group < 1 or exact_division(divided, dim(group)) is None or x.dtype != w.dtype:
+        raise ShapeError(f"{op} of {x} with {w} in {group} groups")
     if bias is not None and bias.shape != (channels,):
         raise ShapeError(f"a bias of {list(bias.shape)} for {channels} channels")
 
 
-def _infer_conv_transpose(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    x, w = operand(inputs, 0), operand(inputs, 1)
+def _conv_shape(
+    x: Value, w: Value, bias: Value | None = None, *,
+    strides: tuple[int, ...], dilations: tuple[int, ...], before: Shape, after: Shape, group: int,
+) -> Shape:  # fmt: skip
+    if x.rank != w.rank or x.rank < 3:
+        raise ShapeError(f"conv of {x} with {w}")
+    if x.shape[1] != w.shape[1] * group:
+        message = f"conv of {x.shape[1]} channels in {group} groups with weights of {w.shape[1]}"
+        raise ExtentsDiffer(message, (x.shape[1], w.shape[1] * group))
+    _check_groups("conv", x, w, bias, group, w.shape[0], w.shape[0])
+    spatial = []
+    for n, extent in enumerate(x.shape[2:]):
+        reach = window_reach(int(w.shape[n + 2]), dilations[n])
+        room = extent + before[n] + after[n] - reach
+        if (room.constant or 0) < 0:
+            raise ShapeError(f"a window of {reach} does not fit into {list(x.shape[2:])}")
+        spatial.append(room // strides[n] + 1)
+    return (x.shape[0], w.shape[0], *spatial)
+
+
+def _biased(body: Expr, bias: Value | None, channel: Expr) -> Expr:
+    return body if bias is None else apply("add", body, Read(bias, (channel,)))
+
+
+@operation("conv", "contraction", _conv_shape)
+def _conv(
+    at: Index, x: Value, w: Value, bias: Value | None = None, *,
+    strides: tuple[int, ...], dilations: tuple[int, ...], before: Shape, group: int,
+) -> Expr:  # fmt: skip
+    channel = axis("r0", w.shape[1])
+    taps = tuple(axis(f"r{n + 1}", extent) for n, extent in enumerate(w.shape[2:]))
+    own = apply("floordiv", at[1], Int(w.shape[0] // group)) if group > 1 else integer(0)
+    c = apply("add", apply("mul", own, Int(w.shape[1])), Int(dim(channel)))
+    test: Expr = TRUE
+    position: list[Expr] = []
+    for n, (i, tap) in enumerate(zip(at[2:], taps, strict=True)):
+        assert isinstance(i, Int)
+        position.append(Int(i.value * strides[n] + dim(tap) * dilations[n] - before[n]))
+        test = inside(test, position[-1], x.shape[n + 2])
+    element = select(test, Read(x, (at[0], c, *position)), const(0, x.dtype))
+    weight = Read(w, (at[1], Int(dim(channel)), *(Int(dim(t)) for t in taps)))
+    return _biased(reduce("sum", (channel, *taps), apply("mul", element, weight)), bias, at[1])
+
+
+def _conv_transpose_shape(x: Value, w: Value, bias: Value | None = None, *, extents: Shape, group: int) -> Shape:
     if x.rank != w.rank or x.rank < 3 or x.shape[1] != w.shape[0]:
         raise ShapeError(f"conv_transpose of {x} with {w}")
-    if attrs["group"] < 1 or exact_division(x.shape[1], dim(attrs["group"])) is None or x.dtype != w.dtype:
-        raise ShapeError(f"conv_transpose of {x} with {w} in {attrs['group']} groups")
-    _check_bias(inputs, w.shape[1] * attrs["group"])
-    return [((x.shape[0], w.shape[1] * attrs["group"], *(dim(e) for e in attrs["extents"])), x.dtype)]
+    _check_groups("conv_transpose", x, w, bias, group, x.shape[1], w.shape[1] * group)
+    return (x.shape[0], w.shape[1] * group, *map(dim, extents))
 
 
-def _conv_transpose_formula(node: Node, output: int) -> Formula:
+@operation("conv_transpose", "contraction", _conv_transpose_shape)
+def _conv_transpose(
+    at: Index, x: Value, w: Value, bias: Value | None = None, *,
+    strides: tuple[int, ...], dilations: tuple[int, ...], before: Shape, group: int,
+) -> Expr:  # fmt: skip
     """Output position p takes from input position q through tap r where q * stride + r * dilation - before = p."""
-    x, w = operand(node.inputs, 0), operand(node.inputs, 1)
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
-    axes = axes_for(node.output.shape)
-    at = tuple(Int(dim(a)) for a in axes)
-    group_size = x.shape[1] // node.attrs["group"]
+    group_size = x.shape[1] // group
     channel = axis("r0", group_size)
-    taps = tuple(axis(f"r{n + 1}", w.shape[n + 2]) for n in range(x.rank - 2))
-    group = apply("floordiv", at[1], Int(w.shape[1])) if node.attrs["group"] > 1 else integer(0)
-    c = apply("add", apply("mul", group, Int(group_size)), Int(dim(channel)))
-    inside: Expr = const(True, "bool")
+    taps = tuple(axis(f"r{n + 1}", extent) for n, extent in enumerate(w.shape[2:]))
+    own = apply("floordiv", at[1], Int(w.shape[1])) if group > 1 else integer(0)
+    c = apply("add", apply("mul", own, Int(group_size)), Int(dim(channel)))
+    test: Expr = TRUE
     position: list[Expr] = []
-    for n, tap in enumerate(taps):
-        stride = integer(node.attrs["strides"][n])
-        spread = Int(at[n + 2].value + node.attrs["before"][n] - dim(tap) * node.attrs["dilations"][n])
-        q = apply("floordiv", spread, stride)
-        inside = apply("and", inside, apply("eq", apply("mod", spread, stride), integer(0)))
-        inside = apply("and", inside, apply("ge", q, integer(0)))
-        inside = apply("and", inside, apply("lt", q, Int(x.shape[n + 2])))
-        position.append(q)
-    element = select(inside, Read(x, (at[0], c, *position)), const(0, x.dtype))
-    own = apply("sub", at[1], apply("mul", group, Int(w.shape[1])))
-    weight = Read(w, (c, own, *(Int(dim(t)) for t in taps)))
-    body = reduce("sum", (channel, *taps), apply("mul", element, weight))
-    if bias is not None:
-        body = apply("add", body, Read(bias, (at[1],)))
-    return Formula(axes, body)
-
-
-define("conv_transpose", "contraction", _infer_conv_transpose, _conv_transpose_formula)
+    for n, (i, tap) in enumerate(zip(at[2:], taps, strict=True)):
+        assert isinstance(i, Int)
+        stride, spread = integer(strides[n]), Int(i.value + before[n] - dim(tap) * dilations[n])
+        position.append(apply("floordiv", spread, stride))
+        test = apply("and", test, apply("eq", apply("mod", spread, stride), integer(0)))
+        test = inside(test, position[-1], x.shape[n + 2])
+    element = select(test, Read(x, (at[0], c, *position)), const(0, x.dtype))
+    column = apply("sub", at[1], apply("mul", own, Int(w.shape[1])))
+    weight = Read(w, (c, column, *(Int(dim(t)) for t in taps)))
+    return _biased(reduce("sum", (channel, *taps), apply("mul", element, weight)), bias, at[1])
 
 
 # einsum: attrs terms (a tuple of axis labels for each operand), result (labels); other labels are summed, in order of first use
@@ -216,36 +189,26 @@ def einsum_terms(equation: str, ranks: list[int]) -> tuple[tuple[tuple[str, ...]
     return terms, result
 
 
-def _einsum_extents(inputs: Inputs, terms: tuple[tuple[str, ...], ...]) -> dict[str, Dim]:
+def _extents(values: tuple[Value, ...], terms: tuple[tuple[str, ...], ...]) -> dict[str, Dim]:
     extents: dict[str, Dim] = {}
-    for n, term in enumerate(terms):
-        for label, extent in zip(term, operand(inputs, n).shape, strict=True):
+    for value, term in zip(values, terms, strict=True):
+        for label, extent in zip(term, value.shape, strict=True):
             extents[label] = broadcast_dim(extents[label], extent) if label in extents else extent
     return extents
 
 
-def _infer_einsum(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    extents = _einsum_extents(inputs, attrs["terms"])
-    return [(tuple(extents[label] for label in attrs["result"]), operand(inputs, 0).dtype)]
+def _einsum_shape(*values: Value, terms: tuple[tuple[str, ...], ...], result: tuple[str, ...]) -> Shape:
+    extents = _extents(values, terms)
+    return tuple(extents[label] for label in result)
 
 
-def _einsum_formula(node: Node, output: int) -> Formula:
-    terms, result = node.attrs["terms"], node.attrs["result"]
-    extents = _einsum_extents(node.inputs, terms)
-    axes = axes_for(node.output.shape)
-    place = {label: Int(dim(a)) for label, a in zip(result, axes, strict=True)}
-    summed = [label for label in extents if label not in place]
-    own = tuple(axis(f"r{n}", extents[label]) for n, label in enumerate(summed))
-    place |= {label: Int(dim(a)) for label, a in zip(summed, own, strict=True)}
+@operation("einsum", "contraction", _einsum_shape)
+def _einsum(at: Index, *values: Value, terms: tuple[tuple[str, ...], ...], result: tuple[str, ...]) -> Expr:
+    extents, place = _extents(values, terms), dict(zip(result, at, strict=True))
+    own = {label: axis(f"r{n}", extents[label]) for n, label in enumerate(k for k in extents if k not in place)}
+    place |= {label: Int(dim(a)) for label, a in own.items()}
     factors: list[Expr] = []
-    for n, term in enumerate(terms):
-        value = operand(node.inputs, n)
-        at = (integer(0) if extent == 1 else place[label] for label, extent in zip(term, value.shape, strict=True))
-        factors.append(Read(value, tuple(at)))
-    body = factors[0]
-    for factor in factors[1:]:
-        body = apply("mul", body, factor)
-    return Formula(axes, reduce("sum", own, body))
-
-
-define("einsum", "contraction", _infer_einsum, _einsum_formula)
+    for value, term in zip(values, terms, strict=True):
+        at = tuple(integer(0) if extent == 1 else place[label] for label, extent in zip(term, value.shape, strict=True))
+        factors.append(Read(value, at))
+    return reduce("sum", tuple(own.values()), folded(lambda a, b: apply("mul", a, b), factors))

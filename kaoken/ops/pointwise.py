@@ -1,4 +1,4 @@
-"""Pointwise operations: each scalar function, select, cast, and the activations, all with ONNX (NumPy) broadcasting."""
+"""Pointwise operations: each scalar function, select, cast, and the activations, all with ONNX (NumPy) broadcasting; expand."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from kaoken.ir.dims import Dim, dim
-from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, cast, const, integer, select
+from kaoken.ir.expr import Expr, Read, apply, cast, const, integer, select
 from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ir.scalars import SCALARS
-from kaoken.ops.registry import Attrs, ExtentsDiffer, Inputs, ShapeError, define, operand
+from kaoken.ops.registry import ExtentsDiffer, Index, ShapeError, operation
 
 
 def broadcast_dim(a: Dim, b: Dim, place: int = 0) -> Dim:
@@ -43,17 +43,11 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     return tuple(result)
 
 
-def broadcast_read(value: Value, axes: tuple[Expr, ...], shape: Shape) -> Expr:
-    """The element of `value` that meets index `axes` of the broadcast shape."""
+def broadcast_read(value: Value, at: Index, shape: Shape) -> Read:
+    """The element of `value` that meets an index of the broadcast shape."""
     offset = len(shape) - value.rank
-    indices = tuple(
-        integer(0) if extent == 1 and shape[offset + n] != 1 else axes[offset + n] for n, extent in enumerate(value.shape)
-    )
-    return Read(value, indices)
-
-
-ACTIVATIONS: dict[str, Callable[[Expr], Expr]] = {}
-"""Named unary formulas that kernels may take as an epilogue."""
+    own = (integer(0) if d == 1 and shape[offset + n] != 1 else at[offset + n] for n, d in enumerate(value.shape))
+    return Read(value, tuple(own))
 
 
 def _number(x: Expr, value: float) -> Expr:
@@ -72,71 +66,63 @@ def _gelu_tanh(x: Expr) -> Expr:
     return apply("mul", apply("mul", x, _number(x, 0.5)), apply("add", tanh, _number(x, 1)))
 
 
-def _relu(x: Expr) -> Expr:
-    return apply("max", x, _number(x, 0))
+ACTIVATIONS: dict[str, Callable[[Expr], Expr]] = {
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
+    "silu": lambda x: apply("mul", x, apply("sigmoid", x)),
+    "quick_gelu": lambda x: apply("mul", x, apply("sigmoid", apply("mul", _number(x, 1.702), x))),
+    "relu": lambda x: apply("max", x, _number(x, 0)),
+    "tanh": lambda x: apply("tanh", x),
+    "sigmoid": lambda x: apply("sigmoid", x),
+}
+"""Named unary formulas that kernels may take as an epilogue."""
 
 
-ACTIVATIONS["gelu"] = _gelu
-ACTIVATIONS["gelu_tanh"] = _gelu_tanh
-ACTIVATIONS["silu"] = lambda x: apply("mul", x, apply("sigmoid", x))
-ACTIVATIONS["quick_gelu"] = lambda x: apply("mul", x, apply("sigmoid", apply("mul", _number(x, 1.702), x)))
-ACTIVATIONS["relu"] = _relu
-ACTIVATIONS["tanh"] = lambda x: apply("tanh", x)
-ACTIVATIONS["sigmoid"] = lambda x: apply("sigmoid", x)
-
-
-def _infer_scalar(name: str) -> Callable[[Inputs, Attrs], list[tuple[Shape, str]]]:
-    def infer(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-        values = [operand(inputs, n) for n in range(SCALARS[name].arity)]
+def _define_scalar(name: str) -> None:
+    def shape(*values: Value) -> list[tuple[Shape, str]]:
+        if len(values) < SCALARS[name].arity:
+            raise ShapeError(f"operand {len(values)} is missing")
         try:
             dtype = SCALARS[name].result_dtype(tuple(v.dtype for v in values))
         except TypeError as error:
             raise ShapeError(str(error)) from None
         return [(broadcast_shapes(*(v.shape for v in values)), dtype)]
 
-    return infer
+    @operation(name, "pointwise", shape)
+    def element(at: Index, *values: Value, node: Node) -> Expr:
+        return apply(name, *(broadcast_read(v, at, node.output.shape) for v in values))
 
 
-def _scalar_formula(name: str) -> Callable[[Node, int], Formula]:
-    def formula(node: Node, output: int) -> Formula:
-        shape = node.output.shape
-        axes = axes_for(shape)
-        at = tuple(Int(dim(a)) for a in axes)
-        return Formula(axes, apply(name, *(broadcast_read(v, at, shape) for v in node.inputs if v is not None)))
-
-    return formula
-
-
-def _infer_select(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    condition, then, otherwise = (operand(inputs, n) for n in range(3))
+def _select_shape(condition: Value, then: Value, otherwise: Value) -> list[tuple[Shape, str]]:
     if condition.dtype != "bool" or then.dtype != otherwise.dtype:
         raise ShapeError(f"select of {condition.dtype}, {then.dtype}, {otherwise.dtype}")
     return [(broadcast_shapes(condition.shape, then.shape, otherwise.shape), then.dtype)]
 
 
-def _select_formula(node: Node, output: int) -> Formula:
-    shape = node.output.shape
-    axes = axes_for(shape)
-    at = tuple(Int(dim(a)) for a in axes)
-    return Formula(axes, select(*(broadcast_read(v, at, shape) for v in node.inputs if v is not None)))
+@operation("select", "pointwise", _select_shape)
+def _select(at: Index, *values: Value, node: Node) -> Expr:
+    return select(*(broadcast_read(v, at, node.output.shape) for v in values))
 
 
-def _unary(name: str, body: Callable[[Expr, Attrs], Expr], dtype: Callable[[Value, Attrs], str]) -> None:
-    def infer(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-        x = operand(inputs, 0)
-        return [(x.shape, dtype(x, attrs))]
+@operation("cast", "pointwise", lambda x, *, to: [(x.shape, str(np.dtype(to)))])
+def _cast(at: Index, x: Value, *, to: str) -> Expr:
+    return cast(Read(x, at), to)
 
-    def formula(node: Node, output: int) -> Formula:
-        axes = axes_for(node.output.shape)
-        return Formula(axes, body(Read(operand(node.inputs, 0), tuple(Int(dim(a)) for a in axes)), node.attrs))
 
-    define(name, "pointwise", infer, formula)
+@operation("expand", "movement", lambda x, *, shape: broadcast_shapes(x.shape, tuple(map(dim, shape))))
+def _expand(at: Index, x: Value, *, node: Node) -> Expr:
+    """Broadcasting, also of the target by the operand."""
+    return broadcast_read(x, at, node.output.shape)
+
+
+def _define_activation(name: str) -> None:
+    @operation(name, "pointwise", lambda x: x.shape)
+    def element(at: Index, x: Value) -> Expr:
+        return ACTIVATIONS[name](Read(x, at))
 
 
 for _name in SCALARS:
-    define(_name, "pointwise", _infer_scalar(_name), _scalar_formula(_name))
-define("select", "pointwise", _infer_select, _select_formula)
-_unary("cast", lambda x, attrs: cast(x, attrs["to"]), lambda x, attrs: str(np.dtype(attrs["to"])))
-for _name, _body in ACTIVATIONS.items():
+    _define_scalar(_name)
+for _name in ACTIVATIONS:
     if _name not in SCALARS:
-        _unary(_name, lambda x, attrs, body=_body: body(x), lambda x, attrs: x.dtype)  # type: ignore[misc]
+        _define_activation(_name)

@@ -2,164 +2,132 @@
 
 from __future__ import annotations
 
-from kaoken.ir.dims import dim, product
+from collections.abc import Sequence
+
+from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.dtypes import is_float
-from kaoken.ir.expr import Expr, Formula, Int, Read, Reduce, apply, axes_for, axis, cast, const, integer, reduce, select
-from kaoken.ir.graph import Node, Shape
-from kaoken.ops.registry import Attrs, Inputs, define, normalize_axis, operand
+from kaoken.ir.expr import Expr, Int, Read, Reduce, apply, axis, cast, const, integer, reduce, select
+from kaoken.ir.graph import Shape, Value
+from kaoken.ops.registry import Index, normalize_axis, operation
+
+
+def replaced(at: Index, axis: int, index: Expr) -> Index:
+    """An index with another place on one axis."""
+    return (*at[:axis], index, *at[axis + 1 :])
+
 
 # reduce_*: attrs axes (tuple), keepdims -------------------------------------------------------------------------------------
 
 
-def _infer(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    x = operand(inputs, 0)
-    axes = {normalize_axis(a, x.rank) for a in attrs["axes"]}
-    if attrs["keepdims"]:
-        return [(tuple(dim(1) if n in axes else d for n, d in enumerate(x.shape)), x.dtype)]
-    return [(tuple(d for n, d in enumerate(x.shape) if n not in axes), x.dtype)]
+def _reduced_shape(x: Value, *, axes: Sequence[int], keepdims: bool) -> Shape:
+    over = {normalize_axis(a, x.rank) for a in axes}
+    return tuple(dim(1) if n in over else d for n, d in enumerate(x.shape) if keepdims or n not in over)
 
 
-def _reduction(kind: str, before: str, after: str):  # type: ignore[no-untyped-def]
-    def formula(node: Node, output: int) -> Formula:
-        x = operand(node.inputs, 0)
-        reduced = {normalize_axis(a, x.rank) for a in node.attrs["axes"]}
-        out = axes_for(node.output.shape)
-        own = {n: axis(f"r{n}", x.shape[n]) for n in sorted(reduced)}
-        kept = iter(out)
-        indices: list[Expr] = []
-        for n in range(x.rank):
-            if n in reduced:
-                indices.append(Int(dim(own[n])))
-                if node.attrs["keepdims"]:
-                    next(kept)
-            else:
-                indices.append(Int(dim(next(kept))))
-        element: Expr = Read(x, tuple(indices))
-        if before:
-            element = apply("mul", element, element) if before == "square" else apply(before, element)
-        body = reduce(kind, tuple(own.values()), element)
-        if after == "mean":
-            body = apply("div", body, cast(Int(product(x.shape[n] for n in reduced)), x.dtype))
-        elif after:
-            body = apply(after, body)
-        return Formula(out, body)
-
-    return formula
+def _reduction(at: Index, x: Value, axes: Sequence[int], keepdims: bool, kind: str, before: str = "", after: str = "") -> Expr:
+    """`kind` of what `before` makes of each element, and of that what `after` makes."""
+    own = {n: axis(f"r{n}", x.shape[n]) for n in sorted(normalize_axis(a, x.rank) for a in axes)}
+    kept = iter(i for n, i in enumerate(at) if not keepdims or n not in own)
+    element: Expr = Read(x, tuple(Int(dim(own[n])) if n in own else next(kept) for n in range(x.rank)))
+    if before:
+        element = apply("mul", element, element) if before == "square" else apply(before, element)
+    body = reduce(kind, tuple(own.values()), element)
+    if after == "mean":
+        return apply("div", body, cast(Int(product(x.shape[n] for n in own)), x.dtype))
+    return apply(after, body) if after else body
 
 
-for _name, _kind, _before, _after in (
-    ("reduce_sum", "sum", "", ""),
-    ("reduce_mean", "sum", "", "mean"),
-    ("reduce_max", "max", "", ""),
-    ("reduce_min", "min", "", ""),
-    ("reduce_prod", "prod", "", ""),
-    ("reduce_sum_square", "sum", "square", ""),
-    ("reduce_l1", "sum", "abs", ""),
-    ("reduce_l2", "sum", "square", "sqrt"),
-    ("reduce_log_sum", "sum", "", "log"),
-):
-    define(_name, "reduction", _infer, _reduction(_kind, _before, _after))
+def _define_reduction(name: str, kind: str, before: str = "", after: str = "") -> None:
+    @operation(f"reduce_{name}", "reduction", _reduced_shape)
+    def element(at: Index, x: Value, *, axes: Sequence[int], keepdims: bool) -> Expr:
+        return _reduction(at, x, axes, keepdims, kind, before, after)
 
 
-def _log_sum_exp(node: Node, output: int) -> Formula:
+for _kind in ("sum", "max", "min", "prod"):
+    _define_reduction(_kind, _kind)
+_define_reduction("mean", "sum", after="mean")
+_define_reduction("sum_square", "sum", "square")
+_define_reduction("l1", "sum", "abs")
+_define_reduction("l2", "sum", "square", "sqrt")
+_define_reduction("log_sum", "sum", after="log")
+
+
+@operation("reduce_log_sum_exp", "reduction", _reduced_shape)
+def _log_sum_exp(at: Index, x: Value, *, axes: Sequence[int], keepdims: bool) -> Expr:
     """log(sum(exp(x))), the largest element taken out first so that nothing overflows."""
-    largest = _reduction("max", "", "")(node, output)
-    x = operand(node.inputs, 0)
-    highest = select(apply("isinf", largest.body), const(0, x.dtype), largest.body)
-    plain = _reduction("sum", "", "")(node, output)
-    assert isinstance(plain.body, (Reduce, Read))
-    element = plain.body.body if isinstance(plain.body, Reduce) else plain.body
-    shifted = apply("exp", apply("sub", element, highest))
-    total = reduce("sum", plain.body.axes, shifted) if isinstance(plain.body, Reduce) else shifted
-    return Formula(plain.axes, apply("add", apply("log", total), highest))
+    largest, plain = (_reduction(at, x, axes, keepdims, kind) for kind in ("max", "sum"))
+    highest = select(apply("isinf", largest), const(0, x.dtype), largest)
+    shifted = apply("exp", apply("sub", plain.body if isinstance(plain, Reduce) else plain, highest))
+    total = reduce("sum", plain.axes, shifted) if isinstance(plain, Reduce) else shifted
+    return apply("add", apply("log", total), highest)
 
 
-define("reduce_log_sum_exp", "reduction", _infer, _log_sum_exp)
+# along one axis: attrs axis. softmax, log_softmax; cumsum, cumprod: sums and products of all elements up to each --------------
 
 
-# softmax: attrs axis; log_softmax likewise ------------------------------------------------------------------------------------
+def _same_shape(x: Value, *, axis: int) -> Shape:
+    normalize_axis(axis, x.rank)
+    return x.shape
 
 
-def _same(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    x = operand(inputs, 0)
-    normalize_axis(attrs["axis"], x.rank)
-    return [(x.shape, x.dtype)]
+def _along(x: Value, at: Index, over: int, name: str, extent: Dim | None = None) -> tuple:
+    """An axis of a reduction of its own, and the element of x there."""
+    own = axis(name, x.shape[over] if extent is None else extent)
+    return own, Read(x, replaced(at, over, Int(dim(own))))
 
 
-def _softmax(log: bool):  # type: ignore[no-untyped-def]
-    def formula(node: Node, output: int) -> Formula:
-        x = operand(node.inputs, 0)
-        over = normalize_axis(node.attrs["axis"], x.rank)
-        out = axes_for(x.shape)
-        at = tuple(Int(dim(a)) for a in out)
-
-        def along(name: str) -> tuple:
-            own = axis(name, x.shape[over])
-            return own, Read(x, (*at[:over], Int(dim(own)), *at[over + 1 :]))
-
-        m_axis, m_read = along("m0")
-        s_axis, s_read = along("s0")
-        largest = reduce("max", (m_axis,), m_read)
-        total = reduce("sum", (s_axis,), apply("exp", apply("sub", s_read, largest)))
-        shifted = apply("sub", Read(x, at), largest)
-        if log:
-            return Formula(out, apply("sub", shifted, apply("log", total)))
-        return Formula(out, apply("div", apply("exp", shifted), total))
-
-    return formula
+def _softmax(at: Index, x: Value, over: int) -> tuple[Expr, Expr]:
+    """Each element less the largest, and the sum of the exponentials of these."""
+    (m_axis, m_read), (s_axis, s_read) = (_along(x, at, normalize_axis(over, x.rank), name) for name in ("m0", "s0"))
+    largest = reduce("max", (m_axis,), m_read)
+    total = reduce("sum", (s_axis,), apply("exp", apply("sub", s_read, largest)))
+    return apply("sub", Read(x, at), largest), total
 
 
-define("softmax", "reduction", _same, _softmax(False))
-define("log_softmax", "reduction", _same, _softmax(True))
+@operation("softmax", "reduction", _same_shape)
+def _softmax_element(at: Index, x: Value, *, axis: int) -> Expr:
+    shifted, total = _softmax(at, x, axis)
+    return apply("div", apply("exp", shifted), total)
 
 
-# cumsum, cumprod: attrs axis: sums and products of all elements up to each ----------------------------------------------
+@operation("log_softmax", "reduction", _same_shape)
+def _log_softmax_element(at: Index, x: Value, *, axis: int) -> Expr:
+    shifted, total = _softmax(at, x, axis)
+    return apply("sub", shifted, apply("log", total))
 
 
-def _cumulative(kind: str):  # type: ignore[no-untyped-def]
-    def formula(node: Node, output: int) -> Formula:
-        x = operand(node.inputs, 0)
-        over = normalize_axis(node.attrs["axis"], x.rank)
-        out = axes_for(x.shape)
-        at = tuple(Int(dim(a)) for a in out)
-        own = axis("r0", dim(out[over]) + 1)
-        return Formula(out, reduce(kind, (own,), Read(x, (*at[:over], Int(dim(own)), *at[over + 1 :]))))
-
-    return formula
+def _define_running(name: str, kind: str) -> None:
+    @operation(name, "reduction", _same_shape)
+    def element(at: Index, x: Value, *, axis: int) -> Expr:
+        place = at[normalize_axis(axis, x.rank)]
+        assert isinstance(place, Int)
+        own, element = _along(x, at, normalize_axis(axis, x.rank), "r0", place.value + 1)
+        return reduce(kind, (own,), element)
 
 
-define("cumsum", "reduction", _same, _cumulative("sum"))
-define("cumprod", "reduction", _same, _cumulative("prod"))
+_define_running("cumsum", "sum")
+_define_running("cumprod", "prod")
 
 
 # argmax / argmin: attrs axis, keepdims, last: how many elements beat every earlier one is found by counting, as a formula -------
 
 
-def _infer_arg(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    shape, _ = _infer(inputs, {"axes": (attrs["axis"],), "keepdims": attrs["keepdims"]})[0]
-    return [(shape, "int64")]
+def _arg_shape(x: Value, *, axis: int, keepdims: bool) -> list[tuple[Shape, str]]:
+    return [(_reduced_shape(x, axes=(axis,), keepdims=keepdims), "int64")]
 
 
-def _arg_formula(kind: str):  # type: ignore[no-untyped-def]
-    def formula(node: Node, output: int) -> Formula:
-        x = operand(node.inputs, 0)
-        over = normalize_axis(node.attrs["axis"], x.rank)
-        out = axes_for(node.output.shape)
-        at = [Int(dim(a)) for a in out]
-        if not node.attrs["keepdims"]:
-            at.insert(over, integer(0))
-        own, best = axis("r0", x.shape[over]), axis("r1", x.shape[over])
-        element = Read(x, (*at[:over], Int(dim(own)), *at[over + 1 :]))
-        extreme = reduce(kind, (best,), Read(x, (*at[:over], Int(dim(best)), *at[over + 1 :])))
-        hit = apply("eq", element, extreme)
+def _define_arg_extreme(name: str, kind: str) -> None:
+    @operation(name, "reduction", _arg_shape)
+    def element(at: Index, x: Value, *, axis: int, keepdims: bool, last: bool) -> Expr:
+        over = normalize_axis(axis, x.rank)
+        whole = at if keepdims else (*at[:over], integer(0), *at[over:])
+        (own, element), (best, other) = (_along(x, whole, over, name) for name in ("r0", "r1"))
+        hit = apply("eq", element, reduce(kind, (best,), other))
         if is_float(x.dtype):
             hit = apply("or", hit, apply("isnan", element))
-        if node.attrs["last"]:
-            return Formula(out, reduce("max", (own,), select(hit, Int(dim(own)), integer(-1))))
-        return Formula(out, reduce("min", (own,), select(hit, Int(dim(own)), Int(x.shape[over]))))
-
-    return formula
+        missing = integer(-1) if last else Int(x.shape[over])
+        return reduce("max" if last else "min", (own,), select(hit, Int(dim(own)), missing))
 
 
-define("argmax", "reduction", _infer_arg, _arg_formula("max"))
-define("argmin", "reduction", _infer_arg, _arg_formula("min"))
+_define_arg_extreme("argmax", "max")
+_define_arg_extreme("argmin", "min")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from inspect import Parameter, signature
+from typing import Any, TypeVar
 
-from kaoken.ir.dims import Dim
+from kaoken.ir.dims import Dim, dim
 from kaoken.ir.dtypes import DType
-from kaoken.ir.expr import Formula
+from kaoken.ir.expr import Expr, Formula, Int, apply, axes_for, integer
 from kaoken.ir.graph import Node, Shape, Value
 
+Index = tuple[Expr, ...]
+"""Where an element is: an int64 expression for each axis."""
 Inputs = list["Value | None"]
 Attrs = dict[str, Any]
 InferRule = Callable[[Inputs, Attrs], list[tuple[Shape, DType]]]
@@ -54,6 +57,64 @@ def define(name: str, kind: str, infer: InferRule, formula: FormulaRule) -> None
     if name in OPS:
         raise ValueError(f"operation {name} is defined twice")
     OPS[name] = Op(name, kind, infer, formula)
+
+
+ElementRule = TypeVar("ElementRule", bound=Callable[..., Expr])
+
+
+def operation(name: str, kind: str, shape: Callable[..., Any]) -> Callable[[ElementRule], ElementRule]:
+    """Define an operation by its shape rule and, decorated, by what an element of its result is, given the element's indices.
+
+    Both are called with the operands (None for one that is left out and has a default) and, by keyword, with the attributes that
+    they name; the element's rule with `node` and `output` too if it names these. The shape rule gives the shape of a result of
+    the first operand's type, or a list of the shape and type of each output.
+    """
+
+    def register(element: ElementRule) -> ElementRule:
+        shape_of, element_of = _by_name(shape), _by_name(element, 1)
+
+        def infer(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, DType]]:
+            found = shape_of(inputs, attrs)
+            return found if isinstance(found, list) else [(found, operand(inputs, 0).dtype)]
+
+        def formula(node: Node, output: int) -> Formula:
+            axes = axes_for(node.outputs[output].shape)
+            at = tuple(Int(dim(a)) for a in axes)
+            return Formula(axes, element_of(node.inputs, node.attrs | {"node": node, "output": output}, at))
+
+        define(name, kind, infer, formula)
+        return element
+
+    return register
+
+
+def _by_name(rule: Callable[..., Any], first: int = 0) -> Callable[..., Any]:
+    """A rule that is called with all operands and attributes, of which it takes those that it names behind its first own ones."""
+    parameters = list(signature(rule).parameters.values())[first:]
+    places = [p for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    named = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
+    needed = sum(p.default is p.empty for p in places)
+    takes_all = any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
+
+    def call(inputs: Inputs, attrs: Attrs, *own: Any) -> Any:
+        operands: Inputs = [operand(inputs, n) for n in range(max(needed, len(inputs) if takes_all else 0))]
+        operands += [inputs[n] if n < len(inputs) else None for n in range(needed, len(places))]
+        return rule(*own, *operands, **{name: attrs[name] for name in named if name in attrs})
+
+    return call
+
+
+def inside(test: Expr, index: Expr, extent: Dim) -> Expr:
+    """Whether a test holds and an index lies within 0..extent-1."""
+    return apply("and", apply("and", test, apply("ge", index, integer(0))), apply("lt", index, Int(extent)))
+
+
+def row_major(shape: Shape, at: Index) -> Expr:
+    """The number of the element at an index, counted row by row."""
+    flat: Expr = integer(0)
+    for extent, i in zip(shape, at, strict=True):
+        flat = apply("add", apply("mul", flat, Int(dim(extent))), i)
+    return flat
 
 
 def operand(inputs: Inputs, index: int) -> Value:

@@ -2,79 +2,58 @@
 
 from __future__ import annotations
 
-from kaoken.ir.dims import Dim, Symbol, dim
-from kaoken.ir.expr import TRUE, Expr, Formula, Int, Read, apply, axes_for, integer, select
-from kaoken.ir.graph import Node, Shape, Value
+from kaoken.ir.dims import Dim, dim
+from kaoken.ir.expr import TRUE, Expr, Int, Read, apply, axes_for, integer, select
+from kaoken.ir.graph import Shape, Value
 from kaoken.ops.compose import read
 from kaoken.ops.movement import gather_nd_index
-from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, normalize_axis, operand
+from kaoken.ops.registry import Index, ShapeError, normalize_axis, operation
 
 COMBINE = {"none": "", "add": "add", "mul": "mul", "max": "max", "min": "min"}
 """ONNX's reductions, and the scalar function of each."""
 
 
-def _at(shape: Shape) -> tuple[tuple[Symbol, ...], tuple[Expr, ...]]:
-    axes = axes_for(shape)
-    return axes, tuple(Int(dim(a)) for a in axes)
-
-
 def _inside(index: Expr, first: Dim, length: Dim) -> Expr:
-    after_first = apply("ge", index, Int(first))
-    return apply("and", after_first, apply("lt", index, Int(first + length)))
+    return apply("and", apply("ge", index, Int(first)), apply("lt", index, Int(first + length)))
 
 
 # update_slice: operands x, updates; attrs starts: the box that begins at `starts` is replaced by updates ----------------------
 
 
-def _infer_update(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    x, updates = operand(inputs, 0), operand(inputs, 1)
+def _updated_shape(x: Value, updates: Value) -> Shape:
     if x.rank != updates.rank or x.dtype != updates.dtype:
         raise ShapeError(f"update_slice of {x} with {updates}")
-    return [(x.shape, x.dtype)]
+    return x.shape
 
 
-def _update_formula(node: Node, output: int) -> Formula:
-    x, updates = operand(node.inputs, 0), operand(node.inputs, 1)
-    axes, at = _at(x.shape)
+@operation("update_slice", "pointwise", _updated_shape)
+def _update(at: Index, x: Value, updates: Value, *, starts: Shape) -> Expr:
     inside: Expr = TRUE
-    own: list[Expr] = []
-    for i, start, length in zip(at, node.attrs["starts"], updates.shape, strict=True):
+    for i, start, length in zip(at, starts, updates.shape, strict=True):
         inside = apply("and", inside, _inside(i, dim(start), length))
-        own.append(apply("sub", i, Int(dim(start))))
-    return Formula(axes, select(inside, Read(updates, tuple(own)), Read(x, at)))
-
-
-define("update_slice", "pointwise", _infer_update, _update_formula)
+    own = tuple(apply("sub", i, Int(dim(start))) for i, start in zip(at, starts, strict=True))
+    return select(inside, Read(updates, own), Read(x, at))
 
 
 # tensor_scatter: operands x, updates, starts [batch] or None; attrs axis, circular: updates written into each row from its start
 
 
-def _infer_tensor_scatter(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    x, updates = operand(inputs, 0), operand(inputs, 1)
-    over = normalize_axis(attrs["axis"], x.rank)
-    same = x.rank == updates.rank and all(
-        a == b for n, (a, b) in enumerate(zip(x.shape, updates.shape, strict=False)) if n != over
-    )
-    if not same or over == 0 or x.dtype != updates.dtype:
-        raise ShapeError(f"tensor_scatter of {updates} into {x} along axis {attrs['axis']}")
-    return [(x.shape, x.dtype)]
+def _scattered_shape(x: Value, updates: Value, starts: Value | None = None, *, axis: int) -> Shape:
+    over = normalize_axis(axis, x.rank)
+    others = [tuple(d for n, d in enumerate(v.shape) if n != over) for v in (x, updates)]
+    if x.rank != updates.rank or others[0] != others[1] or over == 0 or x.dtype != updates.dtype:
+        raise ShapeError(f"tensor_scatter of {updates} into {x} along axis {axis}")
+    return x.shape
 
 
-def _tensor_scatter_formula(node: Node, output: int) -> Formula:
-    x, updates = operand(node.inputs, 0), operand(node.inputs, 1)
-    starts = node.inputs[2] if len(node.inputs) > 2 else None
-    over = normalize_axis(node.attrs["axis"], x.rank)
-    axes, at = _at(x.shape)
-    start = read(starts, (at[0],)) if starts is not None else integer(0)
-    place = apply("sub", at[over], start)
-    if node.attrs["circular"]:
+@operation("tensor_scatter", "pointwise", _scattered_shape)
+def _tensor_scatter(at: Index, x: Value, updates: Value, starts: Value | None = None, *, axis: int, circular: bool) -> Expr:
+    over = normalize_axis(axis, x.rank)
+    place = apply("sub", at[over], read(starts, at[:1]) if starts is not None else integer(0))
+    if circular:
         place = apply("mod", place, Int(x.shape[over]))
     written = Read(updates, (*at[:over], place, *at[over + 1 :]))
-    return Formula(axes, select(_inside(place, dim(0), updates.shape[over]), written, Read(x, at)))
-
-
-define("tensor_scatter", "pointwise", _infer_tensor_scatter, _tensor_scatter_formula)
+    return select(_inside(place, dim(0), updates.shape[over]), written, Read(x, at))
 
 
 def scatter_box(x: Value, indices: Value) -> tuple[list[Dim], list[int | None]] | None:
@@ -84,7 +63,8 @@ def scatter_box(x: Value, indices: Value) -> tuple[list[Dim], list[int | None]] 
     `x[:, 3:3 + n] = u` comes as ScatterND with such indices.
     """
     depth = indices.shape[-1].constant
-    own, place = _at(indices.shape[:-1])
+    own = axes_for(indices.shape[:-1])
+    place = tuple(Int(dim(a)) for a in own)
     if depth is None or not depth:
         return None
     starts: list[Dim] = []
