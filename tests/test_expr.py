@@ -281,6 +281,18 @@ def test_binding_does_not_capture_a_reduction_axis() -> None:
     assert bind(sums, {row: integer(2)}) == map_children(bind(sums, {row: integer(2)}), lambda e: e)
 
 
+@pytest.mark.parametrize("row, diagonal, expected", [(2, 0, [8, 9, 10, 11]), (0, 1, [0, 5, 10, 15])])
+def test_binding_replaces_all_axes_at_once(row: int, diagonal: int, expected: list[int]) -> None:
+    """A row of a square matrix, or its diagonal, where the row comes from data: the column is the consumer's axis, which has the
+    name of the matrix's own rows."""
+    i, j = axis("i", 4), axis("j", 4)
+    square, rows = Value("square", (dim(4), dim(4)), "float32"), Value("rows", (dim(1),), "int64")
+    element = Read(square, (Int(dim(i) + diagonal * dim(j)), Int(dim(j))))
+    bound = bind(element, {i: Read(rows, (integer(0),)), j: Int(dim(i))})
+    arrays = {square: np.arange(16, dtype=np.float32).reshape(4, 4), rows: np.array([row])}
+    assert evaluate_formula(Formula((i,), bound), {}, arrays.__getitem__, "float32").tolist() == expected
+
+
 def test_a_reduction_as_long_as_data_says_is_bounded_and_guarded() -> None:
     """A running sum read at positions that come from data."""
     position = axis("p", 4)

@@ -299,10 +299,9 @@ def _largest(value: Dim, polynomials: Mapping[Symbol, Dim], unknown: set[Symbol]
         for atom, _ in monomial:
             if atom in unknown and isinstance(atom, Symbol) and len(monomial) == 1 and atom.upper is not None:
                 extremes[atom] = dim(atom.upper if coefficient > 0 else atom.lower)
-    result = substitute(substitute(value, extremes), polynomials)
-    if result.symbols() & unknown:
+    if substitute(value, extremes).symbols() & unknown:
         raise ValueError(f"a reduction over {value} elements would depend on data")
-    return result
+    return substitute(value, {**polynomials, **extremes})
 
 
 def map_children(node: Expr, visit: Callable[[Expr], Expr]) -> Expr:
@@ -332,16 +331,15 @@ def rewrite(expression: Expr, leaf: Callable[[Expr], Expr | None]) -> Expr:
 
 
 def _bind_integer(value: Dim, polynomials: Mapping[Symbol, Dim], others: Mapping[Symbol, Expr]) -> Expr:
-    value = substitute(value, polynomials)
-    hit = value.symbols() & others.keys()
-    if not hit:
-        return Int(value)
+    """All symbols at once: what one becomes may hold another of the same name, the axis of a consumer."""
+    if not value.symbols() & others.keys():
+        return Int(substitute(value, polynomials))
     result: Expr = integer(0)
     for monomial, coefficient in value.terms:
         term: Expr = integer(coefficient)
         for atom, power in monomial:
             if isinstance(atom, Symbol):
-                factor: Expr = others.get(atom, Int(dim(atom)))
+                factor: Expr = others.get(atom, Int(polynomials.get(atom, dim(atom))))
             else:
                 factor = apply(
                     atom.function,
