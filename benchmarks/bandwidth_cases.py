@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from kaoken.element_types import aligned
+
 UNIT = 1 << 20
 HEADER = '<ir_version: 10, opset_import: ["" : 22]>'
 
@@ -43,19 +45,22 @@ class Case:
         return onnx.shape_inference.infer_shapes(made)
 
     def inputs(self, model: onnx.ModelProto, units: int) -> dict[str, np.ndarray]:
-        """Tensors of the size: floats from a normal distribution, integers from 0 on below 128, indices anywhere."""
+        """Tensors of the size: floats from a normal distribution, integers from 0 on below 128, indices anywhere. Each begins
+        with a line of the cache, as onnxruntime's own do."""
         random, found = np.random.default_rng(units), {}
         for value in model.graph.input:
             kind = value.type.tensor_type
             extents = [units * _scale(d.dim_param) if d.dim_param else d.dim_value for d in kind.shape.dim]
             dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
             if dtype.kind == "f":
-                found[value.name] = random.standard_normal(extents, np.float32).astype(dtype)
+                drawn = random.standard_normal(extents, np.float32).astype(dtype)
             else:
                 end = 2 if dtype.kind == "b" else 128
                 if value.name == "at":  # anywhere along the axis that is gathered from: the first, or of elements the last
                     end = found["x"].shape[0 if len(extents) == 1 else -1]
-                found[value.name] = random.integers(0, end, extents, np.int64).astype(dtype)
+                drawn = random.integers(0, end, extents, np.int64).astype(dtype)
+            found[value.name] = aligned(extents, dtype)
+            found[value.name][...] = drawn
         return found
 
     def bytes(self, inputs: Mapping[str, np.ndarray], output: np.ndarray, units: int) -> int:

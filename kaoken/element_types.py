@@ -17,6 +17,9 @@ _ONNX_NAMES = {
     "float8_e8m0fnu": "float8e8m0",
     "float4_e2m1fn": "float4e2m1",
 }
+LINE = 64
+"""Bytes of a cache's line: memory for results begins with one, so that no store of a kernel goes to two."""
+
 _BITS = {"float4_e2m1fn": 4, "int4": 4, "uint4": 4, "int2": 2, "uint2": 2}
 
 
@@ -54,7 +57,15 @@ def memory_for(shape: Sequence[int], dtype: str) -> np.ndarray:
     bits = _BITS.get(dtype)
     if bits:
         return np.empty(-(-int(np.prod(shape, dtype=np.int64)) * bits // 8), np.uint8)
-    return np.empty(shape, numpy_type(dtype))
+    return aligned(shape, numpy_type(dtype))
+
+
+def aligned(shape: Sequence[int], dtype: np.dtype[Any]) -> np.ndarray:
+    """An array whose memory, which holds nothing yet, begins with a cache's line."""
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    memory = np.empty(size + LINE, np.uint8)
+    first = -memory.ctypes.data % LINE
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def tensor_in(memory: np.ndarray, shape: Sequence[int], dtype: str) -> np.ndarray:

@@ -1,13 +1,15 @@
 /* Matrices with rows and columns exchanged, for elements of 1, 2, 4 and 8 bytes whatever they are. Needs kk_simd.h.
 
-   kk_transpose_BITS(y, y_stride, x, x_stride, rows, columns): y[c * y_stride + r] = x[r * x_stride + c] for r < rows and c < columns;
-   strides in elements. x and y do not overlap.
+   kk_transpose_BITS(y, y_stride, x, x_stride, rows, columns, far): y[c * y_stride + r] = x[r * x_stride + c] for r < rows and
+   c < columns; strides in elements. x and y do not overlap. `far`: as kk_far.h says, and kk_far_end is the caller's.
 
    Registers of 16 bytes hold rows of small squares; interleaving register i with register i + half of them, as often as the side is a
    power of two, exchanges rows and columns. Squares that lie beside each other in x are taken together, so that whole lines of the cache
    are read, and the lines that will be written next are fetched before: the processor sees no pattern in them. */
 #ifndef KK_TRANSPOSE_H
 #define KK_TRANSPOSE_H
+
+#include "kk_far.h"
 
 #if defined(KK_LEVEL_AVX512) || defined(KK_LEVEL_AVX2)
 typedef __m128i kk_bytes;
@@ -163,32 +165,67 @@ KK_REST(32, 4, KK_ZIPS_32, KK_STORE_INSIDE)
 KK_REST(16, 8, KK_ZIPS_16, KK_STORE_OTHER_INSIDE)
 KK_REST(8, 16, KK_ZIPS_8, KK_STORE_INSIDE)
 
-#define KK_TILES_TOGETHER 4
+/* Tiles of a band, which is gone down before the next: so many columns are read together. */
+#define KK_BAND 64
 
-#define KK_TRANSPOSE(bits, side)                                                                                                    \
+/* Where the rows of y are a multiple of `crowding` bytes apart, the lines of a band fall into few places of the nearest cache, and
+   those that are written in parts come and go for each. Then tiles are gathered in a block beside, of which whole lines go to y, as
+   they do where these need not stay in the caches (`far`). */
+#define KK_BLOCK_BYTES 128
+#define KK_BLOCK_STEP (KK_BLOCK_BYTES + KK_LINE)
+
+#define KK_TRANSPOSE(bits, side, crowding)                                                                                          \
+    /* Columns first to last of as many whole blocks of rows as there are; returns how many rows these have. */                     \
+    KK_NOINLINE int64_t kk_blocks_##bits(unsigned char *y, int64_t y_step, const unsigned char *x, int64_t x_step, int64_t rows,    \
+                                         int64_t first, int64_t last, int far)                                                      \
+    {                                                                                                                               \
+        enum { size = bits / 8, least = size < 4 ? KK_LINE / size : 16 };                                                           \
+        unsigned char block[KK_BAND * KK_BLOCK_STEP];                                                                               \
+        int64_t done = 0, deep = KK_BLOCK_BYTES / size;                                                                             \
+        for (; done + least <= rows; done += deep) {                                                                                \
+            deep = done + deep <= rows ? deep : least;                                                                              \
+            for (int64_t r = 0; r < deep; r += 16)                                                                                  \
+                for (int64_t c = first; c < last; c += 16) {                                                                        \
+                    unsigned char *const tile = block + (c - first) * KK_BLOCK_STEP + r * size;                                     \
+                    if (!far && r * size % KK_LINE == 0)                                                                            \
+                        for (int64_t i = 0; i < 16; i++)                                                                            \
+                            kk_prefetch(y + (c + i) * y_step + (done + r) * size);                                                  \
+                    kk_tile_##bits(tile, KK_BLOCK_STEP, x + (done + r) * x_step + c * size, x_step);                                \
+                }                                                                                                                   \
+            for (int64_t c = first; c < last; c++)                                                                                  \
+                for (int64_t i = 0; i < deep * size; i += KK_LINE)                                                                  \
+                    kk_copy_line(y + c * y_step + done * size + i, block + (c - first) * KK_BLOCK_STEP + i, far);                   \
+        }                                                                                                                           \
+        return done;                                                                                                                \
+    }                                                                                                                               \
     KK_NOINLINE void kk_transpose_##bits(void *to, int64_t y_stride, const void *from, int64_t x_stride, int64_t rows,              \
-                                         int64_t columns)                                                                           \
+                                         int64_t columns, int far)                                                                  \
     {                                                                                                                               \
         const int64_t size = bits / 8, y_step = y_stride * size, x_step = x_stride * size;                                          \
         unsigned char *const y = to;                                                                                                \
         const unsigned char *const x = from;                                                                                        \
         const int64_t whole_rows = rows / 16 * 16, whole_columns = columns / 16 * 16;                                               \
-        for (int64_t first = 0; first < whole_columns; first += 16 * KK_TILES_TOGETHER)                                             \
-            for (int64_t r = 0; r < whole_rows; r += 16)                                                                            \
-                for (int64_t c = first; c < whole_columns && c < first + 16 * KK_TILES_TOGETHER; c += 16) {                         \
+        const int passes_by = far && y_step % KK_LINE == 0 && kk_begins_line(y);                                                    \
+        const int in_blocks = passes_by || y_step % crowding == 0;                                                                  \
+        for (int64_t first = 0; first < whole_columns; first += KK_BAND) {                                                          \
+            const int64_t last = first + KK_BAND < whole_columns ? first + KK_BAND : whole_columns;                                 \
+            int64_t r = in_blocks && rows >= 16 ? kk_blocks_##bits(y, y_step, x, x_step, rows, first, last, passes_by) : 0;         \
+            for (; r < whole_rows; r += 16)                                                                                         \
+                for (int64_t c = first; c < last; c += 16) {                                                                        \
                     unsigned char *const tile = y + c * y_step + r * size;                                                          \
                     if (r + 32 <= rows)                                                                                             \
                         for (int64_t i = 0; i < 16; i++)                                                                            \
                             kk_prefetch(tile + i * y_step + 16 * size);                                                             \
                     kk_tile_##bits(tile, y_step, x + r * x_step + c * size, x_step);                                                \
                 }                                                                                                                   \
+        }                                                                                                                           \
         for (int64_t c = 0; c < columns; c += side)                                                                                 \
             for (int64_t r = c < whole_columns ? whole_rows : 0; r < rows; r += side)                                               \
                 kk_rest_##bits(y, y_stride, x, x_stride, rows, columns, r, c);                                                      \
     }
-KK_TRANSPOSE(8, 16)
-KK_TRANSPOSE(16, 8)
-KK_TRANSPOSE(32, 4)
-KK_TRANSPOSE(64, 2)
+KK_TRANSPOSE(8, 16, 1024)
+KK_TRANSPOSE(16, 8, 4096)
+KK_TRANSPOSE(32, 4, INT64_MAX) /* whole lines as it is */
+KK_TRANSPOSE(64, 2, 4096)
 
 #endif

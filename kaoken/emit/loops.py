@@ -16,13 +16,17 @@ from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows,
 from kaoken.emit.partition import Partition, nest_partition
 from kaoken.emit.transposed import Transposition, in_few_streams, transposition
 from kaoken.emit.vector_code import store_code, stored
-from kaoken.ir.dims import Dim, Symbol, dim, factor, minimum, product, substitute, to_c
-from kaoken.ir.dtypes import DType
+from kaoken.ir.dims import Dim, Symbol, bounds, dim, factor, minimum, product, substitute, to_c
+from kaoken.ir.dtypes import DType, item_size
 from kaoken.ir.expr import Expr, Formula, Int, Read, Reduce, Select, axis, extent_of, integer
 from kaoken.ir.graph import Value
 
 FEWEST_COPIED = 128
 """Elements of a run that is copied by a call; shorter ones go faster in a loop."""
+
+LINE_BYTES = 64
+FAR_BYTES = 32 << 20
+"""KK_LINE and KK_FAR_BYTES of kk_far.h."""
 
 
 def emit_body(
@@ -42,8 +46,19 @@ class _Emitter(ColumnWriter):
         self.dtype = dtype
         self.partition: Partition | None = None
         self.kept: dict[Reduce, Dim] = {}
+        self.elements = product(extent_of(a) for a in nest.axes)
+        most = bounds(self.elements)[1]
+        self.may_be_far = most is None or most * item_size(dtype) >= FAR_BYTES
 
     def run(self) -> str:
+        """The body. One that copies to a result which may be far asks first whether it is (kk_far.h)."""
+        text = self._body()
+        if re.search(r"\bfar\b", text):
+            self.block.lines.insert(0, f"    const int far = kk_is_far({to_c(self.elements)}, sizeof *y);")
+            self.block.line("kk_far_end(far);")
+        return "\n".join(self.block.lines)
+
+    def _body(self) -> str:
         nest, block = self.nest, self.block
         if any(extent_of(a) == 0 for a in nest.axes):
             block.line("(void)t;")
@@ -115,7 +130,7 @@ class _Emitter(ColumnWriter):
         shape = ", ".join(to_c(d) for d in (extent_of(found.rows), columns))
         text = f"kk_transpose_{found.width}(y{target}, {to_c(found.to)}, {self.names[found.read.value]}{source}, "
         with self._rows(outer, matrix.axes_of_dim(columns)) if outer else self._first_thread():
-            self.block.line(f"{text}{to_c(found.step)}, {shape});")
+            self.block.line(f"{text}{to_c(found.step)}, {shape}, {'far' if self.may_be_far else '0'});")
 
     def _columns(self, found: Columns) -> None:
         """Reductions of columns, by bands of these that the threads share."""
@@ -195,8 +210,13 @@ class _Emitter(ColumnWriter):
             with self.block.braces("if (t->index == 0)") if shared else nullcontext():
                 self._store(nest.body, nest.offset)
             return
-        if self._copies(symbol, shared):
-            return
+        if not self._copies(symbol, shared):
+            self._elements(symbol, shared)
+
+    def _elements(self, symbol: Symbol, shared: bool) -> None:
+        """A run of elements that are computed, on lanes where that can be."""
+        nest = self.nest
+        length = extent_of(symbol) - symbol.lower
         element = stored(nest.body)
         contiguous = element is not None and self.steps_by_one(nest.offset, symbol)
         short = length.constant is not None and int(length) < FEWEST_FOR_LANES
@@ -221,9 +241,12 @@ class _Emitter(ColumnWriter):
 
     def _copies(self, symbol: Symbol, shared: bool) -> bool:
         """A long run of elements that moves as it lies is copied as one, also where a guard that is the same for all of it
-        chooses what to copy; whether there is one. It may be overwritten where it lies, hence memmove."""
+        chooses what to copy, and a short one of a result that is far; whether there is one. It may be overwritten where it lies,
+        hence memmove."""
         nest, length = self.nest, extent_of(symbol) - symbol.lower
-        if (length.constant or FEWEST_COPIED) < FEWEST_COPIED or not self.steps_by_one(nest.offset, symbol):
+        short = (length.constant or FEWEST_COPIED) < FEWEST_COPIED
+        lines = self.may_be_far and not shared and (length.constant or 0) * item_size(self.dtype) >= LINE_BYTES
+        if (short and not lines) or not self.steps_by_one(nest.offset, symbol):
             return False
         if isinstance(nest.body, Select):
             return not shared and self._copies_chosen(nest.body, symbol)
@@ -239,7 +262,17 @@ class _Emitter(ColumnWriter):
         self.define_fixed(offset_of(nest.body), set())
         target, source = (substitute(o, {symbol: first}) for o in (nest.offset, offset_of(nest.body)))
         name = self.names[nest.body.value]
-        self.block.line(f"memmove(y{plus(target)}, {name}{plus(source)}, (size_t){factor(count)} * sizeof *y);")
+        operands = f"(y{plus(target)}, {name}{plus(source)}, "
+        if short:
+            with self.block.braces("if (far)"):
+                self.block.line(f"kk_far_copy{operands}{count} * sizeof *y, far);")
+            self.block.lines.pop()
+            with self.block.braces("} else"):
+                self._elements(symbol, shared)
+        elif self.may_be_far:
+            self.block.line(f"kk_far_copy{operands}(size_t){factor(count)} * sizeof *y, far);")
+        else:
+            self.block.line(f"memmove{operands}(size_t){factor(count)} * sizeof *y);")
         return True
 
     def _copies_chosen(self, body: Select, symbol: Symbol) -> bool:

@@ -23,7 +23,7 @@ FUNCTIONS = frozenset(
 """Functions and tables of a model's C file, which its layers share it with."""
 
 _LOCALS = frozenset(
-    "k b a p row rows count end rest cache capacity weights kernels threads text_bytes logit_rows sizes handle".split()
+    "k b a p row rows count end far rest cache capacity weights kernels threads text_bytes logit_rows sizes handle".split()
 )
 
 
