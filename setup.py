@@ -13,7 +13,7 @@ setup(
         "kaoken.tune": ["*.c"],
         "kaoken.emit": ["templates/**/*"],
         "kaoken.report": ["templates/*"],
-        "kaoken._runtime": ["*.c", "*.h"],
+        "kaoken._runtime": ["*.c", "*.h", "model/*"],
         "kaoken._models": ["zoo.toml", "configs/*.json", "story*/*.json", "story*/*.safetensors"],
     },
 )

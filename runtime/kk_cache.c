@@ -9,6 +9,19 @@ int64_t kk_cache_floats(int64_t rows, int64_t heads, int64_t capacity, int64_t d
     return rows * heads * capacity * dim;
 }
 
+void kk_cache_place(kk_cache *caches, const kk_cache_shape *shapes, int count, int64_t rows, int64_t positions, const int64_t *past,
+                    const int64_t *row, kk_layout *layout)
+{
+    const int64_t capacity = (positions + 15) / 16 * 16;
+    for (int i = 0; i < count; i++) {
+        caches[i].keys = kk_place(layout, 4 * kk_cache_floats(rows, shapes[i].heads, capacity, shapes[i].key_dim));
+        caches[i].values = kk_place(layout, 4 * kk_cache_floats(rows, shapes[i].heads, capacity, shapes[i].value_dim));
+        caches[i].capacity = capacity;
+        caches[i].past = past;
+        caches[i].row = row;
+    }
+}
+
 void kk_cache_import(const kk_thread *t, const kk_cache *cache, kk_cache_shape shape, int64_t batch, int64_t count, const float *keys,
                      const float *values)
 {

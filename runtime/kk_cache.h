@@ -2,6 +2,7 @@
 #ifndef KK_CACHE_H
 #define KK_CACHE_H
 
+#include "kk_layout.h"
 #include "kk_prefix.h"
 #include "kk_threads.h"
 
@@ -29,6 +30,10 @@ typedef struct kk_cache_shape {
 
 /* Floats that the keys, or the values, of `rows` rows of `capacity` positions take. */
 int64_t kk_cache_floats(int64_t rows, int64_t heads, int64_t capacity, int64_t dim);
+
+/* Gives `count` caches their memory: room for `positions` in each of `rows` rows. past, row: what they have of every call. */
+void kk_cache_place(kk_cache *caches, const kk_cache_shape *shapes, int count, int64_t rows, int64_t positions, const int64_t *past,
+                    const int64_t *row, kk_layout *layout);
 
 /* Stores positions 0..count-1 of each row from row-major tensors [batch][heads][count][dim]; cache->row is not looked at.
    Every thread of a run calls it. */

@@ -21,6 +21,7 @@ void kk_rows_open(kk_rows *rows, int64_t count, void *memory)
     rows->call_input = rows->call_place + count;
     rows->copy = (kk_row_copy *)(void *)(rows->call_input + count);
     rows->shared = (int32_t *)(void *)(rows->copy + count);
+    rows->whole = rows->uniform = rows->encoded = 0;
     kk_rows_reset(rows);
 }
 
@@ -42,6 +43,28 @@ void kk_rows_select(kk_rows *rows, const int64_t *which, int64_t call_count)
         rows->call_place[b] = rows->place[row];
         rows->call_input[b] = rows->input[row];
     }
+}
+
+kk_status kk_rows_may_append(const kk_rows *rows, const int64_t *which, int64_t call_count, int64_t count, int64_t capacity)
+{
+    if (call_count < (rows->whole ? rows->count : 1) || call_count > rows->count || count < 1)
+        return KK_ERROR_RANGE;
+    for (int64_t b = 0; b < call_count; b++) {
+        const int64_t row = which ? which[b] : b;
+        if (rows->input[row] < 0)
+            return KK_ERROR_ORDER;
+        if (count > capacity - rows->length[row])
+            return KK_ERROR_CAPACITY;
+        if (rows->uniform && rows->length[row] != rows->length[which ? which[0] : 0])
+            return KK_ERROR_RANGE;
+    }
+    return KK_OK;
+}
+
+void kk_rows_forget_inputs(kk_rows *rows)
+{
+    for (int64_t i = 0; rows->encoded && i < rows->count; i++)
+        rows->input[i] = -1;
 }
 
 /* Place b holds the first `length` positions of place a, and otherwise what a shares with the others. */

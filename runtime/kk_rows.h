@@ -33,6 +33,9 @@ typedef struct kk_rows {
     /* The call at work, by its batch rows; kernels see the first two as kk_cache.past and kk_cache.row of the state that
        a handle appends to, and call_input as kk_cache.row of what an encoder left. */
     int64_t *call_length, *call_place, *call_input;
+    /* What holds for every call, 0 unless set after kk_rows_open: all rows take part, they hold equally much, what they attend
+       to has to be encoded first. */
+    int whole, uniform, encoded;
 } kk_rows;
 
 /* Bytes of memory, aligned to 8 bytes, for `count` rows, 1 or more. */
@@ -46,6 +49,14 @@ void kk_rows_reset(kk_rows *rows);
 
 /* Begins a call on some rows. which: [call_count] numbers of rows; null: the first ones. Fills the call's arrays. */
 void kk_rows_select(kk_rows *rows, const int64_t *which, int64_t call_count);
+
+/* Whether `count` positions may be appended to some rows, `which` as in kk_rows_select, that can hold `capacity`. KK_ERROR_RANGE: a
+   number below 1 or above the rows, or rows that this call may not take; KK_ERROR_ORDER: a row without an input;
+   KK_ERROR_CAPACITY: a row without room. */
+kk_status kk_rows_may_append(const kk_rows *rows, const int64_t *which, int64_t call_count, int64_t count, int64_t capacity);
+
+/* Where inputs are encoded: no row attends to any. */
+void kk_rows_forget_inputs(kk_rows *rows);
 
 /* Forgets what a row holds from position `length` on. KK_ERROR_RANGE: no such row, or it is shorter. */
 kk_status kk_rows_truncate(kk_rows *rows, int64_t row, int64_t length);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import random
-from ctypes import POINTER, byref, c_int32, c_int64, c_size_t
+from ctypes import POINTER, byref, c_int, c_int32, c_int64, c_size_t
 from functools import cache
 
 import pytest
@@ -28,6 +28,7 @@ class Rows(ctypes.Structure):
         ("shared", POINTER(c_int32)),
         ("copy", POINTER(Copy)),
         *((name, POINTER(c_int64)) for name in ("call_length", "call_place", "call_input")),
+        *((name, c_int) for name in ("whole", "uniform", "encoded")),
     )
 
 

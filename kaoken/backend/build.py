@@ -39,7 +39,7 @@ def sources_digest() -> str:
     """Changes with every source that a compiled folder depends on."""
     digest = hashlib.sha256()
     package = Path(__file__).parents[1]
-    for path in sorted([*package.rglob("*.py"), *package.rglob("*.mako"), *runtime_folder().glob("kk_*")]):
+    for path in sorted([*package.rglob("*.py"), *package.rglob("*.mako"), *runtime_folder().rglob("*.[ch]")]):
         if path.parent != Path(__file__).parent:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

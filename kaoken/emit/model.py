@@ -14,7 +14,7 @@ from kaoken.emit.generation import GenerationDefaults
 from kaoken.emit.interface import Interface, Tensor, in_call
 from kaoken.emit.kernels import render_tiles
 from kaoken.emit.program import Program
-from kaoken.emit.runtime_sources import runtime_folder
+from kaoken.emit.runtime_sources import model_source, runtime_folder
 from kaoken.emit.step_table import StepTable
 from kaoken.emit.templating import templates
 from kaoken.ir.dims import Dim, product, to_c
@@ -106,6 +106,10 @@ class ModelFiles:
     def quoted(text: str) -> str:
         """The inside of a C string literal."""
         return re.sub(r'[\\"?]', r"\\\g<0>", re.sub(r"[\x00-\x1f\x7f]", "_", text))
+
+    def fixed(self, file: str) -> str:
+        """C that is the same for every model but for its name (runtime/model)."""
+        return model_source(file, self.name)
 
     @property
     def upper(self) -> str:
@@ -225,10 +229,10 @@ class ModelFiles:
             sizes: dict[int, list[Dim]] = {}
             for other, size in slot.behind:
                 sizes.setdefault(other.index, []).append(size)
-            ends = [f"behind(l.slot[{index}], {self._largest(found)})" for index, found in sorted(sizes.items())]
+            ends = [f"kk_behind(slot[{index}], {self._largest(found)})" for index, found in sorted(sizes.items())]
             offset = ends[0] if ends else "0"
             for end in ends[1:]:
-                offset = f"farther({offset}, {end})"
+                offset = f"kk_farther({offset}, {end})"
             shown = ", ".join(v.name for v in slot.values[:3]) + (", ..." if len(slot.values) > 3 else "")
             result.append(SlotLine(slot.index, offset, self._largest(slot.sizes), shown.replace("*/", "")))
         return result

@@ -28,6 +28,12 @@ def runtime_folder() -> Path:
     return data_folder("runtime", PREFIX_HEADER)
 
 
+def model_source(file: str, name: str) -> str:
+    """A file of runtime/model: C that every model has, written for one called kk_model, in the name of another."""
+    text = (runtime_folder() / "model" / file).read_text(encoding="utf-8")
+    return re.sub(r"\bKK_MODEL(?=_)", name.upper(), re.sub(r"\bkk_model(?=_|\b)", name, text))
+
+
 def runtime_closure(sources: Iterable[str]) -> list[str]:
     """The names of all runtime files that these need, sorted: headers they include, and the .c file of each such header.
 

@@ -15,10 +15,11 @@ RESERVED = frozenset(
 )
 
 FUNCTIONS = frozenset(
-    "behind bad_word_lengths bad_words choose_kernels complete_sizes cover encode farther feed_rows forget_encoded forward "
-    "forward_encode forward_feed forward_run generate_feed generate_position generate_reorder is_text is_too_long join lay_out "
-    "layout place plan_memory pool note_step runtime_options step_cost steps stop text_demand cache_shapes model_hash "
-    "valid_int64_indices valid_int32_indices binary_int64 binary_int32 binary_bool".split()
+    "bad_word_lengths bad_words binary_bool binary_int32 binary_int64 cache_shapes choose_kernels complete_sizes constants_size "
+    "embed_arguments encode feed_rows forward forward_encode forward_feed forward_run generate_bytes generate_feed "
+    "generate_position generate_reorder id_limit lay_out longest_text measured model_hash note_step open_handle open_tables "
+    "open_weights piece pool runtime_options state_caches step_cost steps stop text_demand text_pair thread_scratch "
+    "token_vectors usual_length_1 usual_pooling valid_int32_indices valid_int64_indices".split()
 )
 """Functions and tables of a model's C file, which its layers share it with."""
 

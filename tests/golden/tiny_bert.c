@@ -4,6 +4,7 @@
 
 #include "kaoken/kk_cache.h"
 #include "kaoken/kk_integer.h"
+#include "kaoken/kk_layout.h"
 #include "kaoken/kk_platform.h"
 #include "kaoken/kk_threads.h"
 #include "kaoken/kk_weights.h"
@@ -39,7 +40,8 @@ struct tiny_bert {
     kk_tokenizer tokenizer;
     unsigned char *text_scratch;
     size_t text_scratch_size;
-    int64_t *embed_inputs;
+    int64_t *embed_inputs, texts_at_once, ids_of_text;
+    int64_t *text_inputs; /* ids and mask of texts */
     tiny_bert_sizes sizes;
     kk_profile profile;
     tiny_bert_step *steps; /* the caller's, while the handle is profiled */
@@ -114,6 +116,198 @@ static void step_cost(const tiny_bert_call *c, int cost, int64_t *flop, int64_t 
     }
 }
 
+static const uint64_t constants_size = 432640;
+enum { thread_scratch = 17920 };
+
+/* Fills in defaults and checks bounds; 0 if a size is outside. */
+static int complete_sizes(const tiny_bert_sizes *given, tiny_bert_sizes *sizes)
+{
+    static const tiny_bert_sizes nothing;
+    *sizes = given ? *given : nothing;
+    return kk_complete_size(&sizes->batch_size, 1, 1, 8) &&
+           kk_complete_size(&sizes->sequence_length, 128, 1, 128) &&
+           kk_complete_size(&sizes->text_bytes, 65536, 1, 1073741824) &&
+           kk_complete_size(&sizes->threads, 1, 1, KK_THREADS_MAX);
+}
+
+/* Gives everything of a handle its place in memory, by its sizes, and returns the bytes; without memory it only measures. */
+static size_t lay_out(tiny_bert *m, unsigned char *memory, size_t *arena)
+{
+    const tiny_bert_sizes *const sizes = &m->sizes;
+    kk_layout l = {memory, 0};
+    size_t slot[5];
+
+    slot[0] = kk_cover(&l, 0, kk_max_i64(sizes->batch_size*sizes->sequence_length*256, sizes->batch_size*sizes->sequence_length*512)); /* /encoder/layer.0/attention/self/query/Add_output_0, /encoder/layer.0/intermediate/intermediate_act_fn/Mul_1_output_0, /encoder/layer.1/attention/self/query/Add_output_0, ... */
+    slot[1] = kk_cover(&l, kk_behind(slot[0], sizes->batch_size*sizes->sequence_length*256), sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096); /* /encoder/layer.0/attention/self/MatMul_1_output_0.Add_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0.Add_output_0 */
+    slot[2] = kk_cover(&l, kk_farther(kk_behind(slot[0], sizes->batch_size*sizes->sequence_length*512), kk_behind(slot[1], sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096)), sizes->batch_size*sizes->sequence_length*256); /* /embeddings/Add_1_output_0, /embeddings/LayerNorm/LayerNormalization_output_0, /encoder/layer.0/attention/output/Add_output_0, ... */
+    slot[3] = kk_cover(&l, kk_behind(slot[2], sizes->batch_size*sizes->sequence_length*256), sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096); /* /encoder/layer.0/attention/self/MatMul_1_output_0.Add_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0.Add_output_0 */
+    slot[4] = kk_cover(&l, kk_behind(slot[3], sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096), sizes->batch_size*sizes->sequence_length*256); /* /encoder/layer.0/attention/self/MatMul_1_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0 */
+    for (int i = 0; memory && i < 5; i++)
+        m->slot[i] = memory + slot[i];
+    *arena = l.end;
+    m->cache[0].keys = (float *)(void *)m->slot[1];
+    m->cache[0].values = (float *)(void *)m->slot[3];
+    m->cache[0].capacity = (sizes->sequence_length + 15) / 16 * 16;
+    m->cache[1].keys = (float *)(void *)m->slot[1];
+    m->cache[1].values = (float *)(void *)m->slot[3];
+    m->cache[1].capacity = (sizes->sequence_length + 15) / 16 * 16;
+    static const kk_text_demand text_demand = {3, 5, 0, 2}; /* what the tables ask of the memory that a text is encoded in */
+    m->text_scratch_size = kk_text_scratch(&text_demand, (size_t)sizes->text_bytes);
+    m->text_scratch = kk_place(&l, (int64_t)m->text_scratch_size);
+    m->texts_at_once = sizes->batch_size;
+    m->ids_of_text = sizes->sequence_length;
+    m->embed_inputs = kk_place(&l, 16 * m->texts_at_once * m->ids_of_text);
+    m->text_inputs = kk_place(&l, 16 * m->texts_at_once * m->ids_of_text);
+    m->pool = kk_place(&l, (int64_t)kk_pool_bytes((int)sizes->threads, thread_scratch));
+    return l.end;
+}
+
+static const tiny_bert_kernels *choose_kernels(void)
+{
+#ifdef TINY_BERT_X86_LEVELS
+    const kk_cpu level = kk_cpu_level();
+    if (level >= KK_CPU_AVX512)
+        return &tiny_bert_kernels_avx512;
+    if (level >= KK_CPU_AVX2)
+        return &tiny_bert_kernels_avx2;
+#endif
+    return &tiny_bert_kernels_baseline;
+}
+
+static kk_status open_weights(kk_weights *file, const char *path)
+{
+    return kk_weights_open(file, path, model_hash);
+}
+
+/* What else the weights file holds. */
+static kk_status open_tables(tiny_bert *m)
+{
+    size_t size = 0;
+    const void *const tables = kk_weights_find(&m->file, "tokenizer", &size);
+    return tables ? kk_tokenizer_open(tables, size, &m->tokenizer) : KK_ERROR_WEIGHTS;
+}
+
+/* Bytes of a handle and of its arena for these sizes; 0 where one is out of its bounds. */
+static size_t measured(const tiny_bert_sizes *sizes, size_t *arena)
+{
+    tiny_bert m;
+    memset(&m, 0, sizeof m);
+    return complete_sizes(sizes, &m.sizes) ? kk_behind(0, sizeof m) + lay_out(&m, 0, arena) : 0;
+}
+
+size_t tiny_bert_arena_size(const tiny_bert_sizes *sizes)
+{
+    size_t arena;
+    return measured(sizes, &arena) ? arena : 0;
+}
+
+size_t tiny_bert_memory_size(const tiny_bert_sizes *sizes)
+{
+    size_t arena;
+    return measured(sizes, &arena);
+}
+
+/* Makes the handle in `memory`; the weights are open already and are the handle's from here on, or closed on error. */
+static tiny_bert_status open_handle(tiny_bert **handle, kk_weights *file, const tiny_bert_sizes *sizes, void *memory)
+{
+    tiny_bert *m = memory;
+    size_t size = 0, arena;
+    kk_status status;
+
+    memset(m, 0, sizeof *m);
+    m->sizes = *sizes;
+    m->file = *file;
+    m->weights = kk_weights_find(file, "weights", &size);
+    m->kernels = choose_kernels();
+    lay_out(m, (unsigned char *)memory + kk_behind(0, sizeof *m), &arena);
+    status = size == constants_size ? open_tables(m) : KK_ERROR_WEIGHTS;
+    if (status == KK_OK)
+        status = kk_pool_create(m->pool, kk_pool_bytes((int)sizes->threads, thread_scratch), (int)sizes->threads, thread_scratch, &m->pool);
+    if (status != KK_OK) {
+        kk_weights_close(file);
+        return (tiny_bert_status)status;
+    }
+    *handle = m;
+    return TINY_BERT_OK;
+}
+
+tiny_bert_status tiny_bert_create(tiny_bert **handle, const char *weights_path, const tiny_bert_sizes *sizes)
+{
+    tiny_bert_sizes complete;
+    kk_weights file;
+    kk_status status;
+    void *memory;
+
+    if (!handle)
+        return TINY_BERT_ERROR_ARGUMENT;
+    *handle = 0;
+    if (!complete_sizes(sizes, &complete))
+        return TINY_BERT_ERROR_RANGE;
+    status = kk_cpu_check();
+    if (status != KK_OK)
+        return (tiny_bert_status)status;
+    status = open_weights(&file, weights_path);
+    if (status != KK_OK)
+        return (tiny_bert_status)status;
+    memory = kk_allocate(tiny_bert_memory_size(&complete));
+    if (!memory) {
+        kk_weights_close(&file);
+        return TINY_BERT_ERROR_MEMORY;
+    }
+    status = (kk_status)open_handle(handle, &file, &complete, memory);
+    if (status == KK_OK)
+        (*handle)->owned = memory;
+    else
+        kk_free(memory);
+    return (tiny_bert_status)status;
+}
+
+tiny_bert_status tiny_bert_create_in(tiny_bert **handle, const void *weights, size_t weights_size,
+    const tiny_bert_sizes *sizes, void *memory, size_t memory_size)
+{
+    tiny_bert_sizes complete;
+    kk_weights file;
+    kk_status status;
+
+    if (!handle)
+        return TINY_BERT_ERROR_ARGUMENT;
+    *handle = 0;
+    if (!memory || (uintptr_t)memory % 64 != 0)
+        return TINY_BERT_ERROR_ARGUMENT;
+    if (!complete_sizes(sizes, &complete))
+        return TINY_BERT_ERROR_RANGE;
+    if (memory_size < tiny_bert_memory_size(&complete))
+        return TINY_BERT_ERROR_CAPACITY;
+    status = kk_cpu_check();
+    if (status == KK_OK)
+        status = kk_weights_view(&file, weights, weights_size, model_hash);
+    return status == KK_OK ? open_handle(handle, &file, &complete, memory) : (tiny_bert_status)status;
+}
+
+void tiny_bert_destroy(tiny_bert *handle)
+{
+    if (!handle)
+        return;
+    kk_pool_destroy(handle->pool);
+    kk_weights_close(&handle->file);
+    kk_free(handle->owned);
+}
+
+tiny_bert_status tiny_bert_check_weights(const tiny_bert *handle)
+{
+    return handle ? (tiny_bert_status)kk_weights_check(&handle->file) : TINY_BERT_ERROR_ARGUMENT;
+}
+
+const char *tiny_bert_level(const tiny_bert *handle)
+{
+    return handle ? handle->kernels->level : "";
+}
+
+const char *tiny_bert_status_text(tiny_bert_status status)
+{
+    return kk_status_text((kk_status)status);
+}
+
 /* A step has ended: adds to its row. Only the thread of the caller comes here. */
 static void note_step(void *argument, int64_t number, uint64_t nanoseconds, uint64_t waiting)
 {
@@ -147,226 +341,6 @@ tiny_bert_status tiny_bert_profile(tiny_bert *m, tiny_bert_step *rows)
         rows[n].kernel = steps[n].kernel;
     }
     return TINY_BERT_OK;
-}
-
-/* What the tokenizer's tables ask of the memory that a text is encoded in. */
-static const kk_text_demand text_demand = {3, 5, 0, 2};
-
-/* Memory: offsets of everything in one block, for given sizes. */
-typedef struct layout {
-    size_t slot[5], arena_end;
-    size_t text_scratch;
-    size_t embed_inputs;
-    size_t pool, total;
-} layout;
-
-static size_t behind(size_t at, int64_t bytes)
-{
-    return (at + (size_t)bytes + 63) / 64 * 64;
-}
-
-static size_t place(size_t *end, int64_t bytes)
-{
-    const size_t at = *end;
-    *end = behind(at, bytes);
-    return at;
-}
-
-static size_t farther(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-/* A slot of the arena may overlap others: their values are never alive together. */
-static size_t cover(size_t *end, size_t at, int64_t bytes)
-{
-    *end = farther(*end, behind(at, bytes));
-    return at;
-}
-
-/* Fills in defaults and checks bounds; 0 if a size is outside. */
-static int complete_sizes(const tiny_bert_sizes *given, tiny_bert_sizes *sizes)
-{
-    static const tiny_bert_sizes nothing;
-    *sizes = given ? *given : nothing;
-    if (sizes->batch_size == 0)
-        sizes->batch_size = 1;
-    if (sizes->batch_size < 1 || sizes->batch_size > 8)
-        return 0;
-    if (sizes->sequence_length == 0)
-        sizes->sequence_length = 128;
-    if (sizes->sequence_length < 1 || sizes->sequence_length > 128)
-        return 0;
-    if (sizes->text_bytes == 0)
-        sizes->text_bytes = 65536;
-    if (sizes->text_bytes < 1 || sizes->text_bytes > 1073741824)
-        return 0;
-    if (sizes->threads == 0)
-        sizes->threads = 1;
-    return sizes->threads >= 1 && sizes->threads <= KK_THREADS_MAX;
-}
-
-static layout plan_memory(const tiny_bert_sizes *sizes)
-{
-    layout l;
-    size_t end = 0;
-    (void)sizes;
-    memset(&l, 0, sizeof l);
-    l.slot[0] = cover(&end, 0, kk_max_i64(sizes->batch_size*sizes->sequence_length*256, sizes->batch_size*sizes->sequence_length*512)); /* /encoder/layer.0/attention/self/query/Add_output_0, /encoder/layer.0/intermediate/intermediate_act_fn/Mul_1_output_0, /encoder/layer.1/attention/self/query/Add_output_0, ... */
-    l.slot[1] = cover(&end, behind(l.slot[0], sizes->batch_size*sizes->sequence_length*256), sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096); /* /encoder/layer.0/attention/self/MatMul_1_output_0.Add_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0.Add_output_0 */
-    l.slot[2] = cover(&end, farther(behind(l.slot[0], sizes->batch_size*sizes->sequence_length*512), behind(l.slot[1], sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096)), sizes->batch_size*sizes->sequence_length*256); /* /embeddings/Add_1_output_0, /embeddings/LayerNorm/LayerNormalization_output_0, /encoder/layer.0/attention/output/Add_output_0, ... */
-    l.slot[3] = cover(&end, behind(l.slot[2], sizes->batch_size*sizes->sequence_length*256), sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096); /* /encoder/layer.0/attention/self/MatMul_1_output_0.Add_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0.Add_output_0 */
-    l.slot[4] = cover(&end, behind(l.slot[3], sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096), sizes->batch_size*sizes->sequence_length*256); /* /encoder/layer.0/attention/self/MatMul_1_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0 */
-    l.arena_end = end;
-    l.text_scratch = place(&end, (int64_t)kk_text_scratch(&text_demand, (size_t)sizes->text_bytes));
-    l.embed_inputs = place(&end, 32 * sizes->batch_size * sizes->sequence_length);
-    l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 17920));
-    l.total = end;
-    return l;
-}
-
-size_t tiny_bert_arena_size(const tiny_bert_sizes *sizes)
-{
-    tiny_bert_sizes complete;
-    return complete_sizes(sizes, &complete) ? plan_memory(&complete).arena_end : 0;
-}
-
-size_t tiny_bert_memory_size(const tiny_bert_sizes *sizes)
-{
-    tiny_bert_sizes complete;
-    if (!complete_sizes(sizes, &complete))
-        return 0;
-    return (sizeof(tiny_bert) + 63) / 64 * 64 + plan_memory(&complete).total;
-}
-
-static const tiny_bert_kernels *choose_kernels(void)
-{
-#ifdef TINY_BERT_X86_LEVELS
-    const kk_cpu level = kk_cpu_level();
-    if (level >= KK_CPU_AVX512)
-        return &tiny_bert_kernels_avx512;
-    if (level >= KK_CPU_AVX2)
-        return &tiny_bert_kernels_avx2;
-#endif
-    return &tiny_bert_kernels_baseline;
-}
-
-
-/* Lays the handle out in `memory`; the weights are open already and are the handle's from here on, or closed on error. */
-static tiny_bert_status lay_out(tiny_bert **handle, kk_weights *file, const tiny_bert_sizes *sizes, void *memory)
-{
-    tiny_bert *m = memory;
-    unsigned char *base = (unsigned char *)memory + (sizeof *m + 63) / 64 * 64;
-    const layout l = plan_memory(sizes);
-    size_t size = 0;
-    kk_status status;
-
-    memset(m, 0, sizeof *m);
-    m->sizes = *sizes;
-    m->file = *file;
-    m->weights = kk_weights_find(file, "weights", &size);
-    m->kernels = choose_kernels();
-    for (int i = 0; i < 5; i++)
-        m->slot[i] = base + l.slot[i];
-    m->cache[0].keys = (float *)(void *)m->slot[1];
-    m->cache[0].values = (float *)(void *)m->slot[3];
-    m->cache[0].capacity = (sizes->sequence_length + 15) / 16 * 16;
-    m->cache[1].keys = (float *)(void *)m->slot[1];
-    m->cache[1].values = (float *)(void *)m->slot[3];
-    m->cache[1].capacity = (sizes->sequence_length + 15) / 16 * 16;
-    status = size == 432640 ? KK_OK : KK_ERROR_WEIGHTS;
-    if (status == KK_OK) {
-        const void *tables = kk_weights_find(file, "tokenizer", &size);
-        status = tables ? kk_tokenizer_open(tables, size, &m->tokenizer) : KK_ERROR_WEIGHTS;
-    }
-    m->text_scratch = base + l.text_scratch;
-    m->text_scratch_size = kk_text_scratch(&text_demand, (size_t)sizes->text_bytes);
-    m->embed_inputs = (int64_t *)(void *)(base + l.embed_inputs);
-    if (status == KK_OK)
-        status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 17920), (int)sizes->threads, 17920, &m->pool);
-    if (status != KK_OK) {
-        kk_weights_close(file);
-        return (tiny_bert_status)status;
-    }
-    *handle = m;
-    return TINY_BERT_OK;
-}
-
-tiny_bert_status tiny_bert_create(tiny_bert **handle, const char *weights_path, const tiny_bert_sizes *sizes)
-{
-    tiny_bert_sizes complete;
-    kk_weights file;
-    kk_status status;
-    void *memory;
-
-    if (!handle)
-        return TINY_BERT_ERROR_ARGUMENT;
-    *handle = 0;
-    if (!complete_sizes(sizes, &complete))
-        return TINY_BERT_ERROR_RANGE;
-    status = kk_cpu_check();
-    if (status != KK_OK)
-        return (tiny_bert_status)status;
-    status = kk_weights_open(&file, weights_path, model_hash);
-    if (status != KK_OK)
-        return (tiny_bert_status)status;
-    memory = kk_allocate(tiny_bert_memory_size(&complete));
-    if (!memory) {
-        kk_weights_close(&file);
-        return TINY_BERT_ERROR_MEMORY;
-    }
-    status = (kk_status)lay_out(handle, &file, &complete, memory);
-    if (status == KK_OK)
-        (*handle)->owned = memory;
-    else
-        kk_free(memory);
-    return (tiny_bert_status)status;
-}
-
-tiny_bert_status tiny_bert_create_in(tiny_bert **handle, const void *weights, size_t weights_size,
-    const tiny_bert_sizes *sizes, void *memory, size_t memory_size)
-{
-    tiny_bert_sizes complete;
-    kk_weights file;
-    kk_status status;
-
-    if (!handle)
-        return TINY_BERT_ERROR_ARGUMENT;
-    *handle = 0;
-    if (!memory || (uintptr_t)memory % 64 != 0)
-        return TINY_BERT_ERROR_ARGUMENT;
-    if (!complete_sizes(sizes, &complete))
-        return TINY_BERT_ERROR_RANGE;
-    if (memory_size < tiny_bert_memory_size(&complete))
-        return TINY_BERT_ERROR_CAPACITY;
-    status = kk_cpu_check();
-    if (status == KK_OK)
-        status = kk_weights_view(&file, weights, weights_size, model_hash);
-    return status == KK_OK ? lay_out(handle, &file, &complete, memory) : (tiny_bert_status)status;
-}
-
-void tiny_bert_destroy(tiny_bert *handle)
-{
-    if (!handle)
-        return;
-    kk_pool_destroy(handle->pool);
-    kk_weights_close(&handle->file);
-    kk_free(handle->owned);
-}
-
-tiny_bert_status tiny_bert_check_weights(const tiny_bert *handle)
-{
-    return handle ? (tiny_bert_status)kk_weights_check(&handle->file) : TINY_BERT_ERROR_ARGUMENT;
-}
-
-const char *tiny_bert_level(const tiny_bert *handle)
-{
-    return handle ? handle->kernels->level : "";
-}
-
-const char *tiny_bert_status_text(tiny_bert_status status)
-{
-    return kk_status_text((kk_status)status);
 }
 
 /* layer 0 to encoder.layer */
@@ -456,6 +430,32 @@ tiny_bert_status tiny_bert_run(tiny_bert *m, const tiny_bert_arguments *a)
     return (tiny_bert_status)kk_pool_run(m->pool, forward_run, &c);
 }
 
+/* How the checkpoint makes one vector of a text's, and the most ids that it takes of one. */
+enum { usual_pooling = TINY_BERT_POOLING_MEAN, usual_length_1 = 1, longest_text = INT32_MAX };
+
+/* A call on ids whose mask lies in embed_inputs, and with it other inputs that a caller need not give: [batch][length] each. */
+static tiny_bert_arguments embed_arguments(tiny_bert *m, int64_t batch, int64_t length, const int64_t *ids)
+{
+    tiny_bert_arguments a;
+    int64_t *made = m->embed_inputs;
+
+    memset(&a, 0, sizeof a);
+    a.batch_size = batch;
+    a.sequence_length = length;
+    a.input_ids = ids;
+    a.attention_mask = m->embed_inputs;
+    made += batch * length;
+    memset(made, 0, sizeof *made * (size_t)(batch * length));
+    a.token_type_ids = made;
+    a.last_hidden_state = (float *)(void *)m->slot[0];
+    return a;
+}
+
+static const float *token_vectors(const tiny_bert_arguments *a)
+{
+    return a->last_hidden_state;
+}
+
 /* One embed: what is pooled, how, and where to. */
 typedef struct tiny_bert_embed_call {
     int64_t batch, length;
@@ -469,11 +469,11 @@ typedef struct tiny_bert_embed_call {
 static void pool(void *argument, kk_thread *t)
 {
     const tiny_bert_embed_call *c = argument;
-    kk_pooling_rows(t, c->pooling, c->batch, c->length, 64, c->hidden, c->mask, c->y);
+    kk_pooling_rows(t, c->pooling, c->batch, c->length, TINY_BERT_EMBEDDING, c->hidden, c->mask, c->y);
     if (!c->normalize)
         return;
     kk_barrier(t, KK_NO_STEP);
-    kk_pooling_normalize(t, c->batch, 64, c->y);
+    kk_pooling_normalize(t, c->batch, TINY_BERT_EMBEDDING, c->y);
 }
 
 tiny_bert_status tiny_bert_embed(tiny_bert *m, int64_t batch, int64_t length, const int64_t *ids, const int64_t *mask,
@@ -481,38 +481,28 @@ tiny_bert_status tiny_bert_embed(tiny_bert *m, int64_t batch, int64_t length, co
 {
     static const tiny_bert_embed_options defaults;
     const tiny_bert_embed_options *o = options ? options : &defaults;
-    const tiny_bert_pooling pooling = o->pooling == TINY_BERT_POOLING_DEFAULT ? TINY_BERT_POOLING_MEAN : o->pooling;
+    const tiny_bert_pooling pooling = o->pooling == TINY_BERT_POOLING_DEFAULT ? (tiny_bert_pooling)usual_pooling : o->pooling;
     tiny_bert_arguments a;
     tiny_bert_embed_call c;
     tiny_bert_status status;
-    int64_t *made;
 
     if (!m || !ids || !embeddings || pooling < TINY_BERT_POOLING_MEAN || pooling > TINY_BERT_POOLING_LAST)
         return TINY_BERT_ERROR_ARGUMENT;
     if (o->normalize < -1 || o->normalize > 1)
         return TINY_BERT_ERROR_ARGUMENT;
-    if (batch < 1 || batch > m->sizes.batch_size || length < 1 || length > m->sizes.sequence_length)
+    if (batch < 1 || batch > m->texts_at_once || length < 1 || length > m->ids_of_text)
         return TINY_BERT_ERROR_RANGE;
-    made = m->embed_inputs; /* inputs that a caller need not give: [batch][length] each */
     for (int64_t i = 0; i < batch * length; i++)
-        made[i] = !mask || mask[i] != 0;
+        m->embed_inputs[i] = !mask || mask[i] != 0;
     memset(&c, 0, sizeof c);
     c.batch = batch;
     c.length = length;
     c.pooling = (kk_pooling)pooling;
-    c.normalize = o->normalize ? o->normalize > 0 : 1;
-    c.mask = made;
+    c.normalize = o->normalize ? o->normalize > 0 : usual_length_1;
+    c.mask = m->embed_inputs;
     c.y = embeddings;
-    memset(&a, 0, sizeof a);
-    a.batch_size = batch;
-    a.sequence_length = length;
-    a.input_ids = ids;
-    a.attention_mask = made;
-    made += batch * length;
-    memset(made, 0, sizeof *made * (size_t)(batch * length));
-    a.token_type_ids = made;
-    a.last_hidden_state = (float *)(void *)m->slot[0];
-    c.hidden = a.last_hidden_state;
+    a = embed_arguments(m, batch, length, ids);
+    c.hidden = token_vectors(&a);
     status = tiny_bert_run(m, &a);
     return status == TINY_BERT_OK ? (tiny_bert_status)kk_pool_run(m->pool, pool, &c) : status;
 }
@@ -525,14 +515,14 @@ tiny_bert_status tiny_bert_embed_text(tiny_bert *m, int64_t batch, const tiny_be
 
     if (!m || !texts || !embeddings)
         return TINY_BERT_ERROR_ARGUMENT;
-    if (batch < 1 || batch > m->sizes.batch_size)
+    if (batch < 1 || batch > m->texts_at_once)
         return TINY_BERT_ERROR_RANGE;
     for (int64_t b = 0; b < batch; b++)
         if (texts[b].second)
             return TINY_BERT_ERROR_ARGUMENT;
-    length = m->sizes.sequence_length;
-    ids = m->embed_inputs + 2 * m->sizes.batch_size * m->sizes.sequence_length; /* behind what embed makes up */
-    mask = ids + m->sizes.batch_size * m->sizes.sequence_length;
+    length = m->ids_of_text < longest_text ? m->ids_of_text : longest_text;
+    ids = m->text_inputs;
+    mask = ids + m->texts_at_once * m->ids_of_text;
     status = tiny_bert_tokenize_batch(m, texts, batch, ids, mask, 0, &length);
     return status == TINY_BERT_OK ? tiny_bert_embed(m, batch, length, ids, mask, options, embeddings) : status;
 }
@@ -553,27 +543,29 @@ tiny_bert_status tiny_bert_detokenize(const tiny_bert *m, const int64_t *ids, si
     return (tiny_bert_status)kk_tokenizer_decode(&m->tokenizer, ids, count, !keep_special, text, capacity, bytes);
 }
 
-static int is_text(const tiny_bert_text *text)
+/* What the runtime takes of a text or a pair that may be encoded. */
+static tiny_bert_status text_pair(const tiny_bert *m, const tiny_bert_text *text, kk_text_pair *pair)
 {
-    return text && (text->text || !text->bytes) && (text->second || !text->second_bytes);
-}
-
-static int is_too_long(const tiny_bert *m, const tiny_bert_text *text)
-{
-    return text->bytes > (size_t)m->sizes.text_bytes || text->second_bytes > (size_t)m->sizes.text_bytes;
+    if ((!text->text && text->bytes) || (!text->second && text->second_bytes))
+        return TINY_BERT_ERROR_ARGUMENT;
+    if (text->bytes > (size_t)m->sizes.text_bytes || text->second_bytes > (size_t)m->sizes.text_bytes)
+        return TINY_BERT_ERROR_CAPACITY;
+    pair->text = text->text;
+    pair->bytes = text->bytes;
+    pair->second = text->second;
+    pair->second_bytes = text->second_bytes;
+    return TINY_BERT_OK;
 }
 
 tiny_bert_status tiny_bert_tokenize_pair(tiny_bert *m, const tiny_bert_text *text, int64_t *ids, int64_t *types, size_t capacity, size_t *count)
 {
     kk_text_pair pair;
-    if (!m || !is_text(text) || (!ids && capacity) || !count)
+    tiny_bert_status status;
+    if (!m || !text || (!ids && capacity) || !count)
         return TINY_BERT_ERROR_ARGUMENT;
-    if (is_too_long(m, text))
-        return TINY_BERT_ERROR_CAPACITY;
-    pair.text = text->text;
-    pair.bytes = text->bytes;
-    pair.second = text->second;
-    pair.second_bytes = text->second_bytes;
+    status = text_pair(m, text, &pair);
+    if (status != TINY_BERT_OK)
+        return status;
     return (tiny_bert_status)kk_tokenizer_encode_pair(&m->tokenizer, &pair, KK_ENCODE_SPECIAL, m->text_scratch, m->text_scratch_size,
         ids, types, capacity, count);
 }
@@ -588,21 +580,13 @@ tiny_bert_status tiny_bert_tokenize_batch(tiny_bert *m, const tiny_bert_text *te
         return TINY_BERT_ERROR_RANGE;
     most = (size_t)*length;
     for (int64_t row = 0; row < rows; row++) {
-        const tiny_bert_text *text = texts + row;
         kk_text_pair pair;
-        kk_status status;
-        if (!is_text(text))
-            return TINY_BERT_ERROR_ARGUMENT;
-        if (is_too_long(m, text))
-            return TINY_BERT_ERROR_CAPACITY;
-        pair.text = text->text;
-        pair.bytes = text->bytes;
-        pair.second = text->second;
-        pair.second_bytes = text->second_bytes;
-        status = kk_tokenizer_encode_row(&m->tokenizer, &pair, m->text_scratch, m->text_scratch_size, input_ids + (size_t)row * most,
-            token_type_ids ? token_type_ids + (size_t)row * most : 0, most);
-        if (status != KK_OK)
-            return (tiny_bert_status)status;
+        tiny_bert_status status = text_pair(m, texts + row, &pair);
+        if (status == TINY_BERT_OK)
+            status = (tiny_bert_status)kk_tokenizer_encode_row(&m->tokenizer, &pair, m->text_scratch, m->text_scratch_size,
+                input_ids + (size_t)row * most, token_type_ids ? token_type_ids + (size_t)row * most : 0, most);
+        if (status != TINY_BERT_OK)
+            return status;
     }
     kk_tokenizer_pack_rows(&m->tokenizer, (size_t)rows, input_ids, attention_mask, token_type_ids, &most);
     *length = (int64_t)most;

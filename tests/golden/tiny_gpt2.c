@@ -5,6 +5,7 @@
 #include "kaoken/kk_cache.h"
 #include "kaoken/kk_rows.h"
 #include "kaoken/kk_integer.h"
+#include "kaoken/kk_layout.h"
 #include "kaoken/kk_platform.h"
 #include "kaoken/kk_threads.h"
 #include "kaoken/kk_weights.h"
@@ -47,6 +48,7 @@ struct tiny_gpt2 {
     size_t text_scratch_size;
     unsigned char *generate_scratch;
     kk_generate_result *results; /* [batch] */
+    const kk_tokenizer *texts; /* null: ids alone */
     tiny_gpt2_sizes sizes;
     kk_profile profile;
     tiny_gpt2_step *steps; /* the caller's, while the handle is profiled */
@@ -131,6 +133,202 @@ static void step_cost(const tiny_gpt2_call *c, int cost, int64_t *flop, int64_t 
     }
 }
 
+static const uint64_t constants_size = 564224;
+enum { thread_scratch = 17920 };
+
+/* Scratch of generate: logits, texts and beams, and a row's text that is held back for stop strings. */
+static size_t generate_bytes(const tiny_gpt2_sizes *sizes)
+{
+    return kk_generate_scratch_for(sizes->batch, sizes->context + 1, TINY_GPT2_VOCABULARY, 1 << 16);
+}
+
+/* Fills in defaults and checks bounds; 0 if a size is outside. */
+static int complete_sizes(const tiny_gpt2_sizes *given, tiny_gpt2_sizes *sizes)
+{
+    static const tiny_gpt2_sizes nothing;
+    *sizes = given ? *given : nothing;
+    return kk_complete_size(&sizes->batch, 1, 1, 8) &&
+           kk_complete_size(&sizes->context, 128, 1, 128) &&
+           kk_complete_size(&sizes->sequence, sizes->context < 128 ? sizes->context : 128, 1, 128) &&
+           kk_complete_size(&sizes->text_bytes, 65536, 1, 1073741824) &&
+           kk_complete_size(&sizes->threads, 1, 1, KK_THREADS_MAX);
+}
+
+/* Gives everything of a handle its place in memory, by its sizes, and returns the bytes; without memory it only measures. */
+static size_t lay_out(tiny_gpt2 *m, unsigned char *memory, size_t *arena)
+{
+    const tiny_gpt2_sizes *const sizes = &m->sizes;
+    kk_layout l = {memory, 0};
+    size_t slot[3];
+
+    slot[0] = kk_cover(&l, 0, sizes->batch*sizes->sequence*256); /* /transformer/Add_1_output_0, /transformer/h.0/Add_output_0, /transformer/h.0/Add_1_output_0, ... */
+    slot[1] = kk_cover(&l, kk_behind(slot[0], sizes->batch*sizes->sequence*256), sizes->batch*sizes->sequence*256); /* /transformer/h.0/ln_1/LayerNormalization_output_0, /transformer/h.0/attn/MatMul_1_output_0, /transformer/h.0/ln_2/LayerNormalization_output_0, ... */
+    slot[2] = kk_cover(&l, kk_behind(slot[1], sizes->batch*sizes->sequence*256), kk_max_i64(sizes->batch*sizes->sequence*256, sizes->batch*sizes->sequence*1024)); /* /transformer/h.0/attn/MatMul_1_output_0.Gemm_output_0, /transformer/h.0/mlp/act/Mul_3_output_0, /transformer/h.1/attn/MatMul_1_output_0.Gemm_output_0, ... */
+    for (int i = 0; memory && i < 3; i++)
+        m->slot[i] = memory + slot[i];
+    *arena = l.end;
+    void *const rows = kk_place(&l, (int64_t)kk_rows_bytes(sizes->batch));
+    if (rows)
+        kk_rows_open(&m->rows, sizes->batch, rows);
+    m->positions = kk_place(&l, 8 * sizes->batch * sizes->sequence);
+    m->ids = kk_place(&l, 8 * sizes->batch * sizes->sequence);
+    kk_cache_place(m->cache, cache_shapes, 2, sizes->batch, sizes->context, m->rows.call_length, m->rows.call_place, &l);
+    static const kk_text_demand text_demand = {1, 1, 0, 0}; /* what the tables ask of the memory that a text is encoded in */
+    m->text_scratch_size = kk_text_scratch(&text_demand, (size_t)sizes->text_bytes);
+    m->text_scratch = kk_place(&l, (int64_t)m->text_scratch_size);
+    m->generate_scratch = kk_place(&l, (int64_t)generate_bytes(sizes));
+    m->results = kk_place(&l, (int64_t)sizeof(kk_generate_result) * sizes->batch);
+    m->pool = kk_place(&l, (int64_t)kk_pool_bytes((int)sizes->threads, thread_scratch));
+    return l.end;
+}
+
+static const tiny_gpt2_kernels *choose_kernels(void)
+{
+#ifdef TINY_GPT2_X86_LEVELS
+    const kk_cpu level = kk_cpu_level();
+    if (level >= KK_CPU_AVX512)
+        return &tiny_gpt2_kernels_avx512;
+    if (level >= KK_CPU_AVX2)
+        return &tiny_gpt2_kernels_avx2;
+#endif
+    return &tiny_gpt2_kernels_baseline;
+}
+
+static kk_status open_weights(kk_weights *file, const char *path)
+{
+    return kk_weights_open(file, path, model_hash);
+}
+
+/* What else the weights file holds. */
+static kk_status open_tables(tiny_gpt2 *m)
+{
+    size_t size = 0;
+    const void *const tables = kk_weights_find(&m->file, "tokenizer", &size);
+    m->texts = &m->tokenizer;
+    return tables ? kk_tokenizer_open(tables, size, &m->tokenizer) : KK_ERROR_WEIGHTS;
+}
+
+/* Bytes of a handle and of its arena for these sizes; 0 where one is out of its bounds. */
+static size_t measured(const tiny_gpt2_sizes *sizes, size_t *arena)
+{
+    tiny_gpt2 m;
+    memset(&m, 0, sizeof m);
+    return complete_sizes(sizes, &m.sizes) ? kk_behind(0, sizeof m) + lay_out(&m, 0, arena) : 0;
+}
+
+size_t tiny_gpt2_arena_size(const tiny_gpt2_sizes *sizes)
+{
+    size_t arena;
+    return measured(sizes, &arena) ? arena : 0;
+}
+
+size_t tiny_gpt2_memory_size(const tiny_gpt2_sizes *sizes)
+{
+    size_t arena;
+    return measured(sizes, &arena);
+}
+
+/* Makes the handle in `memory`; the weights are open already and are the handle's from here on, or closed on error. */
+static tiny_gpt2_status open_handle(tiny_gpt2 **handle, kk_weights *file, const tiny_gpt2_sizes *sizes, void *memory)
+{
+    tiny_gpt2 *m = memory;
+    size_t size = 0, arena;
+    kk_status status;
+
+    memset(m, 0, sizeof *m);
+    m->sizes = *sizes;
+    m->file = *file;
+    m->weights = kk_weights_find(file, "weights", &size);
+    m->kernels = choose_kernels();
+    lay_out(m, (unsigned char *)memory + kk_behind(0, sizeof *m), &arena);
+    status = size == constants_size ? open_tables(m) : KK_ERROR_WEIGHTS;
+    if (status == KK_OK)
+        status = kk_pool_create(m->pool, kk_pool_bytes((int)sizes->threads, thread_scratch), (int)sizes->threads, thread_scratch, &m->pool);
+    if (status != KK_OK) {
+        kk_weights_close(file);
+        return (tiny_gpt2_status)status;
+    }
+    *handle = m;
+    return TINY_GPT2_OK;
+}
+
+tiny_gpt2_status tiny_gpt2_create(tiny_gpt2 **handle, const char *weights_path, const tiny_gpt2_sizes *sizes)
+{
+    tiny_gpt2_sizes complete;
+    kk_weights file;
+    kk_status status;
+    void *memory;
+
+    if (!handle)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    *handle = 0;
+    if (!complete_sizes(sizes, &complete))
+        return TINY_GPT2_ERROR_RANGE;
+    status = kk_cpu_check();
+    if (status != KK_OK)
+        return (tiny_gpt2_status)status;
+    status = open_weights(&file, weights_path);
+    if (status != KK_OK)
+        return (tiny_gpt2_status)status;
+    memory = kk_allocate(tiny_gpt2_memory_size(&complete));
+    if (!memory) {
+        kk_weights_close(&file);
+        return TINY_GPT2_ERROR_MEMORY;
+    }
+    status = (kk_status)open_handle(handle, &file, &complete, memory);
+    if (status == KK_OK)
+        (*handle)->owned = memory;
+    else
+        kk_free(memory);
+    return (tiny_gpt2_status)status;
+}
+
+tiny_gpt2_status tiny_gpt2_create_in(tiny_gpt2 **handle, const void *weights, size_t weights_size,
+    const tiny_gpt2_sizes *sizes, void *memory, size_t memory_size)
+{
+    tiny_gpt2_sizes complete;
+    kk_weights file;
+    kk_status status;
+
+    if (!handle)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    *handle = 0;
+    if (!memory || (uintptr_t)memory % 64 != 0)
+        return TINY_GPT2_ERROR_ARGUMENT;
+    if (!complete_sizes(sizes, &complete))
+        return TINY_GPT2_ERROR_RANGE;
+    if (memory_size < tiny_gpt2_memory_size(&complete))
+        return TINY_GPT2_ERROR_CAPACITY;
+    status = kk_cpu_check();
+    if (status == KK_OK)
+        status = kk_weights_view(&file, weights, weights_size, model_hash);
+    return status == KK_OK ? open_handle(handle, &file, &complete, memory) : (tiny_gpt2_status)status;
+}
+
+void tiny_gpt2_destroy(tiny_gpt2 *handle)
+{
+    if (!handle)
+        return;
+    kk_pool_destroy(handle->pool);
+    kk_weights_close(&handle->file);
+    kk_free(handle->owned);
+}
+
+tiny_gpt2_status tiny_gpt2_check_weights(const tiny_gpt2 *handle)
+{
+    return handle ? (tiny_gpt2_status)kk_weights_check(&handle->file) : TINY_GPT2_ERROR_ARGUMENT;
+}
+
+const char *tiny_gpt2_level(const tiny_gpt2 *handle)
+{
+    return handle ? handle->kernels->level : "";
+}
+
+const char *tiny_gpt2_status_text(tiny_gpt2_status status)
+{
+    return kk_status_text((kk_status)status);
+}
+
 /* A step has ended: adds to its row. Only the thread of the caller comes here. */
 static void note_step(void *argument, int64_t number, uint64_t nanoseconds, uint64_t waiting)
 {
@@ -164,247 +362,6 @@ tiny_gpt2_status tiny_gpt2_profile(tiny_gpt2 *m, tiny_gpt2_step *rows)
         rows[n].kernel = steps[n].kernel;
     }
     return TINY_GPT2_OK;
-}
-
-/* Scratch of generate: logits, texts and beams, and a row's text that is held back for stop strings. */
-#define GENERATE_TEXT (1 << 16)
-#define GENERATE_BYTES(sizes) kk_generate_scratch_for((sizes)->batch, (sizes)->context + 1, TINY_GPT2_VOCABULARY, GENERATE_TEXT)
-
-/* What the tokenizer's tables ask of the memory that a text is encoded in. */
-static const kk_text_demand text_demand = {1, 1, 0, 0};
-
-/* Memory: offsets of everything in one block, for given sizes. */
-typedef struct layout {
-    size_t slot[3], arena_end;
-    size_t cache[2][2], rows, positions, ids;
-    size_t text_scratch;
-    size_t generate_scratch, results;
-    size_t pool, total;
-} layout;
-
-static size_t behind(size_t at, int64_t bytes)
-{
-    return (at + (size_t)bytes + 63) / 64 * 64;
-}
-
-static size_t place(size_t *end, int64_t bytes)
-{
-    const size_t at = *end;
-    *end = behind(at, bytes);
-    return at;
-}
-
-static size_t farther(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-/* A slot of the arena may overlap others: their values are never alive together. */
-static size_t cover(size_t *end, size_t at, int64_t bytes)
-{
-    *end = farther(*end, behind(at, bytes));
-    return at;
-}
-
-/* Fills in defaults and checks bounds; 0 if a size is outside. */
-static int complete_sizes(const tiny_gpt2_sizes *given, tiny_gpt2_sizes *sizes)
-{
-    static const tiny_gpt2_sizes nothing;
-    *sizes = given ? *given : nothing;
-    if (sizes->batch == 0)
-        sizes->batch = 1;
-    if (sizes->batch < 1 || sizes->batch > 8)
-        return 0;
-    if (sizes->context == 0)
-        sizes->context = 128;
-    if (sizes->context < 1 || sizes->context > 128)
-        return 0;
-    if (sizes->sequence == 0)
-        sizes->sequence = sizes->context < 128 ? sizes->context : 128;
-    if (sizes->sequence < 1 || sizes->sequence > 128)
-        return 0;
-    if (sizes->text_bytes == 0)
-        sizes->text_bytes = 65536;
-    if (sizes->text_bytes < 1 || sizes->text_bytes > 1073741824)
-        return 0;
-    if (sizes->threads == 0)
-        sizes->threads = 1;
-    return sizes->threads >= 1 && sizes->threads <= KK_THREADS_MAX;
-}
-
-static layout plan_memory(const tiny_gpt2_sizes *sizes)
-{
-    layout l;
-    size_t end = 0;
-    (void)sizes;
-    memset(&l, 0, sizeof l);
-    l.slot[0] = cover(&end, 0, sizes->batch*sizes->sequence*256); /* /transformer/Add_1_output_0, /transformer/h.0/Add_output_0, /transformer/h.0/Add_1_output_0, ... */
-    l.slot[1] = cover(&end, behind(l.slot[0], sizes->batch*sizes->sequence*256), sizes->batch*sizes->sequence*256); /* /transformer/h.0/ln_1/LayerNormalization_output_0, /transformer/h.0/attn/MatMul_1_output_0, /transformer/h.0/ln_2/LayerNormalization_output_0, ... */
-    l.slot[2] = cover(&end, behind(l.slot[1], sizes->batch*sizes->sequence*256), kk_max_i64(sizes->batch*sizes->sequence*256, sizes->batch*sizes->sequence*1024)); /* /transformer/h.0/attn/MatMul_1_output_0.Gemm_output_0, /transformer/h.0/mlp/act/Mul_3_output_0, /transformer/h.1/attn/MatMul_1_output_0.Gemm_output_0, ... */
-    l.arena_end = end;
-    const int64_t capacity = (sizes->context + 15) / 16 * 16;
-    for (int i = 0; i < 2; i++) {
-        l.cache[i][0] = place(&end, 4 * kk_cache_floats(sizes->batch, cache_shapes[i].heads, capacity, cache_shapes[i].key_dim));
-        l.cache[i][1] = place(&end, 4 * kk_cache_floats(sizes->batch, cache_shapes[i].heads, capacity, cache_shapes[i].value_dim));
-    }
-    l.rows = place(&end, (int64_t)kk_rows_bytes(sizes->batch));
-    l.positions = place(&end, 8 * sizes->batch * sizes->sequence);
-    l.ids = place(&end, 8 * sizes->batch * sizes->sequence);
-    l.text_scratch = place(&end, (int64_t)kk_text_scratch(&text_demand, (size_t)sizes->text_bytes));
-    l.generate_scratch = place(&end, (int64_t)GENERATE_BYTES(sizes));
-    l.results = place(&end, (int64_t)sizeof(kk_generate_result) * sizes->batch);
-    l.pool = place(&end, (int64_t)kk_pool_bytes((int)sizes->threads, 17920));
-    l.total = end;
-    return l;
-}
-
-size_t tiny_gpt2_arena_size(const tiny_gpt2_sizes *sizes)
-{
-    tiny_gpt2_sizes complete;
-    return complete_sizes(sizes, &complete) ? plan_memory(&complete).arena_end : 0;
-}
-
-size_t tiny_gpt2_memory_size(const tiny_gpt2_sizes *sizes)
-{
-    tiny_gpt2_sizes complete;
-    if (!complete_sizes(sizes, &complete))
-        return 0;
-    return (sizeof(tiny_gpt2) + 63) / 64 * 64 + plan_memory(&complete).total;
-}
-
-static const tiny_gpt2_kernels *choose_kernels(void)
-{
-#ifdef TINY_GPT2_X86_LEVELS
-    const kk_cpu level = kk_cpu_level();
-    if (level >= KK_CPU_AVX512)
-        return &tiny_gpt2_kernels_avx512;
-    if (level >= KK_CPU_AVX2)
-        return &tiny_gpt2_kernels_avx2;
-#endif
-    return &tiny_gpt2_kernels_baseline;
-}
-
-
-/* Lays the handle out in `memory`; the weights are open already and are the handle's from here on, or closed on error. */
-static tiny_gpt2_status lay_out(tiny_gpt2 **handle, kk_weights *file, const tiny_gpt2_sizes *sizes, void *memory)
-{
-    tiny_gpt2 *m = memory;
-    unsigned char *base = (unsigned char *)memory + (sizeof *m + 63) / 64 * 64;
-    const layout l = plan_memory(sizes);
-    size_t size = 0;
-    kk_status status;
-
-    memset(m, 0, sizeof *m);
-    m->sizes = *sizes;
-    m->file = *file;
-    m->weights = kk_weights_find(file, "weights", &size);
-    m->kernels = choose_kernels();
-    for (int i = 0; i < 3; i++)
-        m->slot[i] = base + l.slot[i];
-    kk_rows_open(&m->rows, sizes->batch, base + l.rows);
-    m->positions = (int64_t *)(void *)(base + l.positions);
-    m->ids = (int64_t *)(void *)(base + l.ids);
-    for (int i = 0; i < 2; i++) {
-        m->cache[i].keys = (float *)(void *)(base + l.cache[i][0]);
-        m->cache[i].values = (float *)(void *)(base + l.cache[i][1]);
-        m->cache[i].capacity = (sizes->context + 15) / 16 * 16;
-        m->cache[i].past = m->rows.call_length;
-        m->cache[i].row = m->rows.call_place;
-    }
-    status = size == 564224 ? KK_OK : KK_ERROR_WEIGHTS;
-    if (status == KK_OK) {
-        const void *tables = kk_weights_find(file, "tokenizer", &size);
-        status = tables ? kk_tokenizer_open(tables, size, &m->tokenizer) : KK_ERROR_WEIGHTS;
-    }
-    m->text_scratch = base + l.text_scratch;
-    m->text_scratch_size = kk_text_scratch(&text_demand, (size_t)sizes->text_bytes);
-    m->generate_scratch = base + l.generate_scratch;
-    m->results = (kk_generate_result *)(void *)(base + l.results);
-    if (status == KK_OK)
-        status = kk_pool_create(base + l.pool, kk_pool_bytes((int)sizes->threads, 17920), (int)sizes->threads, 17920, &m->pool);
-    if (status != KK_OK) {
-        kk_weights_close(file);
-        return (tiny_gpt2_status)status;
-    }
-    *handle = m;
-    return TINY_GPT2_OK;
-}
-
-tiny_gpt2_status tiny_gpt2_create(tiny_gpt2 **handle, const char *weights_path, const tiny_gpt2_sizes *sizes)
-{
-    tiny_gpt2_sizes complete;
-    kk_weights file;
-    kk_status status;
-    void *memory;
-
-    if (!handle)
-        return TINY_GPT2_ERROR_ARGUMENT;
-    *handle = 0;
-    if (!complete_sizes(sizes, &complete))
-        return TINY_GPT2_ERROR_RANGE;
-    status = kk_cpu_check();
-    if (status != KK_OK)
-        return (tiny_gpt2_status)status;
-    status = kk_weights_open(&file, weights_path, model_hash);
-    if (status != KK_OK)
-        return (tiny_gpt2_status)status;
-    memory = kk_allocate(tiny_gpt2_memory_size(&complete));
-    if (!memory) {
-        kk_weights_close(&file);
-        return TINY_GPT2_ERROR_MEMORY;
-    }
-    status = (kk_status)lay_out(handle, &file, &complete, memory);
-    if (status == KK_OK)
-        (*handle)->owned = memory;
-    else
-        kk_free(memory);
-    return (tiny_gpt2_status)status;
-}
-
-tiny_gpt2_status tiny_gpt2_create_in(tiny_gpt2 **handle, const void *weights, size_t weights_size,
-    const tiny_gpt2_sizes *sizes, void *memory, size_t memory_size)
-{
-    tiny_gpt2_sizes complete;
-    kk_weights file;
-    kk_status status;
-
-    if (!handle)
-        return TINY_GPT2_ERROR_ARGUMENT;
-    *handle = 0;
-    if (!memory || (uintptr_t)memory % 64 != 0)
-        return TINY_GPT2_ERROR_ARGUMENT;
-    if (!complete_sizes(sizes, &complete))
-        return TINY_GPT2_ERROR_RANGE;
-    if (memory_size < tiny_gpt2_memory_size(&complete))
-        return TINY_GPT2_ERROR_CAPACITY;
-    status = kk_cpu_check();
-    if (status == KK_OK)
-        status = kk_weights_view(&file, weights, weights_size, model_hash);
-    return status == KK_OK ? lay_out(handle, &file, &complete, memory) : (tiny_gpt2_status)status;
-}
-
-void tiny_gpt2_destroy(tiny_gpt2 *handle)
-{
-    if (!handle)
-        return;
-    kk_pool_destroy(handle->pool);
-    kk_weights_close(&handle->file);
-    kk_free(handle->owned);
-}
-
-tiny_gpt2_status tiny_gpt2_check_weights(const tiny_gpt2 *handle)
-{
-    return handle ? (tiny_gpt2_status)kk_weights_check(&handle->file) : TINY_GPT2_ERROR_ARGUMENT;
-}
-
-const char *tiny_gpt2_level(const tiny_gpt2 *handle)
-{
-    return handle ? handle->kernels->level : "";
-}
-
-const char *tiny_gpt2_status_text(tiny_gpt2_status status)
-{
-    return kk_status_text((kk_status)status);
 }
 
 /* transformer.h.0 to transformer.h.1 */
@@ -517,6 +474,22 @@ tiny_gpt2_status tiny_gpt2_run(tiny_gpt2 *m, const tiny_gpt2_arguments *a)
     return (tiny_gpt2_status)kk_pool_run(m->pool, forward_run, &c);
 }
 
+enum { id_limit = 512, state_caches = 2 };
+
+/* A call on `rows` rows of which each appends the `count` ids that the handle holds. */
+static tiny_gpt2_arguments piece(const tiny_gpt2 *m, int64_t rows, int64_t count, float *logits)
+{
+    tiny_gpt2_arguments a;
+    memset(&a, 0, sizeof a);
+    a.batch_size = rows;
+    a.sequence_length = count;
+    a.past_sequence_length = m->rows.call_length[0];
+    a.logits = logits;
+    a.input_ids = m->ids;
+    a.position_ids = m->positions;
+    return a;
+}
+
 static void forward_feed(void *argument, kk_thread *t)
 {
     forward(argument, t);
@@ -526,47 +499,32 @@ static void forward_feed(void *argument, kk_thread *t)
 static kk_status feed_rows(tiny_gpt2 *m, const int64_t *which, int64_t rows, int64_t count, const int64_t *const *ids, const int64_t *flat,
     float *logits)
 {
-    if (rows < 1 || rows > m->sizes.batch || count < 1)
-        return KK_ERROR_RANGE;
-    for (int64_t b = 0; b < rows; b++) {
-        const int64_t row = which ? which[b] : b, past = m->rows.length[row];
-        if (count > m->sizes.context - past)
-            return KK_ERROR_CAPACITY;
-    }
-    for (int64_t b = 0; b < rows; b++) {
+    kk_status status = kk_rows_may_append(&m->rows, which, rows, count, m->sizes.context);
+    for (int64_t b = 0; status == KK_OK && b < rows; b++) {
         const int64_t *own = ids ? ids[b] : flat + b * count;
         for (int64_t i = 0; i < count; i++)
-            if (own[i] < 0 || own[i] >= 512)
-                return KK_ERROR_RANGE;
+            if (own[i] < 0 || own[i] >= id_limit)
+                status = KK_ERROR_RANGE;
     }
-    for (int64_t done = 0, n; done < count; done += n) {
+    for (int64_t done = 0, n; status == KK_OK && done < count; done += n) {
         tiny_gpt2_call c;
-        kk_status status;
-
         n = count - done < m->sizes.sequence ? count - done : m->sizes.sequence;
         kk_rows_select(&m->rows, which, rows);
-        memset(&c, 0, sizeof c);
-        c.m = m;
-        c.a.batch_size = rows;
-        c.a.sequence_length = n;
-        c.a.past_sequence_length = m->rows.call_length[0];
-        c.a.logits = logits;
-        c.a.input_ids = m->ids;
-        c.a.position_ids = m->positions;
-        c.logit_rows = logits && done + n == count;
         for (int64_t b = 0; b < rows; b++) {
             memcpy(m->ids + b * n, (ids ? ids[b] : flat + b * count) + done, (size_t)n * sizeof *m->ids);
             for (int64_t s = 0; s < n; s++)
                 m->positions[b * n + s] = m->rows.call_length[b] + s;
         }
+        memset(&c, 0, sizeof c);
+        c.m = m;
+        c.a = piece(m, rows, n, logits);
+        c.logit_rows = logits && done + n == count;
         m->call = &c;
         status = kk_pool_run(m->pool, forward_feed, &c);
-        if (status != KK_OK)
-            return status;
-        for (int64_t b = 0; b < rows; b++)
+        for (int64_t b = 0; status == KK_OK && b < rows; b++)
             m->rows.length[which ? which[b] : b] += n;
     }
-    return KK_OK;
+    return status;
 }
 
 tiny_gpt2_status tiny_gpt2_feed(tiny_gpt2 *m, int64_t batch, int64_t count, const int64_t *ids, float *logits)
@@ -591,6 +549,7 @@ tiny_gpt2_status tiny_gpt2_reset(tiny_gpt2 *m)
     if (!m)
         return TINY_GPT2_ERROR_ARGUMENT;
     kk_rows_reset(&m->rows);
+    kk_rows_forget_inputs(&m->rows);
     return TINY_GPT2_OK;
 }
 
@@ -611,7 +570,7 @@ tiny_gpt2_status tiny_gpt2_reorder(tiny_gpt2 *m, const int64_t *rows, int64_t co
     status = kk_rows_reorder(&m->rows, rows, count, &copies);
     for (int64_t n = 0; n < copies; n++) {
         const kk_row_copy copy = m->rows.copy[n];
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < state_caches; i++)
             kk_cache_copy(&m->cache[i], cache_shapes[i], copy.from, copy.to, copy.first, copy.end);
     }
     return (tiny_gpt2_status)status;
@@ -713,7 +672,7 @@ tiny_gpt2_status tiny_gpt2_generate_batch(tiny_gpt2 *m, const int64_t *const *pr
     model.rows = m->sizes.batch;
     model.capacity = m->sizes.context;
     model.vocabulary = TINY_GPT2_VOCABULARY;
-    model.uniform = 0;
+    model.uniform = m->rows.uniform;
     memset(&request, 0, sizeof request);
     request.prompts = prompts;
     request.prompt_counts = prompt_counts;
@@ -722,7 +681,7 @@ tiny_gpt2_status tiny_gpt2_generate_batch(tiny_gpt2 *m, const int64_t *const *pr
     request.ids = ids;
     request.ids_capacity = ids_capacity;
     request.results = m->results;
-    status = kk_generate(&model, &m->tokenizer, &request, m->generate_scratch, GENERATE_BYTES(&m->sizes));
+    status = kk_generate(&model, m->texts, &request, m->generate_scratch, generate_bytes(&m->sizes));
     if (!results || batch < 1 || batch > m->sizes.batch || o->num_return_sequences < 1 || o->num_return_sequences > m->sizes.batch / batch)
         return (tiny_gpt2_status)status;
     for (int64_t i = 0; i < batch * o->num_return_sequences; i++) {
@@ -758,27 +717,29 @@ tiny_gpt2_status tiny_gpt2_detokenize(const tiny_gpt2 *m, const int64_t *ids, si
     return (tiny_gpt2_status)kk_tokenizer_decode(&m->tokenizer, ids, count, !keep_special, text, capacity, bytes);
 }
 
-static int is_text(const tiny_gpt2_text *text)
+/* What the runtime takes of a text or a pair that may be encoded. */
+static tiny_gpt2_status text_pair(const tiny_gpt2 *m, const tiny_gpt2_text *text, kk_text_pair *pair)
 {
-    return text && (text->text || !text->bytes) && (text->second || !text->second_bytes);
-}
-
-static int is_too_long(const tiny_gpt2 *m, const tiny_gpt2_text *text)
-{
-    return text->bytes > (size_t)m->sizes.text_bytes || text->second_bytes > (size_t)m->sizes.text_bytes;
+    if ((!text->text && text->bytes) || (!text->second && text->second_bytes))
+        return TINY_GPT2_ERROR_ARGUMENT;
+    if (text->bytes > (size_t)m->sizes.text_bytes || text->second_bytes > (size_t)m->sizes.text_bytes)
+        return TINY_GPT2_ERROR_CAPACITY;
+    pair->text = text->text;
+    pair->bytes = text->bytes;
+    pair->second = text->second;
+    pair->second_bytes = text->second_bytes;
+    return TINY_GPT2_OK;
 }
 
 tiny_gpt2_status tiny_gpt2_tokenize_pair(tiny_gpt2 *m, const tiny_gpt2_text *text, int64_t *ids, int64_t *types, size_t capacity, size_t *count)
 {
     kk_text_pair pair;
-    if (!m || !is_text(text) || (!ids && capacity) || !count)
+    tiny_gpt2_status status;
+    if (!m || !text || (!ids && capacity) || !count)
         return TINY_GPT2_ERROR_ARGUMENT;
-    if (is_too_long(m, text))
-        return TINY_GPT2_ERROR_CAPACITY;
-    pair.text = text->text;
-    pair.bytes = text->bytes;
-    pair.second = text->second;
-    pair.second_bytes = text->second_bytes;
+    status = text_pair(m, text, &pair);
+    if (status != TINY_GPT2_OK)
+        return status;
     return (tiny_gpt2_status)kk_tokenizer_encode_pair(&m->tokenizer, &pair, KK_ENCODE_SPECIAL, m->text_scratch, m->text_scratch_size,
         ids, types, capacity, count);
 }
@@ -793,21 +754,13 @@ tiny_gpt2_status tiny_gpt2_tokenize_batch(tiny_gpt2 *m, const tiny_gpt2_text *te
         return TINY_GPT2_ERROR_RANGE;
     most = (size_t)*length;
     for (int64_t row = 0; row < rows; row++) {
-        const tiny_gpt2_text *text = texts + row;
         kk_text_pair pair;
-        kk_status status;
-        if (!is_text(text))
-            return TINY_GPT2_ERROR_ARGUMENT;
-        if (is_too_long(m, text))
-            return TINY_GPT2_ERROR_CAPACITY;
-        pair.text = text->text;
-        pair.bytes = text->bytes;
-        pair.second = text->second;
-        pair.second_bytes = text->second_bytes;
-        status = kk_tokenizer_encode_row(&m->tokenizer, &pair, m->text_scratch, m->text_scratch_size, input_ids + (size_t)row * most,
-            token_type_ids ? token_type_ids + (size_t)row * most : 0, most);
-        if (status != KK_OK)
-            return (tiny_gpt2_status)status;
+        tiny_gpt2_status status = text_pair(m, texts + row, &pair);
+        if (status == TINY_GPT2_OK)
+            status = (tiny_gpt2_status)kk_tokenizer_encode_row(&m->tokenizer, &pair, m->text_scratch, m->text_scratch_size,
+                input_ids + (size_t)row * most, token_type_ids ? token_type_ids + (size_t)row * most : 0, most);
+        if (status != TINY_GPT2_OK)
+            return status;
     }
     kk_tokenizer_pack_rows(&m->tokenizer, (size_t)rows, input_ids, attention_mask, token_type_ids, &most);
     *length = (int64_t)most;

@@ -22,7 +22,7 @@ ${m.name}_status ${m.name}_encode(${m.name} *m${i.encode_parameters})
     if (${d.name} < ${max(1, d.lower)} || ${d.name} > ${d.limit})
         return ${m.upper}_ERROR_RANGE;
 % endfor
-    forget_encoded(m);
+    kk_rows_forget_inputs(&m->rows);
 % for d in i.encode_dims:
     a->${d.name} = ${d.name};
 % endfor

@@ -7,6 +7,7 @@
 #include "kaoken/kk_rows.h"
 % endif
 #include "kaoken/kk_integer.h"
+#include "kaoken/kk_layout.h"
 #include "kaoken/kk_platform.h"
 % for header in sorted(m.program.routines - {"kk_threads.h"}):
 #include "kaoken/${header}"
@@ -79,9 +80,13 @@ struct ${m.name} {
 % if i.feed:
     unsigned char *generate_scratch;
     kk_generate_result *results; /* [batch] */
+    const kk_tokenizer *texts; /* null: ids alone */
 % endif
 % if m.embedding:
-    int64_t *embed_inputs;
+    int64_t *embed_inputs, texts_at_once, ids_of_text;
+% if m.tokenizer:
+    int64_t *text_inputs; /* ids and mask of texts */
+% endif
 % endif
     ${m.name}_sizes sizes;
     kk_profile profile;
@@ -104,74 +109,9 @@ typedef struct ${m.name}_call {
 % endif
 } ${m.name}_call;
 
-<%include file="profile.c.mako"/>\
-
-<%include file="memory.c.mako"/>\
-% if m.embedded:
-
-extern const unsigned char ${m.name}_embedded_weights[];
-extern const uint64_t ${m.name}_embedded_weights_size;
-% endif
-
-${m.name}_status ${m.name}_create(${m.name} **handle, const char *weights_path, const ${m.name}_sizes *sizes)
-{
-    ${m.name}_sizes complete;
-    kk_weights file;
-    kk_status status;
-    void *memory;
-
-    if (!handle)
-        return ${m.upper}_ERROR_ARGUMENT;
-    *handle = 0;
-    if (!complete_sizes(sizes, &complete))
-        return ${m.upper}_ERROR_RANGE;
-    status = kk_cpu_check();
-    if (status != KK_OK)
-        return (${m.name}_status)status;
-% if m.embedded:
-    status = weights_path ? kk_weights_open(&file, weights_path, model_hash)
-                          : kk_weights_view(&file, ${m.name}_embedded_weights, (size_t)${m.name}_embedded_weights_size, model_hash);
-% else:
-    status = kk_weights_open(&file, weights_path, model_hash);
-% endif
-    if (status != KK_OK)
-        return (${m.name}_status)status;
-    memory = kk_allocate(${m.name}_memory_size(&complete));
-    if (!memory) {
-        kk_weights_close(&file);
-        return ${m.upper}_ERROR_MEMORY;
-    }
-    status = (kk_status)lay_out(handle, &file, &complete, memory);
-    if (status == KK_OK)
-        (*handle)->owned = memory;
-    else
-        kk_free(memory);
-    return (${m.name}_status)status;
-}
-
-${m.name}_status ${m.name}_create_in(${m.name} **handle, const void *weights, size_t weights_size,
-    const ${m.name}_sizes *sizes, void *memory, size_t memory_size)
-{
-    ${m.name}_sizes complete;
-    kk_weights file;
-    kk_status status;
-
-    if (!handle)
-        return ${m.upper}_ERROR_ARGUMENT;
-    *handle = 0;
-    if (!memory || (uintptr_t)memory % 64 != 0)
-        return ${m.upper}_ERROR_ARGUMENT;
-    if (!complete_sizes(sizes, &complete))
-        return ${m.upper}_ERROR_RANGE;
-    if (memory_size < ${m.name}_memory_size(&complete))
-        return ${m.upper}_ERROR_CAPACITY;
-    status = kk_cpu_check();
-    if (status == KK_OK)
-        status = kk_weights_view(&file, weights, weights_size, model_hash);
-    return status == KK_OK ? lay_out(handle, &file, &complete, memory) : (${m.name}_status)status;
-}
-
-<%include file="handle.c.mako"/>\
+<%include file="profile.c.mako"/>
+<%include file="memory.c.mako"/>
+${m.fixed("handle.c")}
 % for block in m.blocks:
 
 /* ${block.title} */
@@ -235,5 +175,6 @@ static void forward(const ${m.name}_call *c, kk_thread *t)
 <%include file="embed.c.mako"/>\
 % endif
 % if m.tokenizer:
-<%include file="tokenize.c.mako"/>\
+
+${m.fixed("text.c")}
 % endif

@@ -153,7 +153,8 @@ ${m.name}_status ${m.name}_reorder(${m.name} *handle, const int64_t *rows, int64
 <%include file="generate.h.mako"/>\
 % endif
 % if m.tokenizer:
-<%include file="tokenize.h.mako"/>\
+
+${m.fixed("text.h")}\
 % endif
 % if m.embedding:
 <%include file="embed.h.mako"/>\

@@ -40,38 +40,3 @@ static void step_cost(const ${m.name}_call *c, int cost, int64_t *flop, int64_t 
         (void)c;
     }
 }
-
-/* A step has ended: adds to its row. Only the thread of the caller comes here. */
-static void note_step(void *argument, int64_t number, uint64_t nanoseconds, uint64_t waiting)
-{
-    ${m.name} *m = argument;
-    ${m.name}_step *s = m->steps + m->last_step;
-    int64_t flop, bytes;
-
-    if (number != KK_NO_STEP) {
-        s = m->steps + number;
-        m->last_step = number;
-        step_cost(m->call, steps[number].cost, &flop, &bytes);
-        s->calls++;
-        s->flop += (double)flop;
-        s->bytes += (double)bytes;
-    }
-    s->nanoseconds += (int64_t)nanoseconds;
-    s->waiting += (int64_t)waiting;
-}
-
-${m.name}_status ${m.name}_profile(${m.name} *m, ${m.name}_step *rows)
-{
-    if (!m)
-        return ${m.upper}_ERROR_ARGUMENT;
-    m->steps = rows;
-    m->profile.note = note_step;
-    m->profile.argument = m;
-    kk_pool_profile(m->pool, rows ? &m->profile : 0);
-    for (int n = 0; rows && n < ${m.upper}_STEPS; n++) {
-        memset(&rows[n], 0, sizeof rows[n]);
-        rows[n].layer = steps[n].layer;
-        rows[n].kernel = steps[n].kernel;
-    }
-    return ${m.upper}_OK;
-}

@@ -88,7 +88,7 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
         m->rows.call_length[b] = a->${i.past};
 % endif
 % if i.encode:
-    forget_encoded(m);
+    kk_rows_forget_inputs(&m->rows);
 % endif
 % for n, o in enumerate(m.cache_offsets):
     for (int64_t b = 0; b < ${o.batch}; b++)
@@ -102,7 +102,7 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
 % if i.encode or m.may_stop:
     const kk_status status = kk_pool_run(m->pool, forward_run, &c);
 % if i.encode:
-    forget_encoded(m);
+    kk_rows_forget_inputs(&m->rows);
 % endif
     return (${m.name}_status)${"(status == KK_OK ? stopped : status)" if m.may_stop else "status"};
 % else:
