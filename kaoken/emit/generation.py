@@ -42,6 +42,10 @@ class GenerationDefaults:
     begin_suppress_ids: tuple[int, ...] = ()
     bad_words: tuple[tuple[int, ...], ...] = ()
 
+    def numbers(self) -> list[tuple[str, str]]:
+        """The options that are numbers, as C."""
+        return [(k, repr(v)) for k, v in asdict(self).items() if isinstance(v, int | float) and k != "pad_id"]
+
     def as_json(self) -> dict[str, Any]:
         """For report.json."""
         return asdict(self)

@@ -30,7 +30,7 @@ def runtime_folder() -> Path:
 
 def model_source(file: str, name: str) -> str:
     """A file of runtime/model: C that every model has, written for one called kk_model, in the name of another."""
-    text = (runtime_folder() / "model" / file).read_text(encoding="utf-8")
+    text = (runtime_folder() / "model" / file).read_text(encoding="utf-8").rstrip()
     return re.sub(r"\bKK_MODEL(?=_)", name.upper(), re.sub(r"\bkk_model(?=_|\b)", name, text))
 
 

@@ -506,7 +506,6 @@ tiny_bert_status tiny_bert_embed(tiny_bert *m, int64_t batch, int64_t length, co
     status = tiny_bert_run(m, &a);
     return status == TINY_BERT_OK ? (tiny_bert_status)kk_pool_run(m->pool, pool, &c) : status;
 }
-
 tiny_bert_status tiny_bert_embed_text(tiny_bert *m, int64_t batch, const tiny_bert_text *texts,
     const tiny_bert_embed_options *options, float *embeddings)
 {

@@ -49,13 +49,17 @@ typedef struct tiny_bert_sizes {
     int64_t threads;                 /* threads that work on a call, 1 to 256; default 1 */
 } tiny_bert_sizes;
 
+/* Steps of a call, each a row of what tiny_bert_profile counts. */
+#define TINY_BERT_STEPS 16
+
 /* Bytes of activations that live at once for these sizes (null: the defaults), and bytes of everything that a handle
    needs except the weights; 0 for sizes outside their bounds. */
 size_t tiny_bert_arena_size(const tiny_bert_sizes *sizes);
 size_t tiny_bert_memory_size(const tiny_bert_sizes *sizes);
 
 /* Makes a handle that maps the weights file read-only, and shares it with every process that maps it.
-   weights_path: tiny_bert.weights. sizes: null for the defaults. *handle is null on error. */
+   weights_path: tiny_bert.weights; null, of a folder compiled with --embed: those linked into the program.
+   sizes: null for the defaults. *handle is null on error. */
 tiny_bert_status tiny_bert_create(tiny_bert **handle, const char *weights_path, const tiny_bert_sizes *sizes);
 
 /* The same in the caller's memory: `memory`, 64-byte aligned, of at least tiny_bert_memory_size(sizes) bytes, and
@@ -73,7 +77,6 @@ tiny_bert_status tiny_bert_check_weights(const tiny_bert *handle);
 const char *tiny_bert_level(const tiny_bert *handle);
 
 /* What a step of the model takes: a kernel of one layer. Times are those of the calling thread, from the end of the step before. */
-#define TINY_BERT_STEPS 16
 typedef struct tiny_bert_step {
     const char *layer, *kernel;      /* the layer as the ONNX model calls it, and the function in tiny_bert_kernels.c */
     int64_t calls;                   /* how often it ran */

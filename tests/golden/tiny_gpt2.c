@@ -583,9 +583,7 @@ tiny_gpt2_generate_options tiny_gpt2_generate_defaults(void)
     o.max_new_tokens = 128;
     o.max_length = 0;
     o.num_beams = 1;
-    o.num_return_sequences = 1;
     o.length_penalty = 1.0;
-    o.early_stopping = TINY_GPT2_EARLY_STOPPING_FALSE;
     o.temperature = 0.0;
     o.top_k = 0;
     o.top_p = 1.0;
@@ -597,6 +595,8 @@ tiny_gpt2_generate_options tiny_gpt2_generate_defaults(void)
     o.forced_bos_id = -1;
     o.forced_eos_id = -1;
     o.decoder_start_id = -1;
+    o.num_return_sequences = 1;
+    o.early_stopping = TINY_GPT2_EARLY_STOPPING_FALSE;
     return o;
 }
 

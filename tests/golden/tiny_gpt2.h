@@ -50,13 +50,17 @@ typedef struct tiny_gpt2_sizes {
     int64_t threads;                 /* threads that work on a call, 1 to 256; default 1 */
 } tiny_gpt2_sizes;
 
+/* Steps of a call, each a row of what tiny_gpt2_profile counts. */
+#define TINY_GPT2_STEPS 19
+
 /* Bytes of activations that live at once for these sizes (null: the defaults), and bytes of everything that a handle
    needs except the weights; 0 for sizes outside their bounds. */
 size_t tiny_gpt2_arena_size(const tiny_gpt2_sizes *sizes);
 size_t tiny_gpt2_memory_size(const tiny_gpt2_sizes *sizes);
 
 /* Makes a handle that maps the weights file read-only, and shares it with every process that maps it.
-   weights_path: tiny_gpt2.weights. sizes: null for the defaults. *handle is null on error. */
+   weights_path: tiny_gpt2.weights; null, of a folder compiled with --embed: those linked into the program.
+   sizes: null for the defaults. *handle is null on error. */
 tiny_gpt2_status tiny_gpt2_create(tiny_gpt2 **handle, const char *weights_path, const tiny_gpt2_sizes *sizes);
 
 /* The same in the caller's memory: `memory`, 64-byte aligned, of at least tiny_gpt2_memory_size(sizes) bytes, and
@@ -74,7 +78,6 @@ tiny_gpt2_status tiny_gpt2_check_weights(const tiny_gpt2 *handle);
 const char *tiny_gpt2_level(const tiny_gpt2 *handle);
 
 /* What a step of the model takes: a kernel of one layer. Times are those of the calling thread, from the end of the step before. */
-#define TINY_GPT2_STEPS 19
 typedef struct tiny_gpt2_step {
     const char *layer, *kernel;      /* the layer as the ONNX model calls it, and the function in tiny_gpt2_kernels.c */
     int64_t calls;                   /* how often it ran */

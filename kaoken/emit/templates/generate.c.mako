@@ -19,23 +19,11 @@ ${c}_generate_options ${c}_generate_defaults(void)
 % endif
     ${c}_generate_options o;
     memset(&o, 0, sizeof o);
-    o.max_new_tokens = ${g.max_new_tokens};
-    o.max_length = ${g.max_length};
-    o.num_beams = ${g.num_beams};
+% for name, value in g.numbers():
+    o.${name} = ${value};
+% endfor
     o.num_return_sequences = 1;
-    o.length_penalty = ${repr(g.length_penalty)};
     o.early_stopping = ${M}_EARLY_STOPPING_${g.early_stopping};
-    o.temperature = ${repr(g.temperature)};
-    o.top_k = ${g.top_k};
-    o.top_p = ${repr(g.top_p)};
-    o.min_p = ${repr(g.min_p)};
-    o.repetition_penalty = ${repr(g.repetition_penalty)};
-    o.no_repeat_ngram_size = ${g.no_repeat_ngram_size};
-    o.min_length = ${g.min_length};
-    o.min_new_tokens = ${g.min_new_tokens};
-    o.forced_bos_id = ${g.forced_bos_id};
-    o.forced_eos_id = ${g.forced_eos_id};
-    o.decoder_start_id = ${g.decoder_start_id};
 % for name, ids in lists:
 % if ids:
     o.${name}_ids = ${name}_ids;

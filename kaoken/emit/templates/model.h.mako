@@ -36,41 +36,10 @@ typedef struct ${m.name}_sizes {
     int64_t threads;                 /* threads that work on a call, 1 to 256; default 1 */
 } ${m.name}_sizes;
 
-/* Bytes of activations that live at once for these sizes (null: the defaults), and bytes of everything that a handle
-   needs except the weights; 0 for sizes outside their bounds. */
-size_t ${m.name}_arena_size(const ${m.name}_sizes *sizes);
-size_t ${m.name}_memory_size(const ${m.name}_sizes *sizes);
-
-/* Makes a handle that maps the weights file read-only, and shares it with every process that maps it.
-   weights_path: ${m.name}.weights${"; null: the weights embedded in the program" if m.embedded else ""}. sizes: null for the defaults. *handle is null on error. */
-${m.name}_status ${m.name}_create(${m.name} **handle, const char *weights_path, const ${m.name}_sizes *sizes);
-
-/* The same in the caller's memory: `memory`, 64-byte aligned, of at least ${m.name}_memory_size(sizes) bytes, and
-   the contents of the weights file at `weights`, 64-byte aligned; both stay until ${m.name}_destroy. */
-${m.name}_status ${m.name}_create_in(${m.name} **handle, const void *weights, size_t weights_size,
-    const ${m.name}_sizes *sizes, void *memory, size_t memory_size);
-
-/* Ends a handle. Null is left alone. */
-void ${m.name}_destroy(${m.name} *handle);
-
-/* Reads the whole weights file and compares its checksums: slow, once after a download. */
-${m.name}_status ${m.name}_check_weights(const ${m.name} *handle);
-
-/* The instruction set level the handle chose: "avx512", "avx2", "neon" or "plain". */
-const char *${m.name}_level(const ${m.name} *handle);
-
-/* What a step of the model takes: a kernel of one layer. Times are those of the calling thread, from the end of the step before. */
+/* Steps of a call, each a row of what ${m.name}_profile counts. */
 #define ${m.upper}_STEPS ${len(m.steps.rows)}
-typedef struct ${m.name}_step {
-    const char *layer, *kernel;      /* the layer as the ONNX model calls it, and the function in ${m.name}_kernels.c */
-    int64_t calls;                   /* how often it ran */
-    int64_t nanoseconds, waiting;    /* working on its share, and then waiting for the other threads; sums over all calls */
-    double flop, bytes;              /* FLOP of all threads, and bytes of weights and earlier positions that they read; sums as well */
-} ${m.name}_step;
 
-/* From now on every call adds to steps[${m.upper}_STEPS], which stays the caller's; it is cleared first. Null: no longer. It costs a look at the
-   clock or two for each step, and nothing while it is off. */
-${m.name}_status ${m.name}_profile(${m.name} *handle, ${m.name}_step *steps);
+${m.fixed("handle.h")}
 
 /* The model as the ONNX file has it: every input and output, nothing kept between calls. */
 typedef struct ${m.name}_arguments {
@@ -138,23 +107,13 @@ ${m.name}_status ${m.name}_encode(${m.name} *handle${i.encode_parameters});
    ${m.upper}_ERROR_RANGE: an id; ${m.upper}_ERROR_CAPACITY: a row has no room (nothing is appended)${"; %s_ERROR_ORDER: no input was encoded for a row" % m.upper if i.encode else ""}. */
 ${m.name}_status ${m.name}_feed(${m.name} *handle, int64_t batch, int64_t count, const int64_t *ids, float *logits);
 
-/* How many ids a row holds (-1: no such row), and how many it can hold. */
-int64_t ${m.name}_position(const ${m.name} *handle, int64_t row);
-int64_t ${m.name}_capacity(const ${m.name} *handle);
-
-/* Forgets all rows; or what a row holds from position `length` on. */
-${m.name}_status ${m.name}_reset(${m.name} *handle);
-${m.name}_status ${m.name}_truncate(${m.name} *handle, int64_t row, int64_t length);
-
-/* Row i becomes what row rows[i] was, for i below count: beams of a search change places. Rows that only change places are not
-   copied; a row that is wanted twice is, from where it differs from what it is copied to. */
-${m.name}_status ${m.name}_reorder(${m.name} *handle, const int64_t *rows, int64_t count);
+${m.fixed("feed.h")}
 
 <%include file="generate.h.mako"/>\
 % endif
 % if m.tokenizer:
 
-${m.fixed("text.h")}\
+${m.fixed("text.h")}
 % endif
 % if m.embedding:
 <%include file="embed.h.mako"/>\

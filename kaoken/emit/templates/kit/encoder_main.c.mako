@@ -30,46 +30,30 @@
 
 enum { TEXTS = ${most_texts}, LENGTH = ${most_ids} };
 
+% if m.embedding:
+#define WEIGHTS "${"" if m.embedded else m.name + ".weights "}"
+#define POOLING ${m.upper}_POOLING_${"DEFAULT" if m.embedding.pooling.mode else "MEAN"}
+
+enum { linked = ${int(m.embedded)} }; /* whether weights are part of the program */
+
+/* A handle for so many texts; what is 0 takes its default. */
+static ${m.name}_sizes sizes_for(int64_t count)
+{
+    ${m.name}_sizes sizes;
+    memset(&sizes, 0, sizeof sizes);
+    sizes.${batch} = count;
+    sizes.${sequence} = LENGTH;
+    return sizes;
+}
+
+${m.fixed("example_embed.c")}
+% else:
 static int failed(const char *what, ${m.name}_status status)
 {
     fprintf(stderr, "main: %s: %s\n", what, ${m.name}_status_text(status));
     return 1;
 }
 
-% if m.embedding:
-/* The cosine of the angle between two vectors. */
-static double likeness(const float *a, const float *b)
-{
-    double product = 0.0, a_square = 0.0, b_square = 0.0;
-    for (int i = 0; i < ${m.upper}_EMBEDDING; i++) {
-        product += (double)a[i] * (double)b[i];
-        a_square += (double)a[i] * (double)a[i];
-        b_square += (double)b[i] * (double)b[i];
-    }
-    return a_square > 0.0 && b_square > 0.0 ? product / sqrt(a_square * b_square) : 0.0;
-}
-
-/* ids and mask: room for TEXTS rows of LENGTH. */
-static int print_vectors(${m.name} *model, const ${m.name}_text *texts, int64_t count, int64_t *ids, int64_t *mask, float *vectors)
-{
-    const ${m.name}_embed_options options = {${m.upper}_POOLING_${"DEFAULT" if m.embedding.pooling.mode else "MEAN"}, 0};
-    int64_t length = LENGTH;
-    ${m.name}_status status = ${m.name}_tokenize_batch(model, texts, count, ids, mask, 0, &length);
-    if (status != ${m.upper}_OK)
-        return failed("text", status);
-    status = ${m.name}_embed(model, count, length, ids, mask, &options, vectors);
-    if (status != ${m.upper}_OK)
-        return failed("embed", status);
-    for (int64_t row = 0; row < count; row++) {
-        const float *vector = vectors + row * ${m.upper}_EMBEDDING;
-        printf("%.4f  %s\n       ", likeness(vectors, vector), texts[row].text);
-        for (int i = 0; i < 8 && i < ${m.upper}_EMBEDDING; i++)
-            printf(" %9.6f", (double)vector[i]);
-        puts(${m.upper}_EMBEDDING > 8 ? " ..." : "");
-    }
-    return 0;
-}
-% else:
 /* Prints values [rows][width], for each row where its greatest is. */
 static void print_rows(const char *name, const float *values, int64_t rows, int64_t width)
 {
@@ -117,51 +101,35 @@ static int print_outputs(${m.name} *model, const ${m.name}_text *text, int64_t *
 % endfor
     return status == ${m.upper}_OK ? 0 : failed("run", status);
 }
-% endif
 
 int main(int argc, char **argv)
 {
     const int first = ${1 if m.embedded else 2}, count = argc - first;
-    ${m.name}_text texts[${"TEXTS" if m.embedding else 1}];
+    ${m.name}_text texts[1];
     ${m.name}_sizes sizes;
     ${m.name}_status status;
     ${m.name} *model;
     int result;
 
-    if (count < 1 || count > ${"TEXTS" if m.embedding else 2}) {
-        fputs("usage: ${command.replace("./", "")}\"text\" ${"..." if m.embedding else '[' + chr(92) + '"second text' + chr(92) + '"]'}\n", stderr);
+    if (count < 1 || count > 2) {
+        fputs("usage: ${command.replace("./", "")}\"text\" [\"second text\"]\n", stderr);
         return 2;
     }
     memset(texts, 0, sizeof texts);
-% if m.embedding:
-    for (int i = 0; i < count; i++) {
-        texts[i].text = argv[first + i];
-        texts[i].bytes = strlen(texts[i].text);
-    }
-% else:
     texts->text = argv[first];
     texts->bytes = strlen(texts->text);
     texts->second = count > 1 ? argv[first + 1] : 0;
     texts->second_bytes = count > 1 ? strlen(texts->second) : 0;
-% endif
     memset(&sizes, 0, sizeof sizes); /* 0: the default */
-    sizes.${batch} = ${"count" if m.embedding else 1};
+    sizes.${batch} = 1;
     sizes.${sequence} = LENGTH;
     status = ${m.name}_create(&model, ${"0" if m.embedded else "argv[1]"}, &sizes);
     if (status != ${m.upper}_OK)
         return failed(${'"model"' if m.embedded else "argv[1]"}, status);
-% if m.embedding:
-    int64_t *const rows = calloc(2 * (size_t)count * LENGTH, sizeof *rows);
-    float *const vectors = calloc((size_t)count * ${m.upper}_EMBEDDING, sizeof *vectors);
-    result = rows && vectors ? print_vectors(model, texts, count, rows, rows + (size_t)count * LENGTH, vectors)
-                             : failed("texts", ${m.upper}_ERROR_MEMORY);
-    free(rows);
-    free(vectors);
-% else:
     int64_t *const inputs = calloc(3 * LENGTH, sizeof *inputs);
     result = inputs ? print_outputs(model, texts, inputs) : failed("text", ${m.upper}_ERROR_MEMORY);
     free(inputs);
-% endif
     ${m.name}_destroy(model);
     return result;
 }
+% endif

@@ -1,6 +1,3 @@
-<%
-i_capacity = str(m.interface.encoder_dims[0].upper) if m.interface.encoder_dims else f"(size_t){m.name}_capacity(model)"
-%>\
 % if k.text:
 // example/main.c: ${"answers" if m.interface.encode else "continues"} a text with ${m.name}.
 //
@@ -14,128 +11,33 @@ i_capacity = str(m.interface.encoder_dims[0].upper) if m.interface.encoder_dims 
 #include <string.h>
 #include <time.h>
 
-static int usage(void)
+#define WEIGHTS "${"[-w weights] " if m.embedded else m.name + ".weights "}"
+
+enum { linked = ${int(m.embedded)}, continues = ${int(not m.interface.encode)} }; /* whether weights are part of the program, and the answer of the prompt */
+
+/* The most ids of a prompt. */
+static size_t longest_prompt(const ${m.name} *model)
 {
-    fputs("usage: main [-n tokens] [-t temperature] [-s seed] [-b beams] [-j threads] ${"[-w weights] " if m.embedded else m.name + ".weights "}\"prompt\"\n"
-          "  -t 0 always takes the likeliest token; equal seeds give equal texts; beams search for the likeliest text\n", stderr);
-    return 2;
+% if m.interface.encoder_dims:
+    (void)model;
+    return ${m.interface.encoder_dims[0].upper};
+% else:
+    return (size_t)${m.name}_capacity(model);
+% endif
 }
 
-static int failed(const char *what, ${m.name}_status status)
+static ${m.name}_status answer(${m.name} *model, const int64_t *ids, size_t count, const ${m.name}_generate_options *options,
+    ${m.name}_generate_result *result)
 {
-    fprintf(stderr, "main: %s: %s\n", what, ${m.name}_status_text(status));
-    return 1;
-}
-
-/* Prints the text of each token as soon as there is one. */
-static int print_token(int64_t row, int64_t id, const char *text, size_t bytes, void *user)
-{
-    (void)row;
-    (void)id;
-    (void)user;
-    fwrite(text, 1, bytes, stdout);
-    return fflush(stdout) != 0; /* not 0 stops: nobody reads any more */
-}
-
-static int continue_text(${m.name} *model, const char *prompt, const ${m.name}_generate_options *options)
-{
-    ${m.name}_generate_result result = {${m.upper}_STOP_LENGTH, 0, -1, 0};
-    ${m.name}_status status;
-    size_t count = 0;
-    const size_t capacity = ${i_capacity};
-    int64_t *ids = malloc(capacity * sizeof *ids);
-    clock_t start;
-    double seconds;
-
-    if (!ids)
-        return failed("prompt", ${m.upper}_ERROR_MEMORY);
-    status = ${m.name}_tokenize(model, prompt, strlen(prompt), ids, capacity, &count);
-    if (status == ${m.upper}_OK && count == 0)
-        status = ${m.upper}_ERROR_ARGUMENT;
-    if (status != ${m.upper}_OK) {
-        free(ids);
-        return failed("prompt", status);
-    }
 % if m.interface.encode:
-    start = clock();
-    status = ${m.name}_encode(model, ${"1, " if m.interface.batch else ""}(int64_t)count, ids, 0${", 0" * len(m.interface.encoder_outputs)});
-    if (status == ${m.upper}_OK)
-        status = ${m.name}_generate(model, 0, 0, options, &result);
+    const ${m.name}_status status = ${m.name}_encode(model, ${"1, " if m.interface.batch else ""}(int64_t)count, ids, 0${", 0" * len(m.interface.encoder_outputs)});
+    return status == ${m.upper}_OK ? ${m.name}_generate(model, 0, 0, options, result) : status;
 % else:
-    fputs(prompt, stdout);
-    start = clock();
-    status = ${m.name}_generate(model, ids, count, options, &result);
+    return ${m.name}_generate(model, ids, count, options, result);
 % endif
-    seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-    putchar('\n');
-    fflush(stdout);
-    free(ids);
-    if (status != ${m.upper}_OK)
-        return failed("generate", status);
-    fprintf(stderr, "%lu tokens read, %ld written in %.3f s of processor time (%s)\n", (unsigned long)count, (long)result.tokens,
-            seconds, ${m.name}_level(model));
-    return 0;
 }
 
-int main(int argc, char **argv)
-{
-    ${m.name}_generate_options options = ${m.name}_generate_defaults();
-    ${m.name}_sizes sizes;
-    ${m.name}_status status;
-    ${m.name} *model;
-    const char *weights = 0, *prompt = 0;
-    int result;
-
-    memset(&sizes, 0, sizeof sizes);
-    options.callback = print_token;
-    for (int i = 1; i < argc; i++) {
-        const char option = argv[i][0] == '-' && strlen(argv[i]) == 2 ? argv[i][1] : 0;
-        char *end = 0;
-        if (!option && ${"!prompt" if m.embedded else "(!weights || !prompt)"}) {
-% if not m.embedded:
-            if (!weights)
-                weights = argv[i];
-            else
-                prompt = argv[i];
-% else:
-            prompt = argv[i];
-% endif
-            continue;
-        }
-        if (!option || i + 1 == argc)
-            return usage();
-        i++;
-        errno = 0;
-        if (option == 'n')
-            options.max_new_tokens = strtol(argv[i], &end, 10);
-        else if (option == 't') {
-            options.temperature = strtod(argv[i], &end);
-            options.num_beams = 1; /* a search draws no lots */
-        }
-        else if (option == 's')
-            options.seed = strtoull(argv[i], &end, 10);
-        else if (option == 'b')
-            sizes.batch = options.num_beams = strtol(argv[i], &end, 10);
-        else if (option == 'j')
-            sizes.threads = strtol(argv[i], &end, 10);
-% if m.embedded:
-        else if (option == 'w')
-            weights = argv[i];
-% endif
-        else
-            return usage();
-        if (errno || (end && (*end || end == argv[i])))
-            return usage();
-    }
-    if (!prompt)
-        return usage();
-    status = ${m.name}_create(&model, weights, &sizes);
-    if (status != ${m.upper}_OK)
-        return failed(weights ? weights : "model", status);
-    result = continue_text(model, prompt, &options);
-    ${m.name}_destroy(model);
-    return result;
-}
+${m.fixed("example_text.c")}
 % elif k.encoder:
 <%include file="encoder_main.c.mako"/>\
 % else:
