@@ -25,7 +25,7 @@ from kaoken.emit.kernels import AttentionSpec, LinearSpec, NormSpec
 Spec = LinearSpec | AttentionSpec | NormSpec
 Argument = int | np.ndarray | None | str
 
-INCLUDES = '#include <math.h>\n#include "kk_simd.h"\n#include "kk_activation.h"\n#include "kk_matmul.h"\n'
+INCLUDES = '#include <math.h>\n#include "kk_simd.h"\n#include "kk_activation.h"\n#include "kk_matmul.h"\n#include "kk_norm.h"\n'
 
 MAIN = r"""
 #include <stdio.h>

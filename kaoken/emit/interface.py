@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import textwrap
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -100,11 +98,6 @@ class FoundSize:
     name: str
     upper: Dim
 
-    @property
-    def limit(self) -> str:
-        """The upper bound, as C over the dimensions in the call's arguments."""
-        return in_call(self.upper)
-
 
 def in_call(size: Dim) -> str:
     """A size as C over the dimensions in a call's arguments, `a->`."""
@@ -150,11 +143,6 @@ class Interface:
     @property
     def found_names(self) -> list[str]:
         return [size.name for size in self.found]
-
-    def keys_text(self, keys: list[int | str]) -> str:
-        """Keys of maps as lines of a C comment: strings as in JSON, which here never ends a comment."""
-        texts = [json.dumps(key).replace("*/", "*\\/").replace("/*", "\\/*") for key in keys]
-        return "\n       ".join(textwrap.wrap(", ".join(texts), 140, break_long_words=False, break_on_hyphens=False))
 
     @property
     def encode_dims(self) -> list[DimField]:

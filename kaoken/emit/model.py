@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass, field
 
 import kaoken
@@ -25,6 +26,7 @@ from kaoken.passes.split_stages import ENCODE
 
 HEADERS = {
     "kk_matmul.h": r"\bkk_matmul\(|\btiles\[",
+    "kk_norm.h": r"\bkk_norm\(",
     "kk_narrow.h": r"\bkk_(from|to|low|load|store)_(b?float|u?int)\d",
     "kk_transpose.h": r"\bkk_transpose_\d",
     "kk_far.h": r"\bkk_far_end\(",
@@ -101,6 +103,12 @@ class ModelFiles:
 
     def __post_init__(self) -> None:
         self.steps = StepTable(self.program)
+
+    @staticmethod
+    def wrapped(words: list[str]) -> str:
+        """Words as lines of a C comment, which they never end."""
+        text = ", ".join(word.replace("*/", "*\\/").replace("/*", "\\/*") for word in words)
+        return "\n   ".join(textwrap.wrap(text, 140, break_long_words=False, break_on_hyphens=False))
 
     @staticmethod
     def quoted(text: str) -> str:

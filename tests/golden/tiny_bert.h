@@ -132,12 +132,12 @@ tiny_bert_status tiny_bert_tokenize_pair(tiny_bert *handle, const tiny_bert_text
 tiny_bert_status tiny_bert_tokenize_batch(tiny_bert *handle, const tiny_bert_text *texts, int64_t rows, int64_t *input_ids,
     int64_t *attention_mask, int64_t *token_type_ids, int64_t *length);
 
-/* Vectors of texts. */
+/* Vectors of texts. The checkpoint says: pooling mean, to length 1. */
 #define TINY_BERT_EMBEDDING 64
 
 /* How the vectors of a text's tokens become one. */
 typedef enum tiny_bert_pooling {
-    TINY_BERT_POOLING_DEFAULT, /* as the checkpoint says: mean */
+    TINY_BERT_POOLING_DEFAULT, /* as the checkpoint says; where it does not, give another */
     TINY_BERT_POOLING_MEAN,    /* the mean of all */
     TINY_BERT_POOLING_CLS,     /* the first */
     TINY_BERT_POOLING_LAST     /* the last */
@@ -146,17 +146,17 @@ typedef enum tiny_bert_pooling {
 /* Zero it for the checkpoint's own way. */
 typedef struct tiny_bert_embed_options {
     tiny_bert_pooling pooling;
-    int normalize; /* 1: to length 1; -1: not; 0: as the checkpoint says, to length 1 */
+    int normalize; /* 1: to length 1; -1: not; 0: as the checkpoint says */
 } tiny_bert_embed_options;
 
 /* One vector for each of `batch` texts of at most `length` tokens; both within the handle's sizes.
    ids: [batch][length]; padding is any valid id. mask: [batch][length], 0 for padding, else not 0; null: there is no padding.
-   options: null for the checkpoint's. embeddings: [batch][64]; 0 for a row that is all padding.
+   options: null for the checkpoint's. embeddings: [batch][TINY_BERT_EMBEDDING]; 0 for a row that is all padding.
    A row's vector does not depend on the rows beside it. TINY_BERT_ERROR_RANGE: a size or an id. */
 tiny_bert_status tiny_bert_embed(tiny_bert *handle, int64_t batch, int64_t length, const int64_t *ids, const int64_t *mask,
     const tiny_bert_embed_options *options, float *embeddings);
 
-/* The same for texts, none with a second one. A text that becomes more ids than the handle takes is cut.
+/* The same for texts, none with a second one. A text that becomes more ids than the checkpoint or the handle takes is cut.
    TINY_BERT_ERROR_CAPACITY: as in tiny_bert_tokenize_batch. */
 tiny_bert_status tiny_bert_embed_text(tiny_bert *handle, int64_t batch, const tiny_bert_text *texts,
     const tiny_bert_embed_options *options, float *embeddings);

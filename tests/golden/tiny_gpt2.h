@@ -135,7 +135,7 @@ tiny_gpt2_status tiny_gpt2_truncate(tiny_gpt2 *handle, int64_t row, int64_t leng
    copied; a row that is wanted twice is, from where it differs from what it is copied to. */
 tiny_gpt2_status tiny_gpt2_reorder(tiny_gpt2 *handle, const int64_t *rows, int64_t count);
 
-/* Text generation in whole: prompts in, texts out. The defaults are those of the model's generation_config.json. */
+/* Text generation in whole: prompts in, texts out. */
 
 /* When a beam search ends. FALSE: when no beam, were it to end at its length, would beat the worst text found; TRUE: as soon as there
    are num_beams texts; NEVER: when no beam can beat the worst text found, at whatever length the penalty favours. */
@@ -145,31 +145,31 @@ typedef enum tiny_gpt2_early_stopping {
 
 /* How texts are continued; names and meaning are those of transformers' GenerationConfig. Start from tiny_gpt2_generate_defaults(). */
 typedef struct tiny_gpt2_generate_options {
-    int64_t max_new_tokens;     /* tokens of a text after its prompt; -1: as max_length says. Default 128 */
-    int64_t max_length;         /* where max_new_tokens is -1: tokens of a text with its prompt. Default 0 */
-    int64_t num_beams;          /* 1: token by token; more: beam search, which takes so many rows a prompt. Default 1 */
-    int64_t num_return_sequences; /* texts a prompt: at most num_beams, or at random any number, a row each. Default 1 */
-    double length_penalty;      /* beam search: scores are divided by length to this power; above 0 favours long texts. Default 1 */
-    tiny_gpt2_early_stopping early_stopping; /* default FALSE */
-    double temperature;         /* 0: always the most likely token, as beam search needs it; more is more random. Default 0 */
-    int64_t top_k;              /* at random: only the k most likely; 0: all. Default 0 */
-    double top_p;               /* only the most likely that together reach top_p; 1: all. Default 1 */
-    double min_p;               /* only those above min_p of the most likely; 0: all. Default 0 */
+    int64_t max_new_tokens;     /* tokens of a text after its prompt; -1: as max_length says */
+    int64_t max_length;         /* where max_new_tokens is -1: tokens of a text with its prompt */
+    int64_t num_beams;          /* 1: token by token; more: beam search, which takes so many rows a prompt */
+    int64_t num_return_sequences; /* texts a prompt: at most num_beams, or at random any number, a row each */
+    double length_penalty;      /* beam search: scores are divided by length to this power; above 0 favours long texts */
+    tiny_gpt2_early_stopping early_stopping; /* of beam search */
+    double temperature;         /* 0: always the most likely token, as beam search needs it; more is more random */
+    int64_t top_k;              /* at random: only the k most likely; 0: all */
+    double top_p;               /* only the most likely that together reach top_p; 1: all */
+    double min_p;               /* only those above min_p of the most likely; 0: all */
     uint64_t seed;              /* equal seeds give equal texts */
-    double repetition_penalty;  /* above 1 makes tokens of prompt and text less likely; 1: none. Default 1 */
-    int64_t no_repeat_ngram_size; /* no run of so many tokens comes twice in prompt and text; 0: any may. Default 0 */
-    int64_t min_length;         /* no stop id before the text has so many tokens, with its prompt. Default 0 */
-    int64_t min_new_tokens;     /* no stop id before so many new tokens; 0: as min_length says. Default 0 */
-    int64_t forced_bos_id;      /* the token after a prompt of one token; -1: none. Default -1 */
-    int64_t forced_eos_id;      /* the last token of a text that gets as long as it may; -1: none. Default -1 */
-    int64_t decoder_start_id;   /* the prompt of a text without one; -1: none. Default -1 */
-    const int64_t *stop_ids;    /* tokens that end a text; they are not handed out. Default none */
+    double repetition_penalty;  /* above 1 makes tokens of prompt and text less likely; 1: none */
+    int64_t no_repeat_ngram_size; /* no run of so many tokens comes twice in prompt and text; 0: any may */
+    int64_t min_length;         /* no stop id before the text has so many tokens, with its prompt */
+    int64_t min_new_tokens;     /* no stop id before so many new tokens; 0: as min_length says */
+    int64_t forced_bos_id;      /* the token after a prompt of one token; -1: none */
+    int64_t forced_eos_id;      /* the last token of a text that gets as long as it may; -1: none */
+    int64_t decoder_start_id;   /* the prompt of a text without one; -1: none */
+    const int64_t *stop_ids;    /* tokens that end a text; they are not handed out */
     size_t stop_id_count;
-    const int64_t *suppress_ids; /* tokens that are never chosen. Default none */
+    const int64_t *suppress_ids; /* tokens that are never chosen */
     size_t suppress_id_count;
-    const int64_t *begin_suppress_ids; /* tokens that are not chosen first. Default none */
+    const int64_t *begin_suppress_ids; /* tokens that are not chosen first */
     size_t begin_suppress_id_count;
-    const int64_t *const *bad_words; /* runs of tokens that are never completed. Default none */
+    const int64_t *const *bad_words; /* runs of tokens that are never completed */
     const size_t *bad_word_lengths;
     size_t bad_word_count;
     const char *const *stop_strings; /* texts that end a text before them; need a tokenizer, and no beams */
@@ -193,8 +193,6 @@ typedef struct tiny_gpt2_generate_result {
     double score;    /* of beam search: sum of log probabilities by length^length_penalty; -1e9: there is no such text */
 } tiny_gpt2_generate_result;
 
-tiny_gpt2_generate_options tiny_gpt2_generate_defaults(void);
-
 /* Feeds the prompt to row 0, behind what it holds, and continues it; the callback hears the text. Beams take rows 0 to num_beams - 1.
    num_return_sequences has to be 1. result may be null. Errors as of tiny_gpt2_generate_batch. */
 tiny_gpt2_status tiny_gpt2_generate(tiny_gpt2 *handle, const int64_t *prompt, size_t prompt_count,
@@ -210,6 +208,10 @@ tiny_gpt2_status tiny_gpt2_generate(tiny_gpt2 *handle, const int64_t *prompt, si
    TINY_GPT2_ERROR_NUMBER: logits that are no numbers. */
 tiny_gpt2_status tiny_gpt2_generate_batch(tiny_gpt2 *handle, const int64_t *const *prompts, const size_t *prompt_counts, int64_t batch,
     const tiny_gpt2_generate_options *options, int64_t *ids, int64_t ids_capacity, tiny_gpt2_generate_result *results);
+/* The options that generation_config.json asks for:
+   max_new_tokens 128, max_length 0, num_beams 1, length_penalty 1.0, temperature 0.0, top_k 0, top_p 1.0, min_p 0.0, repetition_penalty 1.0,
+   no_repeat_ngram_size 0, min_length 0, min_new_tokens 0, forced_bos_id -1, forced_eos_id -1, decoder_start_id -1, early_stopping FALSE. */
+tiny_gpt2_generate_options tiny_gpt2_generate_defaults(void);
 
 /* Text to ids and back, by the tables of tokenizer.json in the weights file. text: UTF-8, `bytes` long, no longer than
    sizes.text_bytes. *count is the number of ids of the text, also when TINY_GPT2_ERROR_CAPACITY says that ids is too small. */

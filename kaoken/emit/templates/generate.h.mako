@@ -1,85 +1,18 @@
 <%
 g = m.generation
-M, c = m.upper, m.name
 
-def ids(found):
-    return ", ".join(map(str, found)) if found else "none"
+def listed(name, ids):
+    return [f"{name} {', '.join(map(str, ids[:8]))}{', ...' if len(ids) > 8 else ''}"] if ids else []
+
+lists = listed("stop_ids", g.stop_ids) + listed("suppress_ids", g.suppress_ids) + listed("begin_suppress_ids", g.begin_suppress_ids)
+words = [f"{len(g.bad_words)} bad_words"] if g.bad_words else []
+defaults = [f"{name} {value}" for name, value in g.numbers()] + [f"early_stopping {g.early_stopping}", *lists, *words]
 %>
-/* Text generation in whole: prompts in, texts out. The defaults are those of the model's generation_config.json. */
 % if g.pad_id >= 0:
-#define ${M}_PAD_ID ${g.pad_id}
+#define ${m.upper}_PAD_ID ${g.pad_id}
 % endif
 
-/* When a beam search ends. FALSE: when no beam, were it to end at its length, would beat the worst text found; TRUE: as soon as there
-   are num_beams texts; NEVER: when no beam can beat the worst text found, at whatever length the penalty favours. */
-typedef enum ${c}_early_stopping {
-    ${M}_EARLY_STOPPING_FALSE, ${M}_EARLY_STOPPING_TRUE, ${M}_EARLY_STOPPING_NEVER
-} ${c}_early_stopping;
-
-/* How texts are continued; names and meaning are those of transformers' GenerationConfig. Start from ${c}_generate_defaults(). */
-typedef struct ${c}_generate_options {
-    int64_t max_new_tokens;     /* tokens of a text after its prompt; -1: as max_length says. Default ${g.max_new_tokens} */
-    int64_t max_length;         /* where max_new_tokens is -1: tokens of a text with its prompt. Default ${g.max_length} */
-    int64_t num_beams;          /* 1: token by token; more: beam search, which takes so many rows a prompt. Default ${g.num_beams} */
-    int64_t num_return_sequences; /* texts a prompt: at most num_beams, or at random any number, a row each. Default 1 */
-    double length_penalty;      /* beam search: scores are divided by length to this power; above 0 favours long texts. Default ${"%g" % g.length_penalty} */
-    ${c}_early_stopping early_stopping; /* default ${g.early_stopping} */
-    double temperature;         /* 0: always the most likely token, as beam search needs it; more is more random. Default ${"%g" % g.temperature} */
-    int64_t top_k;              /* at random: only the k most likely; 0: all. Default ${g.top_k} */
-    double top_p;               /* only the most likely that together reach top_p; 1: all. Default ${"%g" % g.top_p} */
-    double min_p;               /* only those above min_p of the most likely; 0: all. Default ${"%g" % g.min_p} */
-    uint64_t seed;              /* equal seeds give equal texts */
-    double repetition_penalty;  /* above 1 makes tokens of prompt and text less likely; 1: none. Default ${"%g" % g.repetition_penalty} */
-    int64_t no_repeat_ngram_size; /* no run of so many tokens comes twice in prompt and text; 0: any may. Default ${g.no_repeat_ngram_size} */
-    int64_t min_length;         /* no stop id before the text has so many tokens, with its prompt. Default ${g.min_length} */
-    int64_t min_new_tokens;     /* no stop id before so many new tokens; 0: as min_length says. Default ${g.min_new_tokens} */
-    int64_t forced_bos_id;      /* the token after a prompt of one token; -1: none. Default ${g.forced_bos_id} */
-    int64_t forced_eos_id;      /* the last token of a text that gets as long as it may; -1: none. Default ${g.forced_eos_id} */
-    int64_t decoder_start_id;   /* the prompt of a text without one; -1: none. Default ${g.decoder_start_id} */
-    const int64_t *stop_ids;    /* tokens that end a text; they are not handed out. Default ${ids(g.stop_ids)} */
-    size_t stop_id_count;
-    const int64_t *suppress_ids; /* tokens that are never chosen. Default ${ids(g.suppress_ids[:8])}${", ..." if len(g.suppress_ids) > 8 else ""} */
-    size_t suppress_id_count;
-    const int64_t *begin_suppress_ids; /* tokens that are not chosen first. Default ${ids(g.begin_suppress_ids)} */
-    size_t begin_suppress_id_count;
-    const int64_t *const *bad_words; /* runs of tokens that are never completed. Default ${len(g.bad_words) or "none"} */
-    const size_t *bad_word_lengths;
-    size_t bad_word_count;
-    const char *const *stop_strings; /* texts that end a text before them; need a tokenizer, and no beams */
-    size_t stop_string_count;
-    int keep_special;           /* not 0: special tokens have text too */
-    /* Called for each token of text `row` (prompt * num_return_sequences + n): its id (-1: only text held back is left) and the new
-       text, whole UTF-8 characters. Not 0 stops that row. A beam search calls it with row 0, id -1 and no text once a step, where
-       not 0 ends the search, and with the tokens of its texts when they are found. */
-    int (*callback)(int64_t row, int64_t id, const char *text, size_t bytes, void *user);
-    void *user;
-} ${c}_generate_options;
-
-typedef enum ${c}_stop_reason {
-    ${M}_STOP_LENGTH, ${M}_STOP_ID, ${M}_STOP_STRING, ${M}_STOP_CALLBACK, ${M}_STOP_CONTEXT
-} ${c}_stop_reason;
-
-typedef struct ${c}_generate_result {
-    ${c}_stop_reason reason;
-    int64_t tokens;  /* handed out */
-    int64_t last_id; /* chosen last and not fed; -1: none */
-    double score;    /* of beam search: sum of log probabilities by length^length_penalty; -1e9: there is no such text */
-} ${c}_generate_result;
-
-${c}_generate_options ${c}_generate_defaults(void);
-
-/* Feeds the prompt to row 0, behind what it holds, and continues it; the callback hears the text. Beams take rows 0 to num_beams - 1.
-   num_return_sequences has to be 1. result may be null. Errors as of ${c}_generate_batch. */
-${c}_status ${c}_generate(${c} *handle, const int64_t *prompt, size_t prompt_count,
-    const ${c}_generate_options *options, ${c}_generate_result *result);
-
-/* The same for several prompts side by side, each as if it were alone: prompt i goes to row i, with prompt_counts[i] ids. Null prompts:
-   each text begins with decoder_start_id. The rows that the texts need, batch times the larger of num_beams and num_return_sequences,
-   have to be within sizes.batch; those behind the prompts are overwritten.
-   ids: [batch][num_return_sequences][ids_capacity], the tokens handed out; results: [batch][num_return_sequences], the best first; each
-   may be null.
-   ${M}_ERROR_ARGUMENT: null or empty where something is needed, options that exclude each other; ${M}_ERROR_RANGE: an id or an option out
-   of bounds; ${M}_ERROR_CAPACITY: too few rows, a prompt that has no room, texts that may get longer than ids_capacity;
-   ${M}_ERROR_NUMBER: logits that are no numbers. */
-${c}_status ${c}_generate_batch(${c} *handle, const int64_t *const *prompts, const size_t *prompt_counts, int64_t batch,
-    const ${c}_generate_options *options, int64_t *ids, int64_t ids_capacity, ${c}_generate_result *results);
+${m.fixed("generate.h")}
+/* The options that generation_config.json asks for:
+   ${m.wrapped(defaults)}. */
+${m.name}_generate_options ${m.name}_generate_defaults(void);

@@ -1,3 +1,4 @@
+<%! import json %>\
 /* ${m.name}.h: ${m.title}
  *
  * Made by Kaoken ${m.version} from ${m.source}. C99, no dependency but libc; C++ may include it too.
@@ -50,7 +51,7 @@ typedef struct ${m.name}_arguments {
 % endif
 % if c["kind"] == "maps":
     /* ${c["name"]}: a row of values for each map, under these keys:
-       ${i.keys_text(c["keys"])} */
+       ${m.wrapped(list(map(json.dumps, c["keys"])))} */
 <% continue %>
 % endif
 % if c["dtype"] == "string":
