@@ -22,7 +22,7 @@ from kaoken.emit.kit import write_kit
 from kaoken.emit.model import build_model_files, render_files
 from kaoken.emit.names import c_name
 from kaoken.emit.program import build_program
-from kaoken.emit.runtime_sources import copy_runtime
+from kaoken.emit.runtime_sources import copy_runtime, included
 from kaoken.errors import UnsupportedModelError, UsageError
 from kaoken.frontend import import_model
 from kaoken.frontend.mapped_file import find_model_file, is_encoder_decoder
@@ -195,21 +195,7 @@ def _write(folder: Path, name: str, graph: Graph, tables: bytes | None, options:
     rendered = render_files(files)
     for file_name, text in rendered.items():
         (folder / file_name).write_text(text, encoding="utf-8", newline="\n")
-    runtime = ["kk_cache.c", "kk_platform.c", "kk_threads.c", "kk_weights.c", "kk_simd.h", "kk_simd_end.h", "kk_math.h"]
-    runtime += ["kk_activation.h", "kk_scalar.h", "kk_status.h"]
-    runtime += sorted(program.routines)
-    if tables is not None or interface.feed:
-        runtime += ["kk_tokenizer.c"]
-    if tables is not None:
-        runtime += ["kk_tokenizer_batch.c"]
-    runtime += files.headers
-    if interface.feed:
-        runtime.append("kk_generate.c")
-    if graph.states:
-        runtime.append("kk_rows.c")
-    if interface.embedding:
-        runtime += ["kk_pooling.c"]
-    copied = copy_runtime(folder, name, runtime)
+    copied = copy_runtime(folder, name, included(rendered.values()))
     for name_of_file in ("config.json", "generation_config.json"):
         if (beside / name_of_file).is_file():
             shutil.copyfile(beside / name_of_file, folder / name_of_file)

@@ -169,6 +169,3 @@ class ColumnWriter(Writer):
                 self.block.line("const int rest = (int)(end_column % 16);")
                 self.block.line(f"const int64_t {name} = end_column - rest;")
                 yield Run(column, "rest")
-
-
-__all__ = ["BAND", "ColumnWriter", "Columns", "columns_of"]

@@ -58,6 +58,3 @@ def _outside(expression: Expr, reduction: Reduce) -> Iterator[Read]:
         yield expression
     for child in children(expression):
         yield from _outside(child, reduction)
-
-
-__all__ = ["keep_terms"]

@@ -59,6 +59,3 @@ class Run:
 
     axis: Symbol
     part: str = ""
-
-
-__all__ = ["OWN_NAMES", "Block", "Run"]

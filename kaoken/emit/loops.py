@@ -302,6 +302,3 @@ class _Emitter(ColumnWriter):
         self.define_fixed(offset, set())
         self.share(body)
         self.block.line(f"y[{to_c(offset)}] = {self.scalar(body).text};")
-
-
-__all__ = ["emit_body"]

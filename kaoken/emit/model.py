@@ -124,10 +124,6 @@ class ModelFiles:
         return self.name.upper()
 
     @property
-    def statuses(self) -> list[tuple[str, str]]:
-        return statuses()
-
-    @property
     def embedding(self) -> Embedding | None:
         """Text vectors, where the model is an encoder."""
         found: Embedding | None = self.interface.embedding
@@ -137,10 +133,6 @@ class ModelFiles:
     def headers(self) -> list[str]:
         """Headers of the runtime that not every model's kernels need."""
         return [name for name, used in HEADERS.items() if any(re.search(used, kernel.text) for kernel in self.program.kernels)]
-
-    @property
-    def kernels(self) -> list:
-        return self.program.kernels
 
     @property
     def states(self) -> list:
@@ -162,15 +154,6 @@ class ModelFiles:
     def batch_of(self, prefix: str) -> str:
         """The batch of a call as C: a field of `prefix`, or the fixed number."""
         return f"{prefix}{self.interface.batch}" if self.interface.batch else str(self.interface.fixed_batch)
-
-    @property
-    def weights_size(self) -> int:
-        return self.program.weights.total
-
-    @property
-    def index_types(self) -> list[str]:
-        """Element types of the inputs that are indices: int32, int64."""
-        return sorted({use.value.dtype for use in self.program.checks})
 
     @property
     def caches(self) -> list[tuple[int, int, int]]:
@@ -345,7 +328,7 @@ def render_files(m: ModelFiles) -> dict[str, str]:
     for kernel in m.program.kernels:
         kernel.text = _with_comment(kernel.text, kernel.origins)
     files = {
-        f"{m.name}.h": lookup.get_template("model.h.mako").render(m=m, i=m.interface),
+        f"{m.name}.h": lookup.get_template("model.h.mako").render(m=m, i=m.interface, statuses=statuses()),
         f"{m.name}.c": lookup.get_template("model.c.mako").render(m=m, i=m.interface),
         f"{m.name}_kernels.h": lookup.get_template("kernels.h.mako").render(m=m, i=m.interface),
         f"{m.name}_kernels.c": lookup.get_template("kernels.c.mako").render(m=m, tiles=tiles),

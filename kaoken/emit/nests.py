@@ -473,17 +473,3 @@ def _cuts(node: Expr, inner: Symbol) -> Iterator[int]:
                     yield at if (node.function in ("lt", "ge")) == (sign == 1) else at + 1
     for child in children(node):
         yield from _cuts(child, inner)
-
-
-__all__ = [
-    "IndexUse",
-    "Nest",
-    "build_nest",
-    "by_rows",
-    "index_uses",
-    "innermost",
-    "offset_of",
-    "reductions",
-    "segments",
-    "wrapped_index",
-]

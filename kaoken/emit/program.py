@@ -204,9 +204,6 @@ class _Builder:
             first = first + constant * stride
         return to_c(first) if first != 0 else ""
 
-    def _weight(self, entry: WeightEntry, role: str) -> Argument:
-        return Argument(weight=entry, role=role)
-
     # node kinds -------------------------------------------------------------------------------------------------------------
 
     def _linear(self, node: Node) -> None:
@@ -224,9 +221,9 @@ class _Builder:
             arguments = [Argument(rows)]
         else:
             arguments = [Argument(to_c(o.x.shape[0])), Argument(to_c(o.x.shape[1]))]
-        arguments += [self.pointer(o.x), Argument(str(k)), self._weight(self.weights.matrix[node], "weight")]
+        arguments += [self.pointer(o.x), Argument(str(k)), Argument(weight=self.weights.matrix[node], role="weight")]
         if bias is not None:
-            arguments.append(self._weight(bias, "bias"))
+            arguments.append(Argument(weight=bias, role="bias"))
         if o.residual is not None:
             arguments += [self.pointer(o.residual), Argument(str(n))]
         for part, value in zip(parts, node.outputs, strict=True):

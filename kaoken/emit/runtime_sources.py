@@ -34,6 +34,11 @@ def model_source(file: str, name: str) -> str:
     return re.sub(r"\bKK_MODEL(?=_)", name.upper(), re.sub(r"\bkk_model(?=_|\b)", name, text))
 
 
+def included(texts: Iterable[str]) -> list[str]:
+    """The runtime's headers that some C sources include."""
+    return sorted({name for text in texts for name in _INCLUDE.findall(text)})
+
+
 def runtime_closure(sources: Iterable[str]) -> list[str]:
     """The names of all runtime files that these need, sorted: headers they include, and the .c file of each such header.
 

@@ -30,44 +30,12 @@ class Code(NamedTuple):
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _ARITHMETIC = {"add": ("+", ADD), "sub": ("-", ADD), "mul": ("*", MULTIPLY), "div": ("/", MULTIPLY)}
 _BITWISE = {"bit_and": "&", "bit_or": "|", "bit_xor": "^"}
-_LIBRARY = {
-    "abs": "fabs",
-    "floor": "floor",
-    "ceil": "ceil",
-    "round": "rint",
-    "sqrt": "sqrt",
-    "exp": "exp",
-    "log": "log",
-    "tanh": "tanh",
-    "erf": "erf",
-    "sin": "sin",
-    "cos": "cos",
-    "atan": "atan",
-    "expm1": "expm1",
-    "log1p": "log1p",
-    "pow": "pow",
-    "fmod": "fmod",
+_LIBRARY = {"abs": "fabs", "round": "rint"} | {
+    name: name for name in "floor ceil sqrt exp log tanh erf sin cos atan expm1 log1p pow fmod".split()
 }
 """What float64 takes from the C library by another name or its own; the rest is `kk_NAME_f64`."""
 
-ONE_LANE = (
-    "abs",
-    "floor",
-    "ceil",
-    "round",
-    "sqrt",
-    "exp",
-    "log",
-    "tanh",
-    "erf",
-    "sin",
-    "cos",
-    "atan",
-    "expm1",
-    "log1p",
-    "sigmoid",
-    "pow",
-)
+ONE_LANE = tuple("abs floor ceil round sqrt exp log tanh erf sin cos atan expm1 log1p sigmoid pow".split())
 """Functions of float32 that are computed on sixteen lanes even where one is wanted: worth computing once."""
 
 _FLOAT_FUNCTIONS = (*ONE_LANE, "max", "min", "sign", "fmod", "mod")

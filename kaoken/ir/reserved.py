@@ -15,11 +15,11 @@ RESERVED = frozenset(
 )
 
 FUNCTIONS = frozenset(
-    "bad_word_lengths bad_words binary_bool binary_int32 binary_int64 cache_shapes choose_kernels complete_sizes constants_size "
+    "bad_word_lengths bad_words cache_shapes choose_kernels complete_sizes constants_size "
     "embed_arguments encode feed_rows forward forward_encode forward_feed forward_run generate_bytes generate_feed "
     "generate_position generate_reorder id_limit lay_out longest_text measured model_hash note_step open_handle open_tables "
     "open_weights piece pool runtime_options state_caches step_cost steps stop text_demand text_pair thread_scratch "
-    "token_vectors usual_length_1 usual_pooling valid_int32_indices valid_int64_indices".split()
+    "token_vectors usual_length_1 usual_pooling".split()
 )
 """Functions and tables of a model's C file, which its layers share it with."""
 

@@ -1,9 +1,3 @@
-static int failed(const char *what, kk_model_status status)
-{
-    fprintf(stderr, "main: %s: %s\n", what, kk_model_status_text(status));
-    return 1;
-}
-
 /* The cosine of the angle between two vectors. */
 static double likeness(const float *a, const float *b)
 {

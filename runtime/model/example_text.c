@@ -5,12 +5,6 @@ static int usage(void)
     return 2;
 }
 
-static int failed(const char *what, kk_model_status status)
-{
-    fprintf(stderr, "main: %s: %s\n", what, kk_model_status_text(status));
-    return 1;
-}
-
 /* Prints the text of each token as soon as there is one. */
 static int print_token(int64_t row, int64_t id, const char *text, size_t bytes, void *user)
 {

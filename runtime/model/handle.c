@@ -1,3 +1,15 @@
+static const kk_model_kernels *choose_kernels(void)
+{
+#ifdef KK_MODEL_X86_LEVELS
+    const kk_cpu level = kk_cpu_level();
+    if (level >= KK_CPU_AVX512)
+        return &kk_model_kernels_avx512;
+    if (level >= KK_CPU_AVX2)
+        return &kk_model_kernels_avx2;
+#endif
+    return &kk_model_kernels_baseline;
+}
+
 /* Bytes of a handle and of its arena for these sizes; 0 where one is out of its bounds. */
 static size_t measured(const kk_model_sizes *sizes, size_t *arena)
 {

@@ -2,6 +2,7 @@
  * Made by Kaoken 0.1.0 from model.onnx. */
 #include "tiny_bert.h"
 
+#include "kaoken/kk_arguments.h"
 #include "kaoken/kk_cache.h"
 #include "kaoken/kk_integer.h"
 #include "kaoken/kk_layout.h"
@@ -162,18 +163,6 @@ static size_t lay_out(tiny_bert *m, unsigned char *memory, size_t *arena)
     return l.end;
 }
 
-static const tiny_bert_kernels *choose_kernels(void)
-{
-#ifdef TINY_BERT_X86_LEVELS
-    const kk_cpu level = kk_cpu_level();
-    if (level >= KK_CPU_AVX512)
-        return &tiny_bert_kernels_avx512;
-    if (level >= KK_CPU_AVX2)
-        return &tiny_bert_kernels_avx2;
-#endif
-    return &tiny_bert_kernels_baseline;
-}
-
 static kk_status open_weights(kk_weights *file, const char *path)
 {
     return kk_weights_open(file, path, model_hash);
@@ -185,6 +174,18 @@ static kk_status open_tables(tiny_bert *m)
     size_t size = 0;
     const void *const tables = kk_weights_find(&m->file, "tokenizer", &size);
     return tables ? kk_tokenizer_open(tables, size, &m->tokenizer) : KK_ERROR_WEIGHTS;
+}
+
+static const tiny_bert_kernels *choose_kernels(void)
+{
+#ifdef TINY_BERT_X86_LEVELS
+    const kk_cpu level = kk_cpu_level();
+    if (level >= KK_CPU_AVX512)
+        return &tiny_bert_kernels_avx512;
+    if (level >= KK_CPU_AVX2)
+        return &tiny_bert_kernels_avx2;
+#endif
+    return &tiny_bert_kernels_baseline;
 }
 
 /* Bytes of a handle and of its arena for these sizes; 0 where one is out of its bounds. */
@@ -398,15 +399,6 @@ static void forward_run(void *argument, kk_thread *t)
     forward(c, t);
 }
 
-/* Whether every step-th element is an index into an axis of `extent`; negative ones count from its end. */
-static int valid_int64_indices(const int64_t *indices, int64_t count, int64_t step, int64_t extent)
-{
-    for (int64_t i = 0; i < count; i++)
-        if (indices[i * step] < -extent || indices[i * step] >= extent)
-            return 0;
-    return 1;
-}
-
 tiny_bert_status tiny_bert_run(tiny_bert *m, const tiny_bert_arguments *a)
 {
     tiny_bert_call c;
@@ -419,9 +411,9 @@ tiny_bert_status tiny_bert_run(tiny_bert *m, const tiny_bert_arguments *a)
         return TINY_BERT_ERROR_RANGE;
     if (!a->input_ids || !a->attention_mask || !a->token_type_ids || !a->last_hidden_state)
         return TINY_BERT_ERROR_ARGUMENT;
-    if (!valid_int64_indices(a->input_ids, a->batch_size*a->sequence_length, 1, 512))
+    if (!kk_valid_int64_indices(a->input_ids, a->batch_size*a->sequence_length, 1, 512))
         return TINY_BERT_ERROR_RANGE;
-    if (!valid_int64_indices(a->token_type_ids, a->batch_size*a->sequence_length, 1, 2))
+    if (!kk_valid_int64_indices(a->token_type_ids, a->batch_size*a->sequence_length, 1, 2))
         return TINY_BERT_ERROR_RANGE;
     memset(&c, 0, sizeof c);
     c.m = m;

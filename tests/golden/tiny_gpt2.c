@@ -2,6 +2,7 @@
  * Made by Kaoken 0.1.0 from model.onnx. */
 #include "tiny_gpt2.h"
 
+#include "kaoken/kk_arguments.h"
 #include "kaoken/kk_cache.h"
 #include "kaoken/kk_rows.h"
 #include "kaoken/kk_integer.h"
@@ -182,18 +183,6 @@ static size_t lay_out(tiny_gpt2 *m, unsigned char *memory, size_t *arena)
     return l.end;
 }
 
-static const tiny_gpt2_kernels *choose_kernels(void)
-{
-#ifdef TINY_GPT2_X86_LEVELS
-    const kk_cpu level = kk_cpu_level();
-    if (level >= KK_CPU_AVX512)
-        return &tiny_gpt2_kernels_avx512;
-    if (level >= KK_CPU_AVX2)
-        return &tiny_gpt2_kernels_avx2;
-#endif
-    return &tiny_gpt2_kernels_baseline;
-}
-
 static kk_status open_weights(kk_weights *file, const char *path)
 {
     return kk_weights_open(file, path, model_hash);
@@ -206,6 +195,18 @@ static kk_status open_tables(tiny_gpt2 *m)
     const void *const tables = kk_weights_find(&m->file, "tokenizer", &size);
     m->texts = &m->tokenizer;
     return tables ? kk_tokenizer_open(tables, size, &m->tokenizer) : KK_ERROR_WEIGHTS;
+}
+
+static const tiny_gpt2_kernels *choose_kernels(void)
+{
+#ifdef TINY_GPT2_X86_LEVELS
+    const kk_cpu level = kk_cpu_level();
+    if (level >= KK_CPU_AVX512)
+        return &tiny_gpt2_kernels_avx512;
+    if (level >= KK_CPU_AVX2)
+        return &tiny_gpt2_kernels_avx2;
+#endif
+    return &tiny_gpt2_kernels_baseline;
 }
 
 /* Bytes of a handle and of its arena for these sizes; 0 where one is out of its bounds. */
@@ -432,15 +433,6 @@ static void forward_run(void *argument, kk_thread *t)
     kk_step(t, 18);
 }
 
-/* Whether every step-th element is an index into an axis of `extent`; negative ones count from its end. */
-static int valid_int64_indices(const int64_t *indices, int64_t count, int64_t step, int64_t extent)
-{
-    for (int64_t i = 0; i < count; i++)
-        if (indices[i * step] < -extent || indices[i * step] >= extent)
-            return 0;
-    return 1;
-}
-
 tiny_gpt2_status tiny_gpt2_run(tiny_gpt2 *m, const tiny_gpt2_arguments *a)
 {
     tiny_gpt2_call c;
@@ -459,9 +451,9 @@ tiny_gpt2_status tiny_gpt2_run(tiny_gpt2 *m, const tiny_gpt2_arguments *a)
         return TINY_GPT2_ERROR_ARGUMENT;
     if ((a->batch_size*a->past_sequence_length*64) > 0 && (!a->past_key_values_0_key || !a->past_key_values_0_value || !a->past_key_values_1_key || !a->past_key_values_1_value))
         return TINY_GPT2_ERROR_ARGUMENT;
-    if (!valid_int64_indices(a->input_ids, a->batch_size*a->sequence_length, 1, 512))
+    if (!kk_valid_int64_indices(a->input_ids, a->batch_size*a->sequence_length, 1, 512))
         return TINY_GPT2_ERROR_RANGE;
-    if (!valid_int64_indices(a->position_ids, a->batch_size*a->sequence_length, 1, 128))
+    if (!kk_valid_int64_indices(a->position_ids, a->batch_size*a->sequence_length, 1, 128))
         return TINY_GPT2_ERROR_RANGE;
     memset(&c, 0, sizeof c);
     c.m = m;

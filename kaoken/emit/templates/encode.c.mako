@@ -43,11 +43,11 @@ ${m.name}_status ${m.name}_encode(${m.name} *m${i.encode_parameters})
 % endif
 % endfor
 % for check in m.encoder_checks:
-    if (!valid_${check.dtype}_indices(${check.first}, ${check.count}, ${check.step}, ${check.extent}))
+    if (!kk_valid_${check.dtype}_indices(${check.first}, ${check.count}, ${check.step}, ${check.extent}))
         return ${m.upper}_ERROR_RANGE;
 % endfor
 % for v in m.binary_inputs:
-    if (!binary_${v.dtype}(a->${v.c_name}, ${v.count}))
+    if (!kk_binary_${v.dtype}(a->${v.c_name}, ${v.count}))
         return ${m.upper}_ERROR_RANGE;
 % endfor
     memset(&c, 0, sizeof c);

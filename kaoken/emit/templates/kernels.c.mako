@@ -17,14 +17,14 @@
 #include "${m.name}_kernels.h"
 
 ${tiles}
-% for kernel in m.kernels:
+% for kernel in m.program.kernels:
 ${kernel.text.rstrip()}
 
 % endfor
 extern const ${m.name}_kernels ${m.upper}_KERNELS_TABLE;
 const ${m.name}_kernels ${m.upper}_KERNELS_TABLE = {
     KK_LEVEL_TEXT,
-% for kernel in m.kernels:
+% for kernel in m.program.kernels:
     ${kernel.name},
 % endfor
 };

@@ -9,7 +9,7 @@
 
 typedef struct ${m.name}_kernels {
     const char *level;
-% for kernel in m.kernels:
+% for kernel in m.program.kernels:
     void (*${kernel.name})(${kernel.parameters});
 % endfor
 } ${m.name}_kernels;

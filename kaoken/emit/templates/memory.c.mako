@@ -1,6 +1,6 @@
 ## A handle's memory: where everything lies for given sizes.
 static const unsigned char model_hash[32] = {${", ".join(str(b) for b in m.hash)}};
-static const uint64_t constants_size = ${m.weights_size};
+static const uint64_t constants_size = ${m.program.weights.total};
 enum { thread_scratch = ${m.scratch} };
 % if i.feed:
 
@@ -89,18 +89,6 @@ static size_t lay_out(${m.name} *m, unsigned char *memory, size_t *arena)
 % endif
     m->pool = kk_place(&l, (int64_t)kk_pool_bytes((int)sizes->threads, thread_scratch));
     return l.end;
-}
-
-static const ${m.name}_kernels *choose_kernels(void)
-{
-#ifdef ${m.upper}_X86_LEVELS
-    const kk_cpu level = kk_cpu_level();
-    if (level >= KK_CPU_AVX512)
-        return &${m.name}_kernels_avx512;
-    if (level >= KK_CPU_AVX2)
-        return &${m.name}_kernels_avx2;
-#endif
-    return &${m.name}_kernels_baseline;
 }
 
 static kk_status open_weights(kk_weights *file, const char *path)

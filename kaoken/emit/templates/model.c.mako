@@ -2,6 +2,7 @@
  * Made by Kaoken ${m.version} from ${m.source}. */
 #include "${m.name}.h"
 
+#include "kaoken/kk_arguments.h"
 #include "kaoken/kk_cache.h"
 % if m.states:
 #include "kaoken/kk_rows.h"

@@ -18,8 +18,8 @@ extern "C" {
 #endif
 
 typedef enum ${m.name}_status {
-% for n, (status, text) in enumerate(m.statuses):
-    ${m.upper}_${status} = ${n}${"," if n + 1 < len(m.statuses) else ""}${" " * (30 - len(status))}/* ${text} */
+% for n, (status, text) in enumerate(statuses):
+    ${m.upper}_${status} = ${n}${"," if n + 1 < len(statuses) else ""}${" " * (30 - len(status))}/* ${text} */
 % endfor
 } ${m.name}_status;
 

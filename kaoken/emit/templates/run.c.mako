@@ -24,28 +24,6 @@ static void forward_run(void *argument, kk_thread *t)
 % endif
 }
 
-% for dtype in sorted({v.dtype for v in m.binary_inputs}):
-/* Whether every element is 0 or 1. */
-static int binary_${dtype}(const ${dtype}_t *mask, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++)
-        if (mask[i] != 0 && mask[i] != 1)
-            return 0;
-    return 1;
-}
-
-% endfor
-% for dtype in m.index_types:
-/* Whether every step-th element is an index into an axis of `extent`; negative ones count from its end. */
-static int valid_${dtype}_indices(const ${dtype}_t *indices, int64_t count, int64_t step, int64_t extent)
-{
-    for (int64_t i = 0; i < count; i++)
-        if (indices[i * step] < -extent || indices[i * step] >= extent)
-            return 0;
-    return 1;
-}
-
-% endfor
 ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
 {
     ${m.name}_call c;
@@ -65,11 +43,11 @@ ${m.name}_status ${m.name}_run(${m.name} *m, const ${m.name}_arguments *a)
         return ${m.upper}_ERROR_ARGUMENT;
 % endfor
 % for v in m.binary_inputs:
-    if (!binary_${v.dtype}(a->${v.c_name}, ${v.count}))
+    if (!kk_binary_${v.dtype}(a->${v.c_name}, ${v.count}))
         return ${m.upper}_ERROR_RANGE;
 % endfor
 % for check in m.checks:
-    if (!valid_${check.dtype}_indices(${check.first}, ${check.count}, ${check.step}, ${check.extent}))
+    if (!kk_valid_${check.dtype}_indices(${check.first}, ${check.count}, ${check.step}, ${check.extent}))
         return ${m.upper}_ERROR_RANGE;
 % endfor
     memset(&c, 0, sizeof c);

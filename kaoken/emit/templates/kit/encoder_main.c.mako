@@ -30,9 +30,10 @@
 
 enum { TEXTS = ${most_texts}, LENGTH = ${most_ids} };
 
-% if m.embedding:
 #define WEIGHTS "${"" if m.embedded else m.name + ".weights "}"
+% if m.embedding:
 #define POOLING ${m.upper}_POOLING_${"DEFAULT" if m.embedding.pooling.mode else "MEAN"}
+% endif
 
 enum { linked = ${int(m.embedded)} }; /* whether weights are part of the program */
 
@@ -46,27 +47,12 @@ static ${m.name}_sizes sizes_for(int64_t count)
     return sizes;
 }
 
+${m.fixed("example_failed.c")}
+
+% if m.embedding:
 ${m.fixed("example_embed.c")}
 % else:
-static int failed(const char *what, ${m.name}_status status)
-{
-    fprintf(stderr, "main: %s: %s\n", what, ${m.name}_status_text(status));
-    return 1;
-}
-
-/* Prints values [rows][width], for each row where its greatest is. */
-static void print_rows(const char *name, const float *values, int64_t rows, int64_t width)
-{
-    for (int64_t row = 0; row < rows; row++, values += width) {
-        int64_t best = 0;
-        for (int64_t i = 1; i < width; i++)
-            best = values[i] > values[best] ? i : best;
-        printf("%s %ld: greatest at %ld;", name, (long)row, (long)best);
-        for (int64_t i = 0; i < width && i < 8; i++)
-            printf(" %.6g", (double)values[i]);
-        puts(width > 8 ? " ..." : "");
-    }
-}
+${m.fixed("example_rows.c")}
 
 /* inputs: room for three rows of LENGTH. */
 static int print_outputs(${m.name} *model, const ${m.name}_text *text, int64_t *inputs)
@@ -102,34 +88,5 @@ static int print_outputs(${m.name} *model, const ${m.name}_text *text, int64_t *
     return status == ${m.upper}_OK ? 0 : failed("run", status);
 }
 
-int main(int argc, char **argv)
-{
-    const int first = ${1 if m.embedded else 2}, count = argc - first;
-    ${m.name}_text texts[1];
-    ${m.name}_sizes sizes;
-    ${m.name}_status status;
-    ${m.name} *model;
-    int result;
-
-    if (count < 1 || count > 2) {
-        fputs("usage: ${command.replace("./", "")}\"text\" [\"second text\"]\n", stderr);
-        return 2;
-    }
-    memset(texts, 0, sizeof texts);
-    texts->text = argv[first];
-    texts->bytes = strlen(texts->text);
-    texts->second = count > 1 ? argv[first + 1] : 0;
-    texts->second_bytes = count > 1 ? strlen(texts->second) : 0;
-    memset(&sizes, 0, sizeof sizes); /* 0: the default */
-    sizes.${batch} = 1;
-    sizes.${sequence} = LENGTH;
-    status = ${m.name}_create(&model, ${"0" if m.embedded else "argv[1]"}, &sizes);
-    if (status != ${m.upper}_OK)
-        return failed(${'"model"' if m.embedded else "argv[1]"}, status);
-    int64_t *const inputs = calloc(3 * LENGTH, sizeof *inputs);
-    result = inputs ? print_outputs(model, texts, inputs) : failed("text", ${m.upper}_ERROR_MEMORY);
-    free(inputs);
-    ${m.name}_destroy(model);
-    return result;
-}
+${m.fixed("example_outputs.c")}
 % endif

@@ -37,6 +37,8 @@ static ${m.name}_status answer(${m.name} *model, const int64_t *ids, size_t coun
 % endif
 }
 
+${m.fixed("example_failed.c")}
+
 ${m.fixed("example_text.c")}
 % elif k.encoder:
 <%include file="encoder_main.c.mako"/>\

@@ -55,31 +55,18 @@ struct Outputs {
 
 <%
 g = m.generation
-EARLY = f"{M}_EARLY_STOPPING_{g.early_stopping}"
 
 def listed(ids):
     return "{" + ", ".join(map(str, ids)) + "}"
 %>\
 // How texts are continued and where they end; ${m.name}.h tells what each of them means.
 struct GenerateOptions {
-    std::int64_t max_new_tokens = ${g.max_new_tokens};
-    std::int64_t max_length = ${g.max_length}; // where max_new_tokens is -1
-    std::int64_t num_beams = ${g.num_beams};
+% for name, value in g.numbers():
+    ${"double" if "." in value else "std::int64_t"} ${name} = ${value};
+% endfor
     std::int64_t num_return_sequences = 1;
-    double length_penalty = ${repr(g.length_penalty)};
-    ${c}_early_stopping early_stopping = ${EARLY};
-    double temperature = ${repr(g.temperature)}; // 0: always the likeliest token
-    std::int64_t top_k = ${g.top_k}; // only the k likeliest; 0: all
-    double top_p = ${repr(g.top_p)}; // only the likeliest that together reach top_p; 1: all
-    double min_p = ${repr(g.min_p)}; // only those above min_p of the best; 0: all
-    std::uint64_t seed = 0; // equal seeds give equal texts
-    double repetition_penalty = ${repr(g.repetition_penalty)}; // above 1 makes tokens of the context less likely
-    std::int64_t no_repeat_ngram_size = ${g.no_repeat_ngram_size};
-    std::int64_t min_length = ${g.min_length};
-    std::int64_t min_new_tokens = ${g.min_new_tokens};
-    std::int64_t forced_bos_id = ${g.forced_bos_id};
-    std::int64_t forced_eos_id = ${g.forced_eos_id};
-    std::int64_t decoder_start_id = ${g.decoder_start_id};
+    ${c}_early_stopping early_stopping = ${M}_EARLY_STOPPING_${g.early_stopping};
+    std::uint64_t seed = 0;
     std::vector<std::int64_t> stop_ids = ${listed(g.stop_ids)};
     std::vector<std::int64_t> suppress_ids = ${listed(g.suppress_ids)};
     std::vector<std::int64_t> begin_suppress_ids = ${listed(g.begin_suppress_ids)};
