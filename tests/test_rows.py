@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 from c_build import RUNTIME, build_shared
 
-RANGE = 2
+RANGE, CAPACITY, ORDER = 2, 6, 15
 
 
 class Copy(ctypes.Structure):
@@ -129,3 +129,32 @@ def test_rows_that_are_none_change_nothing(rows: list[int]) -> None:
     before = bytes(cache.memory)
     call = library().kk_rows_reorder(byref(cache.rows), (c_int64 * len(rows))(*rows), c_int64(len(rows)), byref(copies))
     assert (call, copies.value, bytes(cache.memory)) == (RANGE, 0, before)
+
+
+@pytest.mark.parametrize(
+    ("which", "call_count", "count", "flags", "status"),
+    [
+        (None, 4, 3, {}, 0),
+        ([3, 1], 2, 8, {}, 0),
+        (None, 4, 6, {}, CAPACITY),
+        (None, 0, 1, {}, RANGE),
+        (None, 5, 1, {}, RANGE),
+        (None, 1, 0, {}, RANGE),
+        (None, 3, 1, {"whole": 1}, RANGE),
+        (None, 4, 1, {"uniform": 1}, RANGE),
+        ([1, 3], 2, 1, {"uniform": 1}, 0),
+        (None, 1, 1, {"encoded": 1}, ORDER),
+    ],
+)
+def test_what_may_be_appended_is_told_before(
+    which: list[int] | None, call_count: int, count: int, flags: dict[str, int], status: int
+) -> None:
+    """Row 0 of four holds three positions of eight."""
+    cache = Cache(4)
+    for token in range(3):
+        cache.feed(0, token)
+    for name, value in flags.items():
+        setattr(cache.rows, name, value)
+    library().kk_rows_forget_inputs(byref(cache.rows))  # where inputs are encoded none has come yet
+    rows = None if which is None else (c_int64 * len(which))(*which)
+    assert library().kk_rows_may_append(byref(cache.rows), rows, c_int64(call_count), c_int64(count), c_int64(8)) == status

@@ -15,7 +15,7 @@ from kaoken.ir.dims import Dim, dim
 from kaoken.ir.dtypes import item_size
 from kaoken.ir.graph import Node, Value
 from kaoken.passes.body_memory import root
-from kaoken.passes.plan_memory import MemoryPlan, Slot
+from kaoken.passes.plan_memory import MemoryPlan
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def needed_barriers(program: Program, layers: Sequence[Sequence[Sequence[Call]]]
     settled."""
     if program.control:
         return {call.number for call in program.calls}
-    same = _same_places(layers)
+    same = [{call.number for call in calls} for block in layers for calls in zip(*block, strict=True)]
     found: set[int] = set()
     stages = dict.fromkeys(call.node.stage for call in program.calls)
     plan = _Lives(program.memory)
@@ -46,10 +46,6 @@ def needed_barriers(program: Program, layers: Sequence[Sequence[Sequence[Call]]]
                 found |= numbers
         if len(found) == before:
             return found
-
-
-def _same_places(layers: Sequence[Sequence[Sequence[Call]]]) -> list[set[int]]:
-    return [{call.number for call in calls} for block in layers for calls in zip(*block, strict=True)]
 
 
 def _visit(calls: Sequence[Call], lives: _Lives, found: set[int]) -> None:
@@ -96,20 +92,13 @@ class _Lives:
         """Whether two values may lie in the same memory."""
         if a is b:
             return True
-        slots = self._slot(a), self._slot(b)
+        slots = self.memory.slot_of.get(a), self.memory.slot_of.get(b)
         if slots[0] is None or slots[1] is None:
             return False  # a tensor of the caller's, or a cache of its own
         return slots[0] is slots[1] or not self._alive_together(a, b)
 
-    def _slot(self, value: Value) -> Slot | None:
-        return self.memory.slot_of.get(value)
-
     def _alive_together(self, a: Value, b: Value) -> bool:
-        begins, ends = max(self.made[a], self.made[b]), min(self._end(a), self._end(b))
-        return begins <= ends
-
-    def _end(self, value: Value) -> int:
-        return self.last.get(value, self.made[value])
+        return max(self.made[a], self.made[b]) <= min(self.last.get(v, self.made[v]) for v in (a, b))
 
 
 def _is_constant(value: Value) -> bool:

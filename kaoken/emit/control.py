@@ -115,13 +115,10 @@ class StepWriter:
         if step.before or step.limit is not None or step.begins is not None:
             lines.append(barrier(self.number(step.node)))
         lines.append(f"for (int64_t {index.name} = 0; {' && '.join(tests)}; {index.name}++) {{")
-        lines += _indented([*self._trip_begins(step, index), *self.lines(step.body), *self._trip_ends(step, index, own)])
+        bounded = attrs["limit"] is None and index.upper is not None
+        within = _unless(f"{index.name} <= {to_c(index.upper or 0)}") if bounded else []
+        lines += _indented([*within, *self.lines(step.body), *self._trip_ends(step, index, own)])
         return [*lines, "}"]
-
-    def _trip_begins(self, step: Repeat, index: Symbol) -> list[str]:
-        if step.node.attrs["limit"] is not None or index.upper is None:
-            return []
-        return _unless(f"{index.name} <= {to_c(index.upper)}")
 
     def _trip_ends(self, step: Repeat, index: Symbol, own: str) -> list[str]:
         attrs = step.node.attrs
@@ -160,7 +157,7 @@ class StepWriter:
         return [*lines, meet, *(_unless(" && ".join(tests)) if tests else [])] if finds else lines
 
     def _find(self, step: FindSize) -> list[str]:
-        symbol = step.symbol
+        symbol = step.node.finds[0]
         lines: list[str] = [f"/* {_title(step.node)} */", Assignment.of(symbol.name, self._read(step.source))]
         lines.append(barrier(self.number(step.node)))
         tests = [f"{symbol.name} >= {symbol.lower}"]

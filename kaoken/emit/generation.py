@@ -46,10 +46,6 @@ class GenerationDefaults:
         """The options that are numbers, as C."""
         return [(k, repr(v)) for k, v in asdict(self).items() if isinstance(v, int | float) and k != "pad_id"]
 
-    def as_json(self) -> dict[str, Any]:
-        """For report.json."""
-        return asdict(self)
-
 
 def generation_defaults(folder: Path, config: Mapping[str, Any], vocabulary: int) -> GenerationDefaults:
     """Read the files beside a model as transformers does; entries of the wrong type or outside their bounds count as not there.

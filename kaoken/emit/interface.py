@@ -9,7 +9,7 @@ from typing import Any
 from kaoken.emit.names import c_name, tensor_names
 from kaoken.emit.program import Program
 from kaoken.errors import UsageError
-from kaoken.ir.dims import Dim, Symbol, dim, product, substitute, to_c, to_text
+from kaoken.ir.dims import Dim, Symbol, bounds, dim, product, substitute, to_c, to_text
 from kaoken.ir.dtypes import C_TYPES, is_storage, packed_bits
 from kaoken.ir.found_sizes import found_symbols, largest
 from kaoken.ir.graph import Graph, Value
@@ -86,8 +86,6 @@ class Tensor:
 
     @property
     def may_be_empty(self) -> bool:
-        from kaoken.ir.dims import bounds
-
         return bounds(self.most)[0] in (None, 0)
 
 
@@ -141,10 +139,6 @@ class Interface:
     """Sequences and optionals, by name: of which inputs or outputs they are made."""
 
     @property
-    def found_names(self) -> list[str]:
-        return [size.name for size in self.found]
-
-    @property
     def encode_dims(self) -> list[DimField]:
         """Dimensions of an encoder's call: the batch and its own."""
         return [d for d in self.dims if d.name == self.batch or d in self.encoder_dims]
@@ -168,7 +162,7 @@ def build_interface(program: Program, tokenizer: bool) -> Interface:
     graph = program.graph
     rows = graph.symbols.get(LOGIT_ROWS)
     symbols = [s for s in graph.given_symbols() if s is not rows]
-    past = _past_symbol(graph)
+    past = _only_symbol(graph.states[0].past.shape[2]) if graph.states else None
     seq = _only_symbol(graph.states[0].present.shape[2] - dim(past)) if past is not None else None
     batch = graph.states[0].past.shape[0] if past is not None else None
     input_names, output_names = tensor_names(graph)
@@ -250,10 +244,6 @@ def serve_rows(interface: Interface, rows: int) -> None:
 def _only_symbol(extent: Dim) -> Symbol | None:
     symbols = list(extent.symbols())
     return symbols[0] if len(symbols) == 1 and extent == dim(symbols[0]) else None
-
-
-def _past_symbol(graph: Graph) -> Symbol | None:
-    return _only_symbol(graph.states[0].past.shape[2]) if graph.states else None
 
 
 def _upper(symbol: Symbol) -> int:

@@ -17,11 +17,7 @@ from kaoken.emit.templating import templates
 from kaoken.ir.schedule import FEW_TILES, LEVELS, PANEL, AttentionSchedule, LinearSchedule, Tile, TileSet
 
 FLOAT_BYTES = 4
-EMPTY_ROWS = {
-    "zero": "zeros",
-    "mean": "the mean of all values",
-    "nan": "NaN",
-}
+EMPTY_ROWS = {"zero": "zeros", "mean": "the mean of all values", "nan": "NaN"}
 """What attention gives a query that sees no key, and how the C comment says it."""
 
 
@@ -300,16 +296,13 @@ def render_attention(spec: AttentionSpec) -> str:
     )
 
 
-def render_norm(spec: NormSpec) -> str:
-    """The C function of a normalisation; needs no tiles."""
-    return _render("norm.mako", spec=spec, eps=float_literal(spec.eps))
-
-
 def render_kernel(spec: Spec) -> str:
     """The C of a kernel (signature in its comment), after `render_tiles` in the same file."""
     if isinstance(spec, LinearSpec):
         return render_linear(spec)
-    return render_attention(spec) if isinstance(spec, AttentionSpec) else render_norm(spec)
+    if isinstance(spec, AttentionSpec):
+        return render_attention(spec)
+    return _render("norm.mako", spec=spec, eps=float_literal(spec.eps))
 
 
 def scratch_bytes(spec: Spec) -> int:

@@ -194,14 +194,6 @@ class Kit:
         """The greatest value of a dimension."""
         return next(d.upper for d in self.m.interface.dims if d.name == dim)
 
-    @property
-    def batch_upper(self) -> int:
-        return next(s.upper for s in self.m.interface.sizes if s.name == "batch")
-
-    @property
-    def output_types(self) -> list[str]:
-        return sorted({t.c_type for t in self.m.interface.outputs if not t.is_state})
-
     def value(self, tensor: Tensor) -> str | None:
         """Element i of a valid example of an input as C; None for zeros."""
         if tensor.is_state:

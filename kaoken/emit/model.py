@@ -20,6 +20,7 @@ from kaoken.emit.step_table import StepTable
 from kaoken.emit.templating import templates
 from kaoken.ir.dims import Dim, product, to_c
 from kaoken.ir.dtypes import item_size
+from kaoken.ir.graph import Value
 from kaoken.passes.last_position import LOGIT_ROWS
 from kaoken.passes.plan_memory import at_creation
 from kaoken.passes.split_stages import ENCODE
@@ -251,24 +252,20 @@ class ModelFiles:
     @property
     def checks(self) -> list[IndexCheck]:
         """Inputs whose elements are indices, with the extent of the axis they index."""
-        names = dict(zip(self.program.graph.inputs, self.interface.inputs, strict=True))
-        return [
-            IndexCheck(
-                names[use.value].c_name,
-                use.value.dtype,
-                f"a->{names[use.value].c_name}" + (f" + {use.first}" if use.first else ""),
-                in_call(product(use.value.shape) // use.step),
-                use.step,
-                in_call(use.extent),
-            )
-            for use in self.program.checks
-        ]
+        checks = []
+        for use in self.program.checks:
+            name, count = self._input(use.value).c_name, in_call(product(use.value.shape) // use.step)
+            first = f"a->{name}" + (f" + {use.first}" if use.first else "")
+            checks.append(IndexCheck(name, use.value.dtype, first, count, use.step, in_call(use.extent)))
+        return checks
+
+    def _input(self, value: Value) -> Tensor:
+        return self.interface.inputs[self.program.graph.inputs.index(value)]
 
     @property
     def binary_inputs(self) -> list[Tensor]:
         """Inputs whose elements must be 0 or 1."""
-        names = dict(zip(self.program.graph.inputs, self.interface.inputs, strict=True))
-        return [names[value] for value in self.program.binary]
+        return [self._input(value) for value in self.program.binary]
 
     @property
     def encoder_checks(self) -> list[IndexCheck]:
@@ -315,7 +312,7 @@ def build_model_files(
     m.blocks = [writer.block(b) for b in blocks]
     if interface.encode:
         m.encode = writer.stage([s for s in steps if stage_of(s) == ENCODE])
-    m.forward = writer.stage([s for s in steps if stage_of(s) != ENCODE], interface.found_names)
+    m.forward = writer.stage([s for s in steps if stage_of(s) != ENCODE], [size.name for size in interface.found])
     m.cost_locals = writer.locals([text for cost in m.steps.costs for text in cost])
     return m
 

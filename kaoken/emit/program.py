@@ -315,8 +315,8 @@ class _Builder:
 
     def _map(self, node: Node) -> None:
         formula: Formula = node.attrs["formula"]
-        kind = "embed" if any(_gathers(formula.body)) else "loop"
-        self._loop(node, formula, node.output, kind)
+        gathers = any(not isinstance(i, Int) for r in reads(formula.body) for i in r.indices)
+        self._loop(node, formula, node.output, "embed" if gathers else "loop")
 
     def _loop(self, node: Node, formula: Formula, output: Value, kind: str) -> None:
         """A loop nest; equal ones share a function."""
@@ -388,10 +388,6 @@ def _viewed(view: Node) -> Read:
 def _strides(value: Value) -> list:
     """Elements between neighbours on each axis, row-major."""
     return [product(value.shape[n + 1 :]) for n in range(value.rank)]
-
-
-def _gathers(node: Any) -> list[bool]:
-    return [True for r in reads(node) if any(not isinstance(i, Int) for i in r.indices)]
 
 
 def _roles(operands: Sequence[Value]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kaoken.ir.dims import Symbol
 from kaoken.ir.graph import Node
 
 if TYPE_CHECKING:
@@ -62,7 +61,3 @@ class FindSize:
 
     node: Node
     source: Argument
-
-    @property
-    def symbol(self) -> Symbol:
-        return self.node.finds[0]

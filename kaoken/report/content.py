@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def report_json(m: ModelFiles, rendered: dict[str, str], copied: list[Path]) -> 
         "misses": [list(m) for m in explanation(graph).misses],
         "memory": _memory(graph, interface),
         "end_ids": list(m.generation.stop_ids),
-        "generation": m.generation.as_json() if interface.feed else None,
+        "generation": asdict(m.generation) if interface.feed else None,
     }
 
 

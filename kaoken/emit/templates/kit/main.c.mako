@@ -62,7 +62,7 @@ static void *tensor(int64_t count, size_t size)
     return calloc(count > 0 ? (size_t)count : 1, size);
 }
 
-% for c_type in k.output_types:
+% for c_type in sorted({t.c_type for t in m.interface.outputs if not t.is_state}):
 static void print_${c_type}(const char *name, const ${c_type} *values, int64_t count)
 {
     printf("%s:", name);

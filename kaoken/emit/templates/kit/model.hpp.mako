@@ -146,7 +146,7 @@ ${m.fixed("handle.hpp")}
 % endif
 % if m.interface.feed:
 
-    static constexpr std::int64_t most_rows = ${k.batch_upper}; // that a model may be made with
+    static constexpr std::int64_t most_rows = ${next(s.upper for s in m.interface.sizes if s.name == "batch")}; // that a model may be made with
 
 ${m.fixed("feed.hpp")}
 % endif
