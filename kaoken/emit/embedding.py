@@ -44,11 +44,6 @@ class Embedding:
         """Inputs [batch][sequence] that the handle keeps memory for although ids and mask are given: first a mask of 0 and 1."""
         return 1 + bool(self.types) + bool(self.positions)
 
-    @property
-    def longest(self) -> int:
-        """The most ids of a text that the checkpoint was made for, 0 where it does not say."""
-        return self.pooling.max_length
-
     def as_json(self) -> dict[str, Any]:
         """For report.json."""
         said = {"pooling": self.pooling.mode, "normalize": self.pooling.normalize, "max_length": self.pooling.max_length}

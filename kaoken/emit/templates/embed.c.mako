@@ -1,6 +1,6 @@
 <% e = m.embedding %>
 /* How the checkpoint makes one vector of a text's, and the most ids that it takes of one. */
-enum { usual_pooling = ${"0" if not e.pooling.mode else "%s_POOLING_%s" % (m.upper, e.pooling.mode.upper())}, usual_length_1 = ${int(e.pooling.normalize)}, longest_text = ${e.longest or "INT32_MAX"} };
+enum { usual_pooling = ${"0" if not e.pooling.mode else "%s_POOLING_%s" % (m.upper, e.pooling.mode.upper())}, usual_length_1 = ${int(e.pooling.normalize)}, longest_text = ${e.pooling.max_length or "INT32_MAX"} };
 
 /* A call on ids whose mask lies in embed_inputs, and with it other inputs that a caller need not give: [batch][length] each. */
 static ${m.name}_arguments embed_arguments(${m.name} *m, int64_t batch, int64_t length, const int64_t *ids)
