@@ -59,6 +59,21 @@ IMAGE = np.arange(12, dtype=np.float32).reshape(1, 1, 3, 4)
 
 CASES: list[Sized] = [
     Sized(
+        "halves_of_rows",
+        """(float[h,3] x) => (float[m,6] y) {
+            zero = Constant <value_ints = [0]> ()
+            one = Constant <value_ints = [1]> ()
+            two = Constant <value_ints = [2]> ()
+            end = Constant <value_ints = [9223372036854775807]> ()
+            even = Slice (x, zero, end, zero, two)
+            odd = Slice (x, one, end, zero, two)
+            y = Concat <axis = 1> (even, odd)
+        }""",
+        several(x=[table(2, 3), table(8, 3), np.zeros((0, 3), np.float32)]),
+        several(x=[table(3, 3), table(7, 3), table(1, 3)]),
+        {"h": "0..8"},
+    ),
+    Sized(
         "non_zero",
         "(float[n,3] x) => (int64[2,k] y) { y = NonZero (x) }",
         several(x=[SOME, np.zeros((2, 3), np.float32), np.ones((4, 3), np.float32), np.zeros((0, 3), np.float32)]),

@@ -97,6 +97,42 @@ def test_architecture_computes_what_onnxruntime_does(name: str, models: Path) ->
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5 * max(1.0, float(np.abs(theirs).max())))
 
 
+OPEN_SIZES: dict[str, tuple[str, str, str, dict[str, Any], dict[str, str], tuple[dict[str, int], ...]]] = {
+    "LongT5": (
+        "ForConditionalGeneration",
+        "text2text-generation",
+        "encoder_model.onnx",
+        {"vocab_size": 99, "d_model": 32, "d_kv": 8, "d_ff": 40, "num_layers": 1, "num_heads": 4, "local_radius": 4},
+        {"batch_size": "1..2", "encoder_sequence_length": "1..40"},
+        tuple({"encoder_sequence_length": n} for n in (1, 4, 5, 11, 40)),
+    ),
+    "Swinv2": (
+        "ForImageClassification",
+        PICTURE,
+        "model.onnx",
+        {"image_size": 32, "patch_size": 2, "embed_dim": 16, "depths": [1, 2], "num_heads": [2, 4], "window_size": 4},
+        {"batch_size": "1..2", "height": "1..64", "width": "1..64"},
+        tuple({"height": h, "width": w, "num_channels": 3} for h, w in ((32, 32), (16, 48), (64, 16))),
+    ),
+}
+"""Models that pad to windows: what is padded is a multiple of the window at every size."""
+
+
+@pytest.mark.parametrize("name", OPEN_SIZES)
+@pytest.mark.filterwarnings("ignore")
+def test_windows_fit_at_every_size(name: str, models: Path) -> None:
+    head, task, file, settings, bounds, sizes = OPEN_SIZES[name]
+    torch.manual_seed(0)
+    model = getattr(transformers, name + head)(getattr(transformers, f"{name}Config")(**settings)).eval()
+    exporters.onnx_export_from_model(model, models / name, task=task, do_validation=False)
+    compiled = KaokenBackend.prepare(onnx.load(models / name / file), dims=bounds)
+    session = onnxruntime.InferenceSession(models / name / file)
+    for size in sizes:
+        feed = make_inputs(models / name / file, {"batch_size": 2} | size, seed=1)
+        for ours, theirs in zip(compiled.run(feed), session.run(None, feed), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5)
+
+
 def test_speech_is_encoded_and_written_as_ids(models: Path) -> None:
     """Whisper: its encoder reads 30 seconds of sound as a spectrum, its decoder is fed ids."""
     sides = ("encoder", "decoder")

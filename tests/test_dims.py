@@ -102,6 +102,52 @@ def test_simplification_keeps_the_value(tree: Tree, values: dict[str, int]) -> N
     assert evaluate(built(tree), values) == meant(tree, values)
 
 
+N, H = dim(SYMBOLS[3]), dim(SYMBOLS[3]) // 2
+B = dim(BATCH)
+
+
+@pytest.mark.parametrize(
+    ("padded", "multiple"),
+    [
+        (N + (-N) % 4, 4 * ((N + 3) // 4)),
+        (N + (4 - N % 4) % 4, 4 * ((N + 3) // 4)),
+        (N - N % 4, 4 * (N // 4)),
+        (N + 3 + (-N - 3) % 4, 4 * ((N + 6) // 4)),
+        (H + (7 - H % 7) % 7, 7 * ((H + 6) // 7)),
+        (N * B + B * ((-N) % 5), 5 * B * ((N + 4) // 5)),
+        (N - N % B, B * (N // B)),
+        (4 * ((N + 3) // 4) - (-N) % 4, N),
+        (4 * (N // 4) + N % 4, N),
+    ],
+)
+def test_padding_and_cropping_to_windows_gives_a_multiple(padded: Dim, multiple: Dim) -> None:
+    assert padded == multiple
+
+
+def test_windows_of_a_padded_picture_divide_it() -> None:
+    """`batch * rows * columns` of windows, and back: what a Reshape's -1 is."""
+    height, width = N + (-N) % 4, dim(SEQ) + (-dim(SEQ)) % 4
+    rows, columns = height // 4, width // 4
+    assert product([B, rows, 4, columns, 4]) == product([B, height, width])
+    assert exact_division(B * height * width * 3, rows * columns * 3) == 16 * B
+    assert maximum(height, N) == height and minimum(height, N) == N
+
+
+@settings(max_examples=1500, deadline=None)
+@given(TREES, st.integers(1, 12), st.sampled_from([1, -1, 2, -3]), assignments())
+def test_rests_that_are_added_back_keep_the_value(tree: Tree, size: int, factor: int, values: dict[str, int]) -> None:
+    """Sums of a value and its own rest, as padding and cropping make them, divided again."""
+    x, mean = built(tree), meant(tree, values)
+    for padded, number in (
+        (x + factor * mod(-x, dim(size)), mean + factor * (-mean % size)),
+        (x - factor * mod(x, dim(size)), mean - factor * (mean % size)),
+        (mod(size - mod(x, dim(size)), dim(size)) * B + x * B, (-mean % size + mean) * values["batch"]),
+    ):
+        assert evaluate(padded, values) == number
+        assert evaluate(floordiv(padded, dim(size)), values) == number // size
+        assert evaluate(mod(padded * 3, dim(size)), values) == number * 3 % size
+
+
 @settings(max_examples=1500, deadline=None)
 @given(TREES, assignments())
 def test_bounds_and_signs_hold(tree: Tree, values: dict[str, int]) -> None:

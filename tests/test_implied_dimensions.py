@@ -76,6 +76,15 @@ def test_pictures_are_as_large_as_the_configuration_says(size: object, expected:
     assert [str(d) for d in import_model(path, {"height": "1..40", "width": "8"}).inputs[0].shape[2:]] == ["height", "8"]
 
 
+@pytest.mark.parametrize("given, least", [("1..99", 20), ("30..99", 30), ("1..19", 8), ("1..6", 1)])
+def test_sound_is_long_enough_for_the_windows(given: str, least: int, tmp_path: Path) -> None:
+    """So what is divided by strides is not negative, however exporters write it."""
+    text = "g (float[1, 1, samples] x) => (y) { c = Conv <strides = [4]> (x, w) y = Conv <strides = [4]> (c, v) }"
+    weights = {"w": np.ones((1, 1, 8), np.float32), "v": np.ones((1, 1, 4), np.float32)}
+    graph = import_model(saved(tmp_path, text, **weights), {"samples": given})
+    assert graph.symbols["samples"].lower == least
+
+
 def test_extents_that_differ_in_being_clamped_at_0_are_equal(tmp_path: Path) -> None:
     """The length that convolutions leave, once as such and once as a number that a slice ends at."""
     text = """g (float[1, 1, samples] x) => (y) {
@@ -91,14 +100,26 @@ def test_extents_that_differ_in_being_clamped_at_0_are_equal(tmp_path: Path) -> 
     assert graph.outputs[0][1].rank == 3
 
 
-def test_hint_names_dimensions_that_can_be_given(tmp_path: Path) -> None:
-    info = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["height", "width"])
+@pytest.mark.parametrize(
+    ("names", "count", "hint"),
+    [
+        (("height", "width"), 224 * 224, "such as --dim height=224 --dim width=224"),
+        (("height", "width"), 17, "with --dim height=NUMBER and --dim width=NUMBER"),
+        (("boxes", "corners"), 64 * 64, "such as --dim boxes=64 --dim corners=64"),
+    ],
+)
+def test_hint_names_dimensions_that_can_be_given(names: tuple[str, str], count: int, hint: str, tmp_path: Path) -> None:
+    """Only pictures are thought to be 224 high and wide."""
+    info = helper.make_tensor_value_info("x", TensorProto.FLOAT, names)
     nodes = [helper.make_node("Reshape", ["x", "flat"], ["r"]), helper.make_node("Add", ["r", "w"], ["y"])]
-    weights = [numpy_helper.from_array(np.array([-1], np.int64), "flat"), numpy_helper.from_array(np.ones(17, np.float32), "w")]
+    weights = [
+        numpy_helper.from_array(np.array([-1], np.int64), "flat"),
+        numpy_helper.from_array(np.ones(count, np.float32), "w"),
+    ]
     graph = helper.make_graph(nodes, "g", [info], [onnx.ValueInfoProto(name="y")], weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
-    with pytest.raises(KaokenError, match="--dim height=224 --dim width=224"):
-        import_model(tmp_path / "m.onnx", {"height": "1..9", "width": "1..9"})
+    with pytest.raises(KaokenError, match=hint):
+        import_model(tmp_path / "m.onnx", dict.fromkeys(names, "1..9"))
 
 
 def test_reshape_that_fits_some_sizes_is_checked_when_called() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kaoken.frontend.implied import least_for_room
 from kaoken.frontend.movement import reshape_to
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
 from kaoken.ir.dims import Dim, dim, maximum, minimum
@@ -58,10 +59,21 @@ def _kernel_of_weights(w: Value) -> tuple[int, ...]:
     return tuple(int(e) for e in extents if e is not None)
 
 
+def _require_room(node: OnnxNode, x: Value, window: Window) -> None:
+    """Raises ImpliedBounds where an input may be too small for the window."""
+    for n in range(0 if node.builder.graph.is_body else x.rank - 2):
+        reach = window_reach(window.kernel[n], window.dilations[n])
+        room = x.shape[n + 2] + window.before[n] + window.after[n] - reach
+        implied = least_for_room(room, f"a window of {reach} does not fit into {list(x.shape[2:])}")
+        if implied is not None:
+            raise implied
+
+
 @onnx_op("Conv")
 def conv(node: OnnxNode) -> Value:
     x, w = node.input(0), node.input(1)
     window = window_of(node, x, _kernel_of_weights(w))
+    _require_room(node, x, window)
     inputs = [v for v in (x, w, node.optional(2)) if v is not None]
     return node.add(
         "conv",

@@ -32,7 +32,7 @@ class DimensionTable:
 
     `context` is the model's longest sequence, `picture` the extents of its pictures.
     `found_names` are the symbols whose values a call finds while it runs, each with the name that `--dim` knows it by, `exact`
-    what some of them must be, since the model declares shapes that are made of them.
+    what some of them must be, since the model declares shapes that are made of them; `least` are lower bounds that it implies.
     """
 
     overrides: dict[str, str] = field(default_factory=dict)
@@ -44,16 +44,19 @@ class DimensionTable:
     resolving: list[str] = field(default_factory=list)
     found_names: dict[str, str] = field(default_factory=dict)
     exact: dict[str, int] = field(default_factory=dict)
+    least: dict[str, int] = field(default_factory=dict)
 
     def again(self, **changes: Any) -> DimensionTable:
         """A fresh table for reading the model once more."""
-        kept = {"overrides": self.overrides, "context": self.context, "picture": self.picture, "exact": self.exact}
+        kept = {name: getattr(self, name) for name in ("overrides", "context", "picture", "exact", "least")}
         return DimensionTable(**kept | changes)
 
     def narrowed(self, implied: ImpliedBounds) -> DimensionTable:
         """A fresh table in which a dimension has the bounds that the model implies. Raises UsageError if `--dim` has others."""
         name = next(name for name, symbol in self.symbols.items() if symbol == implied.symbol)
         own = implied.symbol
+        if implied.upper is None:
+            return self.again(least=self.least | {name: implied.lower})
         low, high = (
             max(own.lower, implied.lower),
             implied.upper if not isinstance(own.upper, int) else min(own.upper, implied.upper),
@@ -115,11 +118,12 @@ class DimensionTable:
                 return self._override(name, value)
             if bounds[0] == bounds[1]:
                 return dim(bounds[0])
-            symbol = Symbol(self._identifier(name), *bounds)
+            symbol = Symbol(self._identifier(name), max(bounds[0], self.least.get(name, 0)), bounds[1])
         elif name.lower() in self.picture:
             return dim(self.picture[name.lower()])
         else:
-            symbol = Symbol(self._identifier(name), *self._default_bounds(name))
+            lower, upper = self._default_bounds(name)
+            symbol = Symbol(self._identifier(name), max(lower, self.least.get(name, 0)), upper)
         self.symbols[name] = symbol
         return dim(symbol)
 

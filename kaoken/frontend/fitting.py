@@ -16,22 +16,25 @@ from kaoken.ops.registry import ExtentsDiffer
 def fitted(node: OnnxNode, inputs: Sequence[Value | None], differ: ExtentsDiffer) -> list[Value | None]:
     """The operands with one pair of extents made alike.
 
-    Where the caller gives both, raises ImpliedBounds if they say what a dimension is, else `differ`, so that `--dim` decides.
+    Where the caller gives both, raises ImpliedBounds if they say what a dimension is, else `differ`, so that `--dim` decides. If
+    both are made of the same dimensions (two halves of a picture's height), the call checks that these make them equal.
     """
     first, second = differ.extents
-    if not found_symbols(first) | found_symbols(second):
+    given = not found_symbols(first) | found_symbols(second)
+    if given:
         for extent, clamped in ((first, second), (second, first)):
             if clamped == maximum(extent, dim(0)):  # an extent is never negative
                 return _replaced(node, inputs, {clamped: extent}, differ)
         implied = None if node.builder.graph.is_body else implied_bounds(differ)
-        raise implied or differ
+        if implied or differ.rule == "within" or first.symbols() != second.symbols() or _never_equal(first, second):
+            raise implied or differ
     if differ.rule == "within":
         node.require(_compared(node, "le", first, second))
         return _replaced(node, inputs, {first: minimum(first, second)}, differ)
-    ones = [e for e in differ.extents if _may_be_one(e)] if differ.rule == "broadcast" and differ.places[0] else []
+    ones = [e for e in differ.extents if _may_be_one(e)] if differ.rule == "broadcast" and differ.places[0] and not given else []
     if ones:
         return _broadcast(node, inputs, differ, ones)
-    kept, other = (first, second) if len(found_symbols(first)) <= len(found_symbols(second)) else (second, first)
+    kept, other = sorted(differ.extents, key=lambda extent: (len(found_symbols(extent)), len(str(extent))))
     if not any(v is not None and other in v.shape for v in inputs):
         kept, other = other, kept
     node.require(_compared(node, "eq", first, second))
@@ -40,6 +43,10 @@ def fitted(node: OnnxNode, inputs: Sequence[Value | None], differ: ExtentsDiffer
 
 def _compared(node: OnnxNode, relation: str, first: Dim, second: Dim) -> Value:
     return node.add(relation, tensor(node, first).value, tensor(node, second).value)
+
+
+def _never_equal(first: Dim, second: Dim) -> bool:
+    return is_nonnegative(first - second - 1) or is_nonnegative(second - first - 1)
 
 
 def _may_be_one(extent: Dim) -> bool:

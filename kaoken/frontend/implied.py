@@ -1,27 +1,44 @@
 """Dimensions that a model leaves open although its weights or tables fit one value or range alone: it is read again with that.
 
-Exporters name every extent of a picture, its three channels too, and cut tables of positions at the sequence's length.
+Exporters name every extent of a picture, its three channels too, and cut tables of positions at the sequence's length. A sound or
+a picture must hold the window of a convolution.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kaoken.ir.dims import Call, Dim, Symbol, dim, minimum
+from kaoken.ir.dims import Call, Dim, Symbol, dim, evaluate, is_nonnegative, minimum
 from kaoken.ops.registry import ExtentsDiffer
 
 
 @dataclass
 class ImpliedBounds(Exception):  # no ShapeError: it ends the reading of the model
-    """The model means something only where the caller's dimension is `lower` to `upper`; `reason` is why."""
+    """The model means something only where the caller's dimension is `lower` to `upper` (None: or more); `reason` is why."""
 
     symbol: Symbol
     lower: int
-    upper: int
+    upper: int | None
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.symbol.name} must be {self.lower}{'' if self.lower == self.upper else f' to {self.upper}'}: {self.reason}"
+        more = "" if self.lower == self.upper else " or more" if self.upper is None else f" to {self.upper}"
+        return f"{self.symbol.name} must be {self.lower}{more}: {self.reason}"
+
+
+def least_for_room(room: Dim, reason: str) -> ImpliedBounds | None:
+    """What room for a window, which must not be negative, says of the one dimension that it grows with."""
+    symbols = room.symbols()
+    if len(symbols) != 1 or is_nonnegative(room):
+        return None
+    (symbol,) = symbols
+    low, high = symbol.lower, symbol.upper if isinstance(symbol.upper, int) else symbol.lower + 2**20
+    if symbol.is_axis or symbol.is_found or evaluate(room, {symbol.name: low}) >= 0 or evaluate(room, {symbol.name: high}) < 0:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if evaluate(room, {symbol.name: middle}) >= 0 else (middle, high)
+    return ImpliedBounds(symbol, high, None, reason)
 
 
 def implied_bounds(differ: ExtentsDiffer) -> ImpliedBounds | None:

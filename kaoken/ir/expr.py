@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from kaoken.ir.dims import Dim, Symbol, bounds, dim, floordiv, is_nonnegative, maximum, minimum, mod, substitute
+from kaoken.ir.dims import Dim, Symbol, bounds, dim, exact_division, floordiv, is_nonnegative, maximum, minimum, mod, substitute
 from kaoken.ir.dtypes import DType, convert, has_zero, holds_all, integer_range, is_float, is_integer, is_storage, wide_type
 from kaoken.ir.expr_nodes import (
     Apply,
@@ -92,6 +92,10 @@ def _fold_integers(function: str, values: list[Dim]) -> Expr | None:
             return Int(mod(*values))
         if function == "floordiv" or is_nonnegative(values[0]):
             return Int(floordiv(*values))
+    elif function in ("floordiv", "div") and not any(symbol.is_axis for symbol in values[1].symbols()):
+        quotient = exact_division(*values)  # sizes of something empty are 0, and ONNX leaves 0 / 0 open
+        if quotient is not None:
+            return Int(quotient)
     if function in ("lt", "le", "gt", "ge", "eq", "ne"):
         return _compare(function, values[0] - values[1])
     return None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
 
-from kaoken.ir.dims import Dim, dim
+from kaoken.ir.dims import Dim, dim, evaluate
 from kaoken.ir.expr import Expr, Read, apply, cast, const, integer, select
 from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ir.scalars import SCALARS
@@ -29,7 +30,15 @@ def _hint(a: Dim, b: Dim) -> str:
         if any(one == dim(symbol) for symbol in one.symbols()):
             return f"; if they are equal, say so with --dim {one}={other}"
     names = sorted(s.name for s in a.symbols() | b.symbols() if not s.is_found)
-    return f"; give values that make them equal, such as {' '.join(f'--dim {n}=224' for n in names)}" if names else ""
+    for size in (128, 64, 16, 1):
+        values = {name: _PICTURE if re.search("height|width", name, re.I) else size for name in names}
+        if len(names) == len(a.symbols() | b.symbols()) > 0 and evaluate(a, values) == evaluate(b, values):
+            return f"; give values that make them equal, such as {' '.join(f'--dim {n}={v}' for n, v in values.items())}"
+    return f"; give values that make them equal, with {' and '.join(f'--dim {n}=NUMBER' for n in names)}" if names else ""
+
+
+_PICTURE = 224
+"""The height and width that most models of pictures were trained with."""
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
