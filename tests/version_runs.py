@@ -42,7 +42,8 @@ def imported_key(row: Row) -> str:
     """Names the graph that a row is read as, with its constants and inputs. Raises KaokenError for one that is refused."""
     importer = Importer(MappedModel(row.model(), Path("row.onnx")), DimensionTable(overrides={}, context=None))
     graph = importer.run()
-    digest = hashlib.sha256(repr((graph_text(graph), graph.composed, graph.packed)).encode())
+    kinds = [(value.dtype, value.shape) for _, value in graph.outputs]
+    digest = hashlib.sha256(repr((graph_text(graph), kinds, graph.composed, graph.packed)).encode())
     for body in graph.walk():
         for value in body.constants():
             digest.update(b"" if value.data is None else value.data.tobytes())

@@ -51,7 +51,7 @@ def resize(node: OnnxNode) -> Value:
 @onnx_op("Resize", since=10)
 def upsample(node: OnnxNode) -> Value:
     """What Resize was before it knew of more coordinates."""
-    node.attributes |= {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    node.attributes |= {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "toward_next"}
     given = node.attribute("scales")
     return _resize(node, node.input(1) if given is None else node.builder.constant(np.asarray(given, np.float32)), None)
 
@@ -158,7 +158,7 @@ def _positions(node: OnnxNode, item: _Axis, coordinates: str) -> Tensor:
         if coordinates == "pytorch_half_pixel":
             result = alone.where(place * 0, result)
         if coordinates == "half_pixel_symmetric" and item.scale is not None:
-            result = source / 2 * (1 - target / (source * scale)) + result
+            result = source / 2 + (place + 0.5 - target / 2) / scale - 0.5  # from the middle, which is exact so
     return result
 
 
@@ -184,11 +184,12 @@ def _filtered(x: Tensor, place: Tensor, item: _Axis, mode: str) -> Tensor:
     return (rows @ weight.transpose(1, 0).cast(x.dtype)).transpose(*(order.index(n) for n in range(x.rank)))
 
 
-_NEAREST: dict[str, Callable[[Tensor], Tensor]] = {
-    "floor": lambda place: place.floor(),
-    "ceil": lambda place: place.ceil(),
-    "round_prefer_floor": lambda place: (place - 0.5).ceil(),
-    "round_prefer_ceil": lambda place: (place + 0.5).floor(),
+_NEAREST: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "floor": lambda place, _scale: place.floor(),
+    "ceil": lambda place, _scale: place.ceil(),
+    "round_prefer_floor": lambda place, _scale: (place - 0.5).ceil(),
+    "round_prefer_ceil": lambda place, _scale: (place + 0.5).floor(),
+    "toward_next": lambda place, scale: (scale < 1).where(place.ceil(), place.floor()),  # before opset 11
 }
 
 
@@ -199,7 +200,7 @@ def _resized(x: Tensor, place: Tensor, item: _Axis, mode: str) -> Tensor:
         rounding = node.attribute("nearest_mode", "round_prefer_floor")
         if rounding not in _NEAREST:
             raise Unsupported(f"nearest_mode={rounding!r} is unknown")
-        return x.take(_NEAREST[rounding](place).clamp(0, item.source - 1).cast("int64"), item.number)
+        return x.take(_NEAREST[rounding](place, _ratio(node, item)).clamp(0, item.source - 1).cast("int64"), item.number)
     taps = linear_taps(place) if mode == "linear" else cubic_taps(place, float(node.attribute("cubic_coeff_a", -0.75)))
     if mode == "cubic" and node.attribute("exclude_outside", 0):
         kept = [((index >= 0) & (index < item.source)).where(weight, 0) for index, weight in taps]
