@@ -84,6 +84,24 @@ FOUND = [
         ({"x": table(2, 3), "i": np.array([[1]]), "u": table(1, 3, 1)},),
     ),
     Control(
+        "a_matrix_that_is_given_out_in_another_shape_too",
+        f"""(float[2, 7] x) => (y, flat) <float[7, 17] w = {{{", ".join(map(str, range(119)))}}}, int64[1] shape = {{119}}> {{
+            y = MatMul (x, w)
+            flat = Reshape (w, shape)
+        }}""",
+        ({"x": table(2, 7)},),
+    ),
+    Control(
+        "a_row_from_data_of_a_square_matrix",
+        """(float[n, 1] x, float[n, 1] y, int64[1] i) => (row) {
+            other = Transpose <perm = [1, 0]> (y)
+            square = MatMul (x, other)
+            row = GatherND (square, i)
+        }""",
+        tuple({"x": table(n, 1), "y": table(n, 1, 1), "i": np.array([n // 2])} for n in (3, 1, 17)),
+        {"n": "1..17"},
+    ),
+    Control(
         "a_softmax_of_four_axes_times_a_matrix_of_three",
         "(float[2, 1, 7, 1] x, float[1, 1, 5] w) => (y) { p = Softmax <axis = -1> (x) y = MatMul (p, w) }",
         ({"x": table(14, 1).reshape(2, 1, 7, 1), "w": table(1, 5, 1).reshape(1, 1, 5)},),

@@ -9,8 +9,8 @@ from kaoken.ir.graph import Graph, Node, Value
 from kaoken.ops.linear import linear_operands, weight_columns
 from kaoken.passes.body_memory import root
 
-_BY_FORMULA = ("map", "append", "reshape", "view")
-"""Operations that find the elements of a constant in any layout; all others read rows."""
+_BY_FORMULA = ("map", "append")
+"""Operations that find the elements of a constant in any layout; all others read rows: a reshape is the same memory."""
 
 ALIGNMENT = 64
 PANEL = 16
