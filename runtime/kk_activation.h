@@ -24,7 +24,7 @@ KK_INLINE kk_f32 kk_thresholded_relu(kk_f32 x, kk_f32 threshold)
 /* factor / (1 + e^-v): with e = e^-|v| it is factor / (1 + e) or factor e / (1 + e), so that nothing overflows or cancels. */
 KK_INLINE kk_f32 kk_logistic(kk_f32 v, kk_f32 factor)
 {
-    kk_f32 one = kk_set1(1.0f), e = kk_exp_nonpositive(kk_neg(kk_abs(v)));
+    kk_f32 one = kk_set1(1.0f), e = kk_exp_nonpositive(kk_neg_abs(v));
     kk_f32 upper = kk_mul(factor, kk_select(kk_lt(v, kk_zero()), e, one));
     return kk_div(upper, kk_add(one, e));
 }
@@ -46,27 +46,28 @@ KK_INLINE kk_f32 kk_gelu_tanh(kk_f32 x)
 }
 
 /* x/2 (1 + erf(x / sqrt(2))) = x Phi(x), with Phi(-|x|) = e^(-E)/2 and E = |x| (1 + u(|x|)), u a polynomial fitted on [0, 7] so that the error of the
-   product stays level; beyond, E grows on and the product is below 1e-11. Nothing cancels for negative x. ULP: 3.1 for x >= -1; below, absolute error 6e-8 */
+   product stays level, here in t = -|x|, so that -E is t (1 + u); beyond, E grows on and the product is below 1e-11. Nothing cancels for negative x.
+   ULP: 3.1 for x >= -1; below, absolute error 6e-8 */
 KK_INLINE kk_f32 kk_gelu(kk_f32 x)
 {
-    kk_f32 t = kk_abs(x), u = kk_set1(0x1.62abd6p-26f), half;
+    kk_f32 t = kk_neg_abs(x), u = kk_set1(-0x1.62abd6p-26f), half;
     u = kk_fma(u, t, kk_set1(-0x1.4495b6p-21f));
-    u = kk_fma(u, t, kk_set1(0x1.feb1d6p-18f));
+    u = kk_fma(u, t, kk_set1(-0x1.feb1d6p-18f));
     u = kk_fma(u, t, kk_set1(-0x1.b8325ep-15f));
-    u = kk_fma(u, t, kk_set1(0x1.8ea84ap-13f));
+    u = kk_fma(u, t, kk_set1(-0x1.8ea84ap-13f));
     u = kk_fma(u, t, kk_set1(0x1.861520p-17f));
-    u = kk_fma(u, t, kk_set1(-0x1.3cc5d2p-8f));
+    u = kk_fma(u, t, kk_set1(0x1.3cc5d2p-8f));
     u = kk_fma(u, t, kk_set1(0x1.29e4f8p-5f));
-    u = kk_fma(u, t, kk_set1(0x1.45f112p-2f));
+    u = kk_fma(u, t, kk_set1(-0x1.45f112p-2f));
     u = kk_fma(u, t, kk_set1(-0x1.9dee5ap-3f));
-    half = kk_mul(kk_set1(0.5f), kk_exp_nonpositive(kk_neg(kk_fma(u, t, t))));
+    half = kk_mul(kk_set1(0.5f), kk_exp_nonpositive(kk_fma(u, t, t)));
     return kk_mul(x, kk_select(kk_lt(x, kk_zero()), half, kk_sub(kk_set1(1.0f), half)));
 }
 
 /* ln(1 + e^x) = max(x, 0) + ln(1 + e^-|x|). ULP: 1.9 */
 KK_INLINE kk_f32 kk_softplus(kk_f32 x)
 {
-    return kk_add(kk_relu(x), kk_log1p_core(kk_exp_nonpositive(kk_neg(kk_abs(x)))));
+    return kk_add(kk_relu(x), kk_log1p_core(kk_exp_nonpositive(kk_neg_abs(x))));
 }
 
 /* x / (1 + |x|). ULP: 1.5 */
@@ -75,7 +76,7 @@ KK_INLINE kk_f32 kk_softsign(kk_f32 x) { return kk_div(x, kk_add(kk_set1(1.0f), 
 /* x tanh(softplus(x)): with w = e^-|x| the tanh is (1 + 2w) / (1 + 2w + 2w^2), or (w^2 + 2w) / (w^2 + 2w + 2) for x < 0. ULP: 4.2 for x >= -87 */
 KK_INLINE kk_f32 kk_mish(kk_f32 x)
 {
-    kk_f32 one = kk_set1(1.0f), two = kk_set1(2.0f), w = kk_exp_nonpositive(kk_neg(kk_abs(x)));
+    kk_f32 one = kk_set1(1.0f), two = kk_set1(2.0f), w = kk_exp_nonpositive(kk_neg_abs(x));
     kk_mask negative = kk_lt(x, kk_zero());
     kk_f32 upper = kk_select(negative, kk_mul(w, kk_add(w, two)), kk_fma(two, w, one));
     kk_f32 rest = kk_select(negative, two, kk_mul(two, kk_mul(w, w)));

@@ -45,6 +45,8 @@ KK_ONE_LANE(atan)
 KK_ONE_LANE(expm1)
 KK_ONE_LANE(log1p)
 KK_ONE_LANE(sigmoid)
+KK_ONE_LANE(gelu)
+KK_ONE_LANE(gelu_tanh)
 #undef KK_ONE_LANE
 
 KK_INLINE float kk_pow_f32(float a, float b) { return kk_lane0(kk_pow(kk_set1(a), kk_set1(b))); }
@@ -108,6 +110,8 @@ KK_INLINE double kk_max_f64(double a, double b) { return a != a || a > b ? a : b
 KK_INLINE double kk_min_f64(double a, double b) { return a != a || a < b ? a : b; }
 KK_INLINE double kk_sign_f64(double a) { return a != a ? a : (double)((a > 0) - (a < 0)); }
 KK_INLINE double kk_sigmoid_f64(double a) { return 1 / (1 + exp(-a)); }
+KK_INLINE double kk_gelu_f64(double a) { return 0.5 * a * (1 + erf(a * 0x1.6a09e667f3bcdp-1)); }
+KK_INLINE double kk_gelu_tanh_f64(double a) { return 0.5 * a * (1 + tanh(0x1.9884533d43651p-1 * (a + 0.044715 * a * a * a))); }
 KK_INLINE double kk_mod_f64(double a, double b)
 {
     const double rest = fmod(a, b);
@@ -118,20 +122,16 @@ KK_INLINE double kk_mod_f64(double a, double b)
 
 /* Sixteen lanes into one value, in the tree of kk_sum: lane i with lane i + 8, then i + 4, i + 2, i + 1 ---------------------- */
 
-#define KK_FOLD(name, combined)                          \
-    KK_INLINE float name(kk_f32 lanes)                   \
-    {                                                    \
-        float a[16];                                     \
-        kk_store(a, lanes);                              \
-        for (int width = 8; width > 0; width /= 2)       \
-            for (int i = 0; i < width; i++)              \
-                a[i] = combined;                         \
-        return a[0];                                     \
-    }
-
-KK_FOLD(kk_fold_max, kk_max_f32(a[i], a[i + width]))
-KK_FOLD(kk_fold_min, kk_min_f32(a[i], a[i + width]))
-KK_FOLD(kk_fold_prod, a[i] * a[i + width])
-#undef KK_FOLD
+KK_INLINE float kk_fold_max(kk_f32 lanes) { return kk_mask_any(kk_ne(lanes, lanes)) ? NAN : kk_hmax(lanes); }
+KK_INLINE float kk_fold_min(kk_f32 lanes) { return -kk_fold_max(kk_neg(lanes)); }
+KK_INLINE float kk_fold_prod(kk_f32 lanes)
+{
+    float a[16];
+    kk_store(a, lanes);
+    for (int width = 8; width > 0; width /= 2)
+        for (int i = 0; i < width; i++)
+            a[i] *= a[i + width];
+    return a[0];
+}
 
 #endif

@@ -101,14 +101,22 @@
 
 /* What is one expression of the above on every level. */
 KK_INLINE kk_f32 kk_zero(void) { return kk_set1(0.0f); }
+/* Where a reduction hands in its result so far as the second operand, no comparison waits for it. */
 KK_INLINE kk_f32 kk_max_nan(kk_f32 a, kk_f32 b) { return kk_select(kk_ne(a, a), a, kk_max(a, b)); }
 KK_INLINE kk_f32 kk_min_nan(kk_f32 a, kk_f32 b) { return kk_select(kk_ne(a, a), a, kk_min(a, b)); }
+
+/* -|a|: one instruction where kk_neg of kk_abs is two. */
+KK_INLINE kk_f32 kk_neg_abs(kk_f32 a) { return kk_from_bits(kk_i32_or(kk_bits(a), kk_i32_set1(INT32_MIN))); }
 
 /* |magnitude| with the sign bit of sign. */
 KK_INLINE kk_f32 kk_copysign(kk_f32 magnitude, kk_f32 sign)
 {
     kk_i32 sign_bit = kk_i32_set1(INT32_MIN);
+#if defined(KK_LEVEL_AVX512)
+    return kk_from_bits(_mm512_ternarylogic_epi32(sign_bit, kk_bits(sign), kk_bits(magnitude), 0xca)); /* sign_bit ? sign : magnitude */
+#else
     return kk_from_bits(kk_i32_or(kk_bits(kk_abs(magnitude)), kk_i32_and(kk_bits(sign), sign_bit)));
+#endif
 }
 
 #endif

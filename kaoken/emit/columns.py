@@ -14,7 +14,7 @@ from kaoken.emit.loop_block import Run
 from kaoken.emit.loop_values import Writer, plus
 from kaoken.emit.nests import Nest, running
 from kaoken.emit.scalar_code import Code, apply_code, neutral_code
-from kaoken.emit.vector_code import lanes_code, step_function, store_code, stored
+from kaoken.emit.vector_code import step_code, step_function, store_code, stored
 from kaoken.ir.dims import Symbol, product, to_c
 from kaoken.ir.dtypes import C_TYPES, DType
 from kaoken.ir.expr import Expr, Reduce, children, extent_of
@@ -151,7 +151,7 @@ class ColumnWriter(Writer):
     def _advance_lanes(self, node: Reduce, name: str, element: Expr, run: Run) -> None:
         at = f"{name} + {run.axis.name} - first"
         self.share(element, run)
-        value = lanes_code(step_function(node.kind), [f"kk_load({at})", self.lanes(element, run)], "float32")
+        value = step_code(node.kind, f"kk_load({at})", self.lanes(element, run))
         self.block.line(f"kk_store({at}, {value});")
 
     @contextmanager

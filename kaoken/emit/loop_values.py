@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kaoken.emit.lane_rules import LaneRules
 from kaoken.emit.loop_block import OWN_NAMES, Block, Run
 from kaoken.emit.nests import Nest, offset_of, reductions, wrapped_index
 from kaoken.emit.scalar_code import (
@@ -23,8 +24,17 @@ from kaoken.emit.scalar_code import (
     neutral_code,
     short_factors,
 )
-from kaoken.emit.vector_code import fold_code, has_lanes, lanes_code, load_code, loaded, round_code, rounded, step_function
-from kaoken.ir.dims import Dim, Symbol, dim, factor, is_nonnegative, product, to_c
+from kaoken.emit.vector_code import (
+    fold_code,
+    lanes_code,
+    load_code,
+    loaded,
+    round_code,
+    rounded,
+    step_code,
+    step_function,
+)
+from kaoken.ir.dims import Dim, Symbol, factor, is_nonnegative, to_c
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.expr import Apply, Cast, Const, Expr, Int, Read, Reduce, Select, bind, children, extent_of, integer, reads, size
 from kaoken.ir.graph import Value
@@ -38,7 +48,7 @@ FEWEST_FOR_LANES = 4
 _RESULT_NAMES = {"sum": "sum", "prod": "product", "max": "largest", "min": "smallest"}
 
 
-class Writer:
+class Writer(LaneRules):
     """Writes the values of a nest. `nest` may be replaced by a piece of it while that is written."""
 
     def __init__(self, nest: Nest, names: dict[Value, str]):
@@ -277,7 +287,7 @@ class Writer:
         if index is not None:
             return call("kk_wrap_index", self.scalar(index[0]), to_c(index[1]))
         condition = self.scalar(node.condition)
-        if not (self._needs_statements(node.then) or self._needs_statements(node.otherwise)):
+        if not (self.needs_statements(node.then) or self.needs_statements(node.otherwise)):
             then, otherwise = self.scalar(node.then), self.scalar(node.otherwise)
             return Code(f"{condition.inside(CHOICE + 1)} ? {then.inside(CHOICE + 1)} : {otherwise.text}", CHOICE)
         name = self._fresh("value")
@@ -288,16 +298,6 @@ class Writer:
         with self.block.braces("} else"):
             self.block.line(f"{name} = {self.scalar(node.otherwise).text};")
         return Code(name)
-
-    def _needs_statements(self, node: Expr) -> bool:
-        """Whether an expression needs locals first: a reduction, or an index from data."""
-        if node in self.block.known or node in self.block.lanes:
-            return False
-        if isinstance(node, Reduce):
-            return True
-        if isinstance(node, Read):
-            return any(s not in self.block.defined for s in self.nest.needed_indices(offset_of(node)))
-        return any(map(self._needs_statements, children(node)))
 
     def _reduce(self, node: Reduce) -> Code:
         """Axes outermost first, each ascending; along memory, sixteen lanes and then a fixed tree."""
@@ -373,7 +373,7 @@ class Writer:
                 if run.part and not (node.kind == "sum" and loads):  # what is loaded is 0 behind the last
                     element = f"kk_select(kk_mask_first({run.part}), {element}, kk_set1({neutral}))"
                 element = self.term(node, element, run)
-                self.block.line(f"{partial} = {lanes_code(step_function(node.kind), [partial, element], 'float32')};")
+                self.block.line(f"{partial} = {step_code(node.kind, partial, element)};")
         self.block.line(f"const float {name} = {fold_code(node.kind, partial)};")
         self.block.known[node] = name
         return Code(name)
@@ -383,56 +383,6 @@ class Writer:
         return element
 
     # sixteen elements -----------------------------------------------------------------------------------------------------------
-
-    def along(self, node: Expr, symbol: Symbol) -> bool:
-        """Whether memory is read as it lies along an axis, wherever the expression reads by it."""
-        offsets = [offset_of(r) for r in reads(node)]
-        return all(symbol.name not in self.nest.axes_of_dim(o) or self.steps_by_one(o, symbol) for o in offsets)
-
-    def steps_by_one(self, offset: Dim, symbol: Symbol) -> bool:
-        return symbol.name not in self.nest.axes_of_dim(offset - dim(symbol))
-
-    def has_lanes(self, node: Expr, symbol: Symbol, guarded: bool = False, reducing: bool = False) -> bool:
-        """Whether sixteen successive elements along an axis can be computed on lanes.
-
-        Where a mask chooses between lanes (`guarded`), both sides are computed, so that reads must lie inside for both.
-        """
-        if node in self.block.lanes:
-            return True
-        if symbol.name not in self.nest.axes_of(node):
-            statements = self._needs_statements(node) if guarded or reducing else False
-            return node.dtype == "float32" and not statements and (not guarded or self._reads_inside(node))
-        read, kept = loaded(node), rounded(node)
-        if read is not None:
-            inside = not guarded or (self._reads_inside(read) and not self._needs_statements(read))
-            return inside and self.steps_by_one(offset_of(read), symbol)
-        if kept is not None:
-            return self.has_lanes(kept, symbol, guarded, reducing)
-        if isinstance(node, Apply):
-            capable = has_lanes(node.function, node.arguments[0].dtype)
-            return capable and all(self.has_lanes(a, symbol, guarded, reducing) for a in node.arguments)
-        if isinstance(node, Select):
-            return node.dtype == "float32" and self._select_has_lanes(node, symbol, guarded, reducing)
-        if isinstance(node, Reduce):
-            fixed = all(symbol.name not in self.nest.axes_of_dim(extent_of(a)) for a in node.axes)
-            return fixed and not guarded and node.dtype == "float32" and self.has_lanes(node.body, symbol, False, True)
-        return False
-
-    def _select_has_lanes(self, node: Select, symbol: Symbol, guarded: bool, reducing: bool) -> bool:
-        branches = (node.then, node.otherwise)
-        if symbol.name not in self.nest.axes_of(node.condition):
-            plain = not any(map(self._needs_statements, (node.condition, *branches)))
-            return plain and all(self.has_lanes(b, symbol, guarded, reducing) for b in branches)
-        return self.has_lanes(node.condition, symbol, guarded, reducing) and all(
-            self.has_lanes(b, symbol, True, reducing) for b in branches
-        )
-
-    def _reads_inside(self, node: Expr) -> bool:
-        """Whether every read provably lies inside its tensor, whatever a guard would say."""
-        if isinstance(node, Read):
-            offset = offset_of(node)
-            return is_nonnegative(offset) and is_nonnegative(product(node.value.shape) - 1 - offset)
-        return all(map(self._reads_inside, children(node)))
 
     def hoist_lanes(self, node: Expr, symbol: Symbol) -> None:
         """Before a loop over lanes: the constants of it, one in all lanes. What a guard or another loop protects stays inside."""
@@ -474,8 +424,7 @@ class Writer:
         self.block.line(f"kk_f32 {name} = {'kk_zero()' if node.kind == 'sum' else f'kk_set1({neutral})'};")
         with self._nested(list(node.axes)):
             self.share(node.body, run)
-            step = lanes_code(step_function(node.kind), [name, self.lanes(node.body, run)], "float32")
-            self.block.line(f"{name} = {step};")
+            self.block.line(f"{name} = {step_code(node.kind, name, self.lanes(node.body, run))};")
         self.block.lanes[node] = name
         return name
 

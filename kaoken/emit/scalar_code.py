@@ -35,7 +35,7 @@ _LIBRARY = {"abs": "fabs", "round": "rint"} | {
 }
 """What float64 takes from the C library by another name or its own; the rest is `kk_NAME_f64`."""
 
-ONE_LANE = tuple("abs floor ceil round sqrt exp log tanh erf sin cos atan expm1 log1p sigmoid pow".split())
+ONE_LANE = tuple("abs floor ceil round sqrt exp log tanh erf sin cos atan expm1 log1p sigmoid gelu gelu_tanh pow".split())
 """Functions of float32 that are computed on sixteen lanes even where one is wanted: worth computing once."""
 
 _FLOAT_FUNCTIONS = (*ONE_LANE, "max", "min", "sign", "fmod", "mod")

@@ -17,7 +17,7 @@ _FLOATS = {
         name: f"kk_{name}"
         for name in (
             "neg", "abs", "sign", "floor", "ceil", "round", "sqrt", "exp", "log", "tanh", "erf", "sin", "cos", "atan", "expm1",
-            "log1p", "sigmoid",
+            "log1p", "sigmoid", "gelu", "gelu_tanh",
         )
     },
 }  # fmt: skip
@@ -42,6 +42,11 @@ def lanes_code(function: str, arguments: list[str], dtype: DType) -> str:
         return f"kk_eq(kk_abs({arguments[0]}), kk_set1(INFINITY))"
     table = _MASKS if dtype == "bool" else _COMPARISONS if function in _COMPARISONS else _FLOATS
     return f"{table[function]}({', '.join(arguments)})"
+
+
+def step_code(kind: str, sofar: str, element: str) -> str:
+    """Sixteen elements more: the largest and smallest so far stand second, so that no test of them delays the next step."""
+    return lanes_code(_STEPS[kind], [element, sofar] if kind in ("max", "min") else [sofar, element], "float32")
 
 
 def step_function(kind: str) -> str:

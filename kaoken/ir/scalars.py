@@ -136,6 +136,8 @@ _TABLE = [
     Scalar("sin", 1, _wide(np.sin)),
     Scalar("cos", 1, _wide(np.cos)),
     Scalar("sigmoid", 1, _wide(lambda x: 1 / (1 + np.exp(-x)))),
+    Scalar("gelu", 1, _wide(lambda x: 0.5 * x * (1 + _erf(x / math.sqrt(2))))),
+    Scalar("gelu_tanh", 1, _wide(lambda x: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))))),
     Scalar("lt", 2, np.less, True, "<"),
     Scalar("le", 2, np.less_equal, True, "<="),
     Scalar("gt", 2, np.greater, True, ">"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -63,26 +63,11 @@ def _number(x: Expr, value: float) -> Expr:
     return const(value, x.dtype)
 
 
-def _gelu(x: Expr) -> Expr:
-    inner = apply("add", apply("erf", apply("div", x, _number(x, math.sqrt(2)))), _number(x, 1))
-    return apply("mul", apply("mul", x, _number(x, 0.5)), inner)
-
-
-def _gelu_tanh(x: Expr) -> Expr:
-    cube = apply("mul", apply("mul", x, x), x)
-    inner = apply("add", x, apply("mul", _number(x, 0.044715), cube))
-    tanh = apply("tanh", apply("mul", _number(x, math.sqrt(2 / math.pi)), inner))
-    return apply("mul", apply("mul", x, _number(x, 0.5)), apply("add", tanh, _number(x, 1)))
-
-
 ACTIVATIONS: dict[str, Callable[[Expr], Expr]] = {
-    "gelu": _gelu,
-    "gelu_tanh": _gelu_tanh,
+    **{name: partial(apply, name) for name in ("gelu", "gelu_tanh", "tanh", "sigmoid")},
     "silu": lambda x: apply("mul", x, apply("sigmoid", x)),
     "quick_gelu": lambda x: apply("mul", x, apply("sigmoid", apply("mul", _number(x, 1.702), x))),
     "relu": lambda x: apply("max", x, _number(x, 0)),
-    "tanh": lambda x: apply("tanh", x),
-    "sigmoid": lambda x: apply("sigmoid", x),
 }
 """Named unary formulas that kernels may take as an epilogue."""
 

@@ -87,7 +87,8 @@ def _softmax(at: Index, x: Value, over: int) -> tuple[Expr, Expr]:
 @operation("softmax", "reduction", _same_shape)
 def _softmax_element(at: Index, x: Value, *, axis: int) -> Expr:
     shifted, total = _softmax(at, x, axis)
-    return apply("div", apply("exp", shifted), total)
+    # One division for a row: the sum is at least 1, so that its reciprocal does not overflow.
+    return apply("mul", apply("exp", shifted), apply("div", const(1, x.dtype), total))
 
 
 @operation("log_softmax", "reduction", _same_shape)

@@ -14,7 +14,10 @@ from kaoken.ir.scalars import SCALARS
 from kaoken.ops import OPS
 from kaoken.ops.compose import expand, formula_of, read
 
-COSTLY = ("exp", "log", "tanh", "erf", "sin", "cos", "atan", "expm1", "log1p", "random_bits", "sigmoid", "pow", "fmod", "mod")
+COSTLY = (
+    *("exp", "log", "tanh", "erf", "sin", "cos", "atan", "expm1", "log1p", "random_bits", "sigmoid", "pow", "fmod", "mod"),
+    *("gelu", "gelu_tanh"),
+)
 """Functions that cost more than a load and a store."""
 
 MOST_TIMES = 4
