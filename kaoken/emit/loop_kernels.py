@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kaoken.emit.index_uses import IndexUse
 from kaoken.emit.layouts import cache_offset, panel_offset, row_major
 from kaoken.emit.loop_block import OWN_NAMES
 from kaoken.emit.loops import emit_body
 from kaoken.emit.names import Names, c_name
-from kaoken.emit.nests import Index, IndexUse
+from kaoken.emit.nests import Index
 from kaoken.emit.partition import Partition
 from kaoken.ir.dims import Dim, Symbol, dim
 from kaoken.ir.dtypes import C_TYPES

@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kaoken.emit.index_uses import wrapped_index
 from kaoken.emit.lane_rules import LaneRules
 from kaoken.emit.loop_block import OWN_NAMES, Block, Run
-from kaoken.emit.nests import Nest, offset_of, reductions, wrapped_index
+from kaoken.emit.nests import Nest, offset_of, reductions
 from kaoken.emit.scalar_code import (
     CHOICE,
     ONE_LANE,

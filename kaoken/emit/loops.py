@@ -9,10 +9,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 from kaoken.emit.columns import BAND, Columns, ColumnWriter, columns_of
+from kaoken.emit.index_uses import IndexUse
 from kaoken.emit.kept_terms import keep_terms
 from kaoken.emit.loop_block import Run
 from kaoken.emit.loop_values import FEWEST_FOR_LANES, plus
-from kaoken.emit.nests import IndexUse, Nest, Place, Store, build_nest, by_rows, innermost, offset_of, running, segments
+from kaoken.emit.nests import Nest, Place, Store, build_nest, by_rows, innermost, offset_of, running, segments
 from kaoken.emit.partition import Partition, nest_partition
 from kaoken.emit.transposed import Transposition, in_few_streams, transposition
 from kaoken.emit.vector_code import store_code, stored

@@ -6,17 +6,16 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from kaoken.emit.index_uses import IndexUse, index_use
 from kaoken.ir.dims import Atom, Call, Dim, Symbol, dim, evaluate, is_nonnegative, product, substitute
 from kaoken.ir.expr import (
     TRUE,
     Apply,
-    Cast,
     Expr,
     Formula,
     Int,
     Read,
     Reduce,
-    Select,
     apply,
     axis,
     bind,
@@ -118,6 +117,7 @@ def build_nest(formula: Formula, place: Place, store: Store, trusted: set[IndexU
     (negative ones count from the end) into an axis of that extent: all other indices from data are clamped."""
     flat = _Flattener(place, trusted)
     body = flat.visit(_with_named_reductions(formula.body))
+    body = _with_joined_reductions(body, set(flat.indices))
     offset = store([dim(a) for a in formula.axes], flat.index)
     axes = tuple(a for a in formula.axes if extent_of(a) != 1)
     doubtful = tuple(dict.fromkeys(extent_of(a) for a in axes if not is_nonnegative(extent_of(a) - 1)))
@@ -202,72 +202,6 @@ class _Flattener:
         return dim(symbol)
 
 
-@dataclass(frozen=True)
-class IndexUse:
-    """Elements `first`, `first + step`, ... of a tensor index an axis of `extent`; negative ones count from its end."""
-
-    value: Value
-    extent: Dim
-    first: int = 0
-    step: int = 1
-
-
-def wrapped_index(node: Expr) -> tuple[Expr, Dim] | None:
-    """(index, extent) of `index < 0 ? index + extent : index`."""
-    if not isinstance(node, Select) or not isinstance(node.then, Apply) or node.then.function != "add":
-        return None
-    index, (summand, extent) = node.otherwise, node.then.arguments
-    if not isinstance(extent, Int) or summand != index or node.condition != apply("lt", index, integer(0)):
-        return None
-    return index, extent.value
-
-
-def index_uses(formula: Formula, is_place: bool = False) -> list[IndexUse]:
-    """Every use of a tensor's elements as ONNX indices: to gather by, or where the formula's elements are places, to scatter to.
-
-    Only the outermost wrapping of an index is ONNX's; what is inside, or is no index, is arithmetic of the model's.
-    """
-    found: list[IndexUse] = []
-
-    def visit(node: Expr, is_index: bool) -> None:
-        if is_index and wrapped_index(node) is not None:
-            use = index_use(node)
-            found.extend([use] if use is not None else [])
-            is_index = False
-        for child in children(node):
-            visit(child, is_index or isinstance(node, Read))
-
-    visit(formula.body, is_place)
-    return list(dict.fromkeys(found))
-
-
-def index_use(index: Expr) -> IndexUse | None:
-    """What an index into an axis uses, if that is a tensor's elements just as they are: all, or one place of each last row."""
-    found = wrapped_index(index)
-    if found is None:
-        return None
-    element, extent = found
-    element = element.argument if isinstance(element, Cast) else element
-    if not isinstance(element, Read) or element.dtype not in ("int32", "int64"):
-        return None
-    shape = element.value.shape
-    at = [i.value for i in element.indices if isinstance(i, Int)]
-    if len(at) < len(shape):
-        return None
-    place, width = (at[-1].constant, shape[-1].constant) if shape else (None, None)
-    if place is not None and width is not None and width > 1:
-        return IndexUse(element.value, extent, place, width) if _cover(at[:-1], shape[:-1]) else None
-    return IndexUse(element.value, extent) if _cover(at, shape) else None
-
-
-def _cover(at: Sequence[Dim], shape: Sequence[Dim]) -> bool:
-    """Whether indices run from the first element of each axis to its last."""
-    axes = {s for i in at for s in i.symbols() if s.is_axis}
-    first = dict.fromkeys(axes, 0)
-    last = {s: extent_of(s) - 1 for s in axes}
-    return all(substitute(i, first) == 0 and substitute(i, last) == extent - 1 for i, extent in zip(at, shape, strict=True))
-
-
 def _split(nest: Nest) -> Nest:
     """An axis of which quotients and rests are taken becomes two: `i2 / 16` is `i2a`, `i2 % 16` is `i2b`."""
     for symbol in nest.axes:
@@ -319,6 +253,32 @@ def _joined(nest: Nest) -> Nest:
         only = replace(nest.axes[0], name="i")
         nest = nest.bound({nest.axes[0]: Int(dim(only))}, (only,))
     return nest
+
+
+def _with_joined_reductions(node: Expr, indices: set[Symbol]) -> Expr:
+    """Neighbouring axes i, j of a reduction become one wherever what it reduces depends on i * extent(j) + j alone: one long row
+    in place of many short ones, with the lanes' accumulators throughout. `indices` come from data, and may depend on any axis."""
+    if not isinstance(node, Reduce):
+        return map_children(node, lambda child: _with_joined_reductions(child, indices))
+    body, axes = _with_joined_reductions(node.body, indices), list(node.axes)
+    n = 0 if not _symbols(body) & indices else len(axes)
+    while n + 1 < len(axes):
+        i, j = axes[n : n + 2]
+        both = axis(i.name, extent_of(i) * extent_of(j))
+        made = bind(body, {j: Int(dim(both) - dim(i) * extent_of(j))})
+        needed = _symbols(made).union(*(extent_of(a).symbols() for a in axes))
+        if {i, j} & needed:
+            n += 1
+        else:
+            body, axes[n : n + 2], n = made, [both], 0
+    return replace(node, axes=tuple(axes), body=body)
+
+
+def _symbols(node: Expr) -> set[Symbol]:
+    """What the integers in an expression are made of, those of extents too."""
+    own = node.value.symbols() if isinstance(node, Int) else set()
+    extents = [extent_of(a).symbols() for a in node.axes] if isinstance(node, Reduce) else []
+    return own.union(*extents, *map(_symbols, children(node)))
 
 
 def _range_name(first: str, last: str) -> str:

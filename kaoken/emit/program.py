@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kaoken.emit.index_uses import IndexUse, index_uses
 from kaoken.emit.kernels import AttentionSpec, LinearSpec, NormSpec, Part, Spec, render_kernel, scratch_bytes
 from kaoken.emit.loop_kernels import extents_text, loop_kernel
 from kaoken.emit.names import Names, c_name, module_of, tensor_names
-from kaoken.emit.nests import IndexUse, index_uses
 from kaoken.emit.partition import Partition
 from kaoken.emit.steps import Branch, Copy, FindSize, Repeat, RunRoutine
 from kaoken.ir.dims import Dim, dim, product, to_c
