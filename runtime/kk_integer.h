@@ -113,4 +113,12 @@ static inline KK_UNUSED int64_t kk_share(int64_t count, int64_t index, int64_t t
     return index == threads ? count : count / 16 * index / threads * 16;
 }
 
+/* How wide to make bands of columns, of which there are so many in each of `rows`: the widest that leaves every thread a band, from the narrowest
+   on, as a multiple of 16. */
+static inline KK_UNUSED int64_t kk_band(int64_t columns, int64_t rows, int64_t threads, int64_t narrowest, int64_t widest)
+{
+    const int64_t share = (columns * rows / threads + 15) / 16 * 16;
+    return kk_min_i64(kk_max_i64(narrowest, kk_min_i64(share, widest)), (columns + 15) / 16 * 16);
+}
+
 #endif

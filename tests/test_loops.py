@@ -398,3 +398,51 @@ def test_instance_normalization_is_one_kernel(tmp_path: Path) -> None:
     normal = (wide - wide.mean((2, 3), keepdims=True)) / np.sqrt(wide.var((2, 3), keepdims=True) + 1e-5)
     (y,) = session.run(None, {"x": x, "scale": scale, "shift": shift})
     np.testing.assert_allclose(y, normal * scale.reshape(3, 1, 1) + shift.reshape(3, 1, 1), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [16, 37, 1000, 9000])
+def test_columns_are_reduced_in_bands_of_any_width(width: int, tmp_path: Path) -> None:
+    """With what follows from a column computed once, running sums made of the row before, and any number of threads."""
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["weights"], axis=1),
+        helper.make_node("LogSoftmax", ["x"], ["logs"], axis=1),
+        helper.make_node("CumSum", ["x", "axis"], ["sums"]),
+        helper.make_node("CumSum", ["whole", "axis"], ["whole_sums"], reverse=1),
+        helper.make_node("ReduceMax", ["x", "axis"], ["largest"], keepdims=0),
+        helper.make_node("LpNormalization", ["x"], ["unit"], axis=1, p=2),
+        helper.make_node("Constant", [], ["axis"], value_ints=[1]),
+    ]
+    inputs = {"x": (TensorProto.FLOAT, ["n", "k", width]), "whole": (TensorProto.INT64, ["n", "k", width])}
+    outputs = ["weights", "logs", "sums", "whole_sums", "largest", "unit"]
+    session = model([nodes[-1], *nodes[:-1]], inputs, outputs, tmp_path, {"n": "1..3", "k": "1..20"})
+    for n, k in ((1, 20), (3, 9), (2, 1)):
+        random = np.random.default_rng(k)
+        x, whole = random.standard_normal((n, k, width)).astype(np.float32), random.integers(-9, 9, (n, k, width))
+        x[0, 0, :2] = np.inf, np.nan
+        d = x.astype(np.float64)
+        with np.errstate(all="ignore"):
+            shifted = d - d.max(1, keepdims=True)
+            total = np.exp(shifted).sum(1, keepdims=True)
+            expected = [
+                *(np.exp(shifted) / total, shifted - np.log(total), d.cumsum(1), whole[:, ::-1].cumsum(1)[:, ::-1]),
+                *(d.max(1), d / np.sqrt((d * d).sum(1, keepdims=True))),
+            ]
+        feeds = {"x": x, "whole": whole}
+        others = [Session(tmp_path / "out", threads=threads) for threads in (2, 3)]
+        results = [each.run(None, feeds) for each in (session, *others)]
+        for name, wanted, *found in zip(outputs, expected, *results, strict=True):
+            np.testing.assert_allclose(found[0], wanted, rtol=2e-6, atol=4e-6, err_msg=name)
+            for other in found[1:]:
+                np.testing.assert_array_equal(found[0], other, err_msg=name)
+
+
+def test_a_reduction_over_neighbouring_axes_is_as_accurate_as_over_one(tmp_path: Path) -> None:
+    node = helper.make_node("LayerNormalization", ["x", "scale"], ["y"], axis=0)
+    one = helper.make_node("Constant", [], ["scale"], value=onnx.numpy_helper.from_array(np.ones((1, 4, 2), np.float32)))
+    session = model([one, node], {"x": (TensorProto.FLOAT, ["n", 4, 2])}, ["y"], tmp_path, {"n": "1..2000"})
+    for n in (1, 33, 2000):
+        x = (5 + np.random.default_rng(n).standard_normal((n, 4, 2))).astype(np.float32)
+        d = x.astype(np.float64)
+        wanted = (d - d.mean()) / np.sqrt(d.var() + 1e-5)
+        (y,) = session.run(None, {"x": x})
+        assert np.abs(y - wanted).max() <= 4 * np.finfo(np.float32).eps * np.abs(wanted).max()

@@ -14,13 +14,18 @@ from kaoken.emit.loop_block import Run
 from kaoken.emit.loop_values import Writer, plus
 from kaoken.emit.nests import Nest, running
 from kaoken.emit.scalar_code import Code, apply_code, neutral_code
-from kaoken.emit.vector_code import step_code, step_function, store_code, stored
-from kaoken.ir.dims import Symbol, product, to_c
+from kaoken.emit.vector_code import load_code, step_code, step_function, store_code, stored
+from kaoken.ir.dims import Symbol, dim, product, substitute, to_c
 from kaoken.ir.dtypes import C_TYPES, DType
-from kaoken.ir.expr import Expr, Reduce, children, extent_of
+from kaoken.ir.expr import Apply, Expr, Reduce, Select, children, extent_of
+from kaoken.passes.recomputation import applies_costly
 
-BAND = 512
-"""Columns of a band: whole lines of the cache for every row, and accumulators that stay in the nearest one."""
+ACCUMULATORS = 4096
+"""Floats on the stack for all arrays of a band: they stay in the nearest cache, and the pieces of rows are as long as that lets
+them be, since short ones far apart are read at a third of the speed."""
+
+NARROWEST = 256
+"""Columns of a band, where there are fewer rows than threads to share the work."""
 
 FEWEST_COLUMNS, FEW_STEPS, MOST_ARRAYS = 16, 8, 6
 """A reduction of few steps keeps its accumulator in a register; more arrays than these are much for a stack."""
@@ -29,7 +34,7 @@ FEWEST_COLUMNS, FEW_STEPS, MOST_ARRAYS = 16, 8, 6
 @dataclass(frozen=True)
 class Columns:
     """What of a nest runs how: rows are made of `outer` and the bands of `column`; reductions go into `arrays`, those first that
-    others need; then the `free` axes run one in the other.
+    others need, and slow functions of these into arrays too (`values`); then the `free` axes run one in the other.
 
     `steps` are reductions over all elements up to the one at work on the only free axis, with the element of each step.
     """
@@ -38,7 +43,14 @@ class Columns:
     outer: tuple[Symbol, ...]
     free: tuple[Symbol, ...]
     arrays: tuple[Reduce, ...]
+    values: tuple[Apply, ...]
     steps: tuple[tuple[Reduce, Expr], ...]
+
+    @property
+    def widest(self) -> int:
+        """Columns that a band has room for: a power of two, or what there are."""
+        room = 1 << (ACCUMULATORS // (len(self.arrays) + len(self.values) + len(self.steps))).bit_length() - 1
+        return min(room, -(-(extent_of(self.column).constant or room) // 16) * 16)
 
 
 def columns_of(writer: Writer) -> Columns | None:
@@ -60,7 +72,29 @@ def columns_of(writer: Writer) -> Columns | None:
     free = [a for a in others if a.name not in fixed or (steps and a == over)]
     if steps and (free != [over] or any(over.name in nest.axes_of(node) for node in arrays if over is not None)):
         return None
-    return Columns(column, tuple(a for a in others if a not in free), tuple(free), tuple(arrays), tuple(steps))
+    values = tuple(_slow_values(writer, column, {a.name for a in free})) if free and not steps else ()
+    return Columns(column, tuple(a for a in others if a not in free), tuple(free), tuple(arrays), values, tuple(steps))
+
+
+def _slow_values(writer: Writer, column: Symbol, free: set[str]) -> list[Apply]:
+    """Divisions, roots and the like that differ from column to column alone: each is computed once. What is guarded stays."""
+    found: list[Apply] = []
+
+    def visit(node: Expr) -> None:
+        axes = writer.nest.axes_of(node)
+        if isinstance(node, Apply) and column.name in axes and not axes & free and node.dtype == "float32":
+            if (
+                (node.function in ("div", "sqrt") or applies_costly(node))
+                and writer.has_lanes(node, column)
+                and node not in found
+            ):
+                found.append(node)
+        elif not isinstance(node, Reduce):
+            for child in (node.condition,) if isinstance(node, Select) else children(node):
+                visit(child)
+
+    visit(writer.nest.body)
+    return found
 
 
 def _long_reductions(nest: Nest, column: Symbol) -> list[Reduce]:
@@ -87,12 +121,23 @@ class ColumnWriter(Writer):
     def band(self, columns: Columns, dtype: DType) -> None:
         """The reductions of a band, then its results, which are of the type."""
         column, block = columns.column, self.block
+        for node, step in columns.steps:
+            if node == self.nest.body and not self.nest.needed_indices(self.nest.offset):
+                self._running_rows(node, step, columns.free[0], column)
+                return
         for node in columns.arrays:
-            name = self._array(node)
+            name = self._array(node, columns.widest)
             with self._nested(list(node.axes)):
                 self._advance(node, name, node.body, column)
             self._known(node, name, column)
-        names = [self._array(node) for node, _ in columns.steps]
+        for fixed in columns.values:
+            name = self._fresh(f"{fixed.function}_columns")
+            self.block.line(f"float {name}[{columns.widest}];")
+            for run in self._runs_of(column):
+                self.share(fixed, run)
+                block.line(f"kk_store({name} + {column.name} - first, {self.lanes(fixed, run)});")
+            self._known(fixed, name, column)
+        names = [self._array(node, columns.widest) for node, _ in columns.steps]
         for (node, _), name in zip(columns.steps, names, strict=True):
             self._known(node, name, column)
         with self._nested(list(columns.free)):
@@ -117,15 +162,41 @@ class ColumnWriter(Writer):
                 self.share(self.nest.body)
                 block.line(f"y[{to_c(self.nest.offset)}] = {self.scalar(self.nest.body).text};")
 
-    def _array(self, node: Reduce) -> str:
+    def _running_rows(self, node: Reduce, element: Expr, over: Symbol, column: Symbol) -> None:
+        """Results that are themselves the reduction up to each need no array: a row of them is made from the row before."""
+        offset = self.nest.offset
+        before = f"y{plus(substitute(offset, {over: dim(over) - 1}))}"
+        on_lanes = self._on_lanes(node, element, column)
+        neutral = neutral_code(node.kind, node.dtype)
+        with self.each(over):
+            self._hoist(element, {column.name})
+            for header, first in ((f"if ({over.name} == 0)", True), ("} else", False)):
+                if not first:
+                    self.block.lines.pop()
+                with self.block.braces(header):
+                    if on_lanes:
+                        self.hoist_lanes(element, column)
+                    for run in self._runs_of(column) if on_lanes else ():
+                        self.share(element, run)
+                        sofar = f"kk_set1({neutral.text})" if first else load_code(node.dtype, before, run.part)
+                        value = step_code(node.kind, sofar, self.lanes(element, run))
+                        self.block.line(store_code(node.dtype, f"y{plus(offset)}", value, run.part))
+                    if not on_lanes:
+                        with self._each_of(column):
+                            self.share(element)
+                            sofar_code = neutral if first else Code(f"*({before})")
+                            step = apply_code(step_function(node.kind), [sofar_code, self.scalar(element)], node.dtype)
+                            self.block.line(f"y[{to_c(offset)}] = {step.text};")
+
+    def _array(self, node: Reduce, width: int) -> str:
         """The array that a reduction is gathered in, as long as nothing is."""
         name = self._fresh(f"{self.result_name(node)}_columns")
-        self.block.line(f"{C_TYPES[node.dtype]} {name}[{BAND}];")
-        with self.block.braces(f"for (int64_t i = 0; i < {BAND}; i++)"):
+        self.block.line(f"{C_TYPES[node.dtype]} {name}[{width}];")
+        with self.block.braces(f"for (int64_t i = 0; i < {'width' if width > NARROWEST else width}; i++)"):
             self.block.line(f"{name}[i] = {neutral_code(node.kind, node.dtype).text};")
         return name
 
-    def _known(self, node: Reduce, name: str, column: Symbol) -> None:
+    def _known(self, node: Expr, name: str, column: Symbol) -> None:
         """From here on the reduction is what the array holds."""
         self.block.known[node] = f"{name}[{column.name} - first]"
         if node.dtype == "float32":

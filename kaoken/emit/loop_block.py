@@ -12,7 +12,10 @@ from kaoken.ir.expr import Expr
 
 WIDTH = 130
 
-OWN_NAMES = ("y", "t", "row", "count", "begin", "end", "rest", "band", "first", "end_column", "far", "cache", "capacity")
+OWN_NAMES = (
+    *("y", "t", "row", "count", "begin", "end", "rest", "band", "bands", "first", "end_column", "width", "far"),
+    *("cache", "capacity"),
+)
 """Names that loops themselves use."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
-from kaoken.emit.columns import BAND, Columns, ColumnWriter, columns_of
+from kaoken.emit.columns import NARROWEST, Columns, ColumnWriter, columns_of
 from kaoken.emit.index_uses import IndexUse
 from kaoken.emit.kept_terms import keep_terms
 from kaoken.emit.loop_block import Run
@@ -136,13 +136,17 @@ class _Emitter(ColumnWriter):
     def _columns(self, found: Columns) -> None:
         """Reductions of columns, by bands of these that the threads share."""
         length = extent_of(found.column)
-        band = axis("band", (length + BAND - 1) // BAND)
         inside = {a.name for a in (found.column, *found.free)}
-        outer = [*found.outer, *([band] if extent_of(band) != 1 else [])]
+        one = length.constant is not None and length.constant <= NARROWEST
+        outer = [*found.outer, *([] if one else [axis("band", dim(Symbol("bands", 1)))])]
         self.hoist_nest({a.name for a in self.nest.axes})
+        if not one:
+            rows = to_c(product(extent_of(a) for a in found.outer))
+            width = f"kk_band({to_c(length)}, {rows}, t->count, {NARROWEST}, {found.widest})"
+            self.block.line(f"const int64_t width = {width}, bands = ({to_c(length)} + width - 1) / width;")
         with self._rows(outer, ["band"]) if outer else self._first_thread():
-            first = "0" if extent_of(band) == 1 else f"band*{BAND}"
-            last = to_c(length) if extent_of(band) == 1 else f"kk_min_i64(first + {BAND}, {to_c(length)})"
+            first = "0" if one else "band*width"
+            last = to_c(length) if one else f"kk_min_i64(first + width, {to_c(length)})"
             self.block.line(f"const int64_t first = {first}, end_column = {last};")
             self.hoist_nest(inside)
             self.band(found, self.dtype)
