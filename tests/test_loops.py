@@ -277,6 +277,9 @@ def test_gathering_from_an_empty_axis_reads_nothing(tmp_path: Path) -> None:
         ("slot0", "weights"),
         ("index1", "k0"),
         ("lanes", "sum"),
+        ("band_width", "band_count"),
+        ("band", "first"),
+        ("begin", "end_column"),
     ],
 )
 def test_dimensions_may_have_any_name(names: tuple[str, str], tmp_path: Path) -> None:

@@ -192,7 +192,7 @@ class ColumnWriter(Writer):
         """The array that a reduction is gathered in, as long as nothing is."""
         name = self._fresh(f"{self.result_name(node)}_columns")
         self.block.line(f"{C_TYPES[node.dtype]} {name}[{width}];")
-        with self.block.braces(f"for (int64_t i = 0; i < {'width' if width > NARROWEST else width}; i++)"):
+        with self.block.braces(f"for (int64_t i = 0; i < {'band_width' if width > NARROWEST else width}; i++)"):
             self.block.line(f"{name}[i] = {neutral_code(node.kind, node.dtype).text};")
         return name
 

@@ -13,7 +13,7 @@ from kaoken.ir.expr import Expr
 WIDTH = 130
 
 OWN_NAMES = (
-    *("y", "t", "row", "count", "begin", "end", "rest", "band", "bands", "first", "end_column", "width", "far"),
+    *("y", "t", "row", "count", "begin", "end", "rest", "band", "band_width", "band_count", "first", "end_column", "far"),
     *("cache", "capacity"),
 )
 """Names that loops themselves use."""

@@ -138,15 +138,16 @@ class _Emitter(ColumnWriter):
         length = extent_of(found.column)
         inside = {a.name for a in (found.column, *found.free)}
         one = length.constant is not None and length.constant <= NARROWEST
-        outer = [*found.outer, *([] if one else [axis("band", dim(Symbol("bands", 1)))])]
+        outer = [*found.outer, *([] if one else [axis("band", dim(Symbol("band_count", 1)))])]
         self.hoist_nest({a.name for a in self.nest.axes})
         if not one:
             rows = to_c(product(extent_of(a) for a in found.outer))
             width = f"kk_band({to_c(length)}, {rows}, t->count, {NARROWEST}, {found.widest})"
-            self.block.line(f"const int64_t width = {width}, bands = ({to_c(length)} + width - 1) / width;")
+            self.block.line(f"const int64_t band_width = {width};")
+            self.block.line(f"const int64_t band_count = ({to_c(length)} + band_width - 1) / band_width;")
         with self._rows(outer, ["band"]) if outer else self._first_thread():
-            first = "0" if one else "band*width"
-            last = to_c(length) if one else f"kk_min_i64(first + width, {to_c(length)})"
+            first = "0" if one else "band*band_width"
+            last = to_c(length) if one else f"kk_min_i64(first + band_width, {to_c(length)})"
             self.block.line(f"const int64_t first = {first}, end_column = {last};")
             self.hoist_nest(inside)
             self.band(found, self.dtype)

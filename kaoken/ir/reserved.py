@@ -24,7 +24,8 @@ FUNCTIONS = frozenset(
 """Functions and tables of a model's C file, which its layers share it with."""
 
 _LOCALS = frozenset(
-    "k b a p row rows count end far rest cache capacity weights kernels threads text_bytes logit_rows sizes handle".split()
+    "k b a p row rows count begin end far rest band band_width band_count first end_column cache capacity weights kernels "
+    "threads text_bytes logit_rows sizes handle".split()
 )
 
 
