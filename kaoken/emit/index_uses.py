@@ -74,6 +74,3 @@ def _cover(at: Sequence[Dim], shape: Sequence[Dim]) -> bool:
     first = dict.fromkeys(axes, 0)
     last = {s: extent_of(s) - 1 for s in axes}
     return all(substitute(i, first) == 0 and substitute(i, last) == extent - 1 for i, extent in zip(at, shape, strict=True))
-
-
-__all__ = ["IndexUse", "index_use", "index_uses", "wrapped_index"]

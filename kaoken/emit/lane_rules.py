@@ -74,6 +74,3 @@ class LaneRules:
         if isinstance(node, Read):
             return any(s not in self.block.defined for s in self.nest.needed_indices(offset_of(node)))
         return any(map(self.needs_statements, children(node)))
-
-
-__all__ = ["LaneRules"]
