@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.frontend.spelled import Tensor, iota, join, optional_tensor, tensor
+from kaoken.frontend.registry import OnnxNode, Unsupported
+from kaoken.frontend.spelled import Tensor, iota, join, onnx_formula, tensor
 from kaoken.ir.dims import Dim, dim, exact_division, is_nonnegative
-from kaoken.ir.graph import Value
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -38,17 +37,13 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor, places: Tensor | None, interlea
         raise Unsupported(f"rotary embedding of {2 * half} elements of heads {size} wide")
     tables = (cos, sin) if places is None else (cos.take(places), sin.take(places))
     cos, sin = (t.reshape(t.shape[0], 1, t.shape[1], half) for t in tables)
-
-    def part(start: int, count: int, step: int) -> Tensor:
-        starts, lengths = (dim(0), dim(0), dim(0), dim(start)), (*x.shape[:3], dim(count))
-        return x.slice(starts=starts, steps=(1, 1, 1, step), lengths=lengths)
-
-    first, second = (part(0, half, 2), part(1, half, 2)) if interleaved else (part(0, half, 1), part(half, half, 1))
+    step, behind = (2, 1) if interleaved else (1, half)
+    first, second = (x.box(3, dim(start), dim(half), step) for start in (0, behind))
     turned = [cos * first - sin * second, sin * first + cos * second]
     if interleaved:
         pairs = join(4, *(t.reshape(*t.shape, 1) for t in turned))
         turned = [pairs.reshape(*x.shape[:3], 2 * half)]
-    return join(3, *turned, part(2 * half, size - 2 * half, 1))
+    return join(3, *turned, x.box(3, dim(2 * half), dim(size - 2 * half)))
 
 
 def over_heads(x: Tensor, heads: int, size: int) -> tuple[Tensor, bool]:
@@ -62,15 +57,17 @@ def over_heads(x: Tensor, heads: int, size: int) -> tuple[Tensor, bool]:
     return split_heads(x, heads), True
 
 
-@onnx_op("RotaryEmbedding", since=23)
-def rotary_embedding(node: OnnxNode) -> Value:
-    x, flat = over_heads(tensor(node, node.input(0)), int(node.attribute("num_heads", 0)), 0)
-    cos, sin = (tensor(node, node.input(n)) for n in (1, 2))
-    width = int(node.attribute("rotary_embedding_dim", 0)) or int(x.shape[3])
+@onnx_formula("RotaryEmbedding", since=23)
+def rotary_embedding(
+    x: Tensor, cos: Tensor, sin: Tensor, places: Tensor | None = None, *,
+    num_heads: int = 0, rotary_embedding_dim: int = 0, interleaved: int = 0,
+) -> Tensor:  # fmt: skip
+    x, flat = over_heads(x, num_heads, 0)
+    width = rotary_embedding_dim or int(x.shape[3])
     if width != 2 * int(cos.shape[-1]):
         raise Unsupported(f"rotary_embedding_dim={width} with tables {cos.shape[-1]} wide")
-    result = rotated(x, cos, sin, optional_tensor(node, 3), bool(node.attribute("interleaved", 0)))
-    return (merged_heads(result) if flat else result).value
+    result = rotated(x, cos, sin, places, bool(interleaved))
+    return merged_heads(result) if flat else result
 
 
 def attended(
@@ -129,15 +126,18 @@ def hiding(visible: Sequence[Tensor], like: Tensor) -> list[Tensor]:
     return [test.where(tensor(test.node, np.array(0, like.dtype)), -math.inf) for test in visible]
 
 
-@onnx_op("Attention", since=23)
-def attention(node: OnnxNode) -> list[Value | None]:
+@onnx_formula("Attention", since=23)
+def attention(
+    node: OnnxNode, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, past_k: Tensor | None = None,
+    past_v: Tensor | None = None, filled: Tensor | None = None, *,
+    q_num_heads: int = 0, kv_num_heads: int = 0, is_causal: int = 0, left_window_size: int = -1, right_window_size: int = -1,
+    qk_matmul_output_mode: int = 0,
+) -> list[Tensor]:  # fmt: skip
     """Spelled as the standard's definition; the attention fusion recognises it again, with whatever stands around it."""
-    q, k, v = (tensor(node, node.input(n)) for n in range(3))
-    mask, past_k, past_v, filled = (optional_tensor(node, n) for n in range(3, 7))
     flat = q.rank == 3
     if flat:
-        q = split_heads(q, int(node.attribute("q_num_heads", 0)))
-        k, v = (split_heads(t, int(node.attribute("kv_num_heads", 0))) for t in (k, v))
+        q = split_heads(q, q_num_heads)
+        k, v = (split_heads(t, kv_num_heads) for t in (k, v))
     if past_k is not None and past_v is not None:
         k, v = join(2, past_k, k), join(2, past_v, v)
     rows, total = q.shape[2], k.shape[2]
@@ -147,9 +147,8 @@ def attention(node: OnnxNode) -> list[Value | None]:
         filled = filled.reshape(filled.shape[0], 1, 1, 1)
         if past_k is None:
             row = row + (filled - rows)
-    right = int(node.attribute("right_window_size", -1))
-    visible = window(row, column, -1, 0) if node.attribute("is_causal", 0) else []
-    visible += window(row, column, int(node.attribute("left_window_size", -1)), right)
+    visible = window(row, column, -1, 0) if is_causal else []
+    visible += window(row, column, left_window_size, right_window_size)
     if filled is not None:
         visible.append(column < filled)
     biases = hiding(visible, q)
@@ -157,8 +156,7 @@ def attention(node: OnnxNode) -> list[Value | None]:
         mask = _padded_mask(mask, total)
         biases += hiding([mask], q) if mask.dtype == "bool" else [mask]
     mixed, stages = attended(node, q, k, v, biases, mask is not None or filled is not None or len(biases) > 1)
-    scores = stages[int(node.attribute("qk_matmul_output_mode", 0))]
-    return [(merged_heads(mixed) if flat else mixed).value, k.value, v.value, scores.value]
+    return [merged_heads(mixed) if flat else mixed, k, v, stages[qk_matmul_output_mode]]
 
 
 def _padded_mask(mask: Tensor, total: Dim) -> Tensor:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kaoken.frontend.implied import least_for_room
-from kaoken.frontend.movement import reshape_to
-from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
+from kaoken.frontend.registry import OnnxNode, Unsupported
+from kaoken.frontend.spelled import Tensor, onnx_formula, onnx_formulas
 from kaoken.ir.dims import Dim, dim, maximum, minimum
-from kaoken.ir.graph import Value
 from kaoken.ops.contraction import window_reach
 
 
@@ -30,11 +29,11 @@ def _numbers(node: OnnxNode, name: str, default: int, count: int) -> tuple[int, 
     return numbers
 
 
-def window_of(node: OnnxNode, x: Value, kernel: tuple[int, ...]) -> Window:
+def window_of(node: OnnxNode, x: Tensor, kernel: tuple[int, ...]) -> Window:
     """A node's window over the spatial axes of x."""
     spatial = x.rank - 2
     if spatial < 1 or len(kernel) != spatial or min(kernel) < 1:
-        raise Unsupported(f"a window of {list(kernel)} over {x}")
+        raise Unsupported(f"a window of {list(kernel)} over {x.value}")
     strides, dilations = _numbers(node, "strides", 1, spatial), _numbers(node, "dilations", 1, spatial)
     mode = node.attribute("auto_pad", "NOTSET")
     if mode in ("NOTSET", "VALID"):
@@ -52,14 +51,13 @@ def window_of(node: OnnxNode, x: Value, kernel: tuple[int, ...]) -> Window:
     return Window(kernel, strides, dilations, tuple(before), tuple(after))
 
 
-def _kernel_of_weights(w: Value) -> tuple[int, ...]:
-    extents = tuple(d.constant for d in w.shape[2:])
-    if any(e is None for e in extents):
-        raise Unsupported(f"a kernel of unknown extents: {w}")
-    return tuple(int(e) for e in extents if e is not None)
+def _kernel_of_weights(w: Tensor) -> tuple[int, ...]:
+    if any(d.constant is None for d in w.shape[2:]):
+        raise Unsupported(f"a kernel of unknown extents: {w.value}")
+    return tuple(map(int, w.shape[2:]))
 
 
-def _require_room(node: OnnxNode, x: Value, window: Window) -> None:
+def _require_room(node: OnnxNode, x: Tensor, window: Window) -> None:
     """Raises ImpliedBounds where an input may be too small for the window."""
     for n in range(0 if node.builder.graph.is_body else x.rank - 2):
         reach = window_reach(window.kernel[n], window.dilations[n])
@@ -69,51 +67,39 @@ def _require_room(node: OnnxNode, x: Value, window: Window) -> None:
             raise implied
 
 
-@onnx_op("Conv")
-def conv(node: OnnxNode) -> Value:
-    x, w = node.input(0), node.input(1)
-    window = window_of(node, x, _kernel_of_weights(w))
-    _require_room(node, x, window)
-    inputs = [v for v in (x, w, node.optional(2)) if v is not None]
-    return node.add(
-        "conv",
-        *inputs,
-        strides=window.strides,
-        dilations=window.dilations,
-        before=window.before,
-        after=window.after,
-        group=int(node.attribute("group", 1)),
-    )
+@onnx_formula("Conv")
+def conv(node: OnnxNode, x: Tensor, w: Tensor, bias: Tensor | None = None, *, group: int = 1) -> Tensor:
+    own, biases = window_of(node, x, _kernel_of_weights(w)), () if bias is None else (bias,)
+    _require_room(node, x, own)
+    return x.conv(w, *biases, strides=own.strides, dilations=own.dilations, before=own.before, after=own.after, group=group)
 
 
-@onnx_op("ConvTranspose")
-def conv_transpose(node: OnnxNode) -> Value:
-    x, w = node.input(0), node.input(1)
+@onnx_formula("ConvTranspose")
+def conv_transpose(
+    node: OnnxNode, x: Tensor, w: Tensor, bias: Tensor | None = None, *,
+    group: int = 1, auto_pad: str = "NOTSET", output_shape: list[int] | None = None,
+) -> Tensor:  # fmt: skip
     spatial, kernel = x.rank - 2, _kernel_of_weights(w)
     strides, dilations = _numbers(node, "strides", 1, spatial), _numbers(node, "dilations", 1, spatial)
     pads, extra = _numbers(node, "pads", 0, 2 * spatial), _numbers(node, "output_padding", 0, spatial)
-    mode = node.attribute("auto_pad", "NOTSET")
     before, extents = [], []
-    for n in range(spatial):
-        full = (x.shape[n + 2] - 1) * strides[n] + extra[n] + window_reach(kernel[n], dilations[n])
-        if "output_shape" in node.attributes or mode in ("SAME_UPPER", "SAME_LOWER"):
-            wanted = dim(node.attributes["output_shape"][n]) if "output_shape" in node.attributes else x.shape[n + 2] * strides[n]
+    for n, extent in enumerate(x.shape[2:]):
+        full = (extent - 1) * strides[n] + extra[n] + window_reach(kernel[n], dilations[n])
+        if output_shape is not None or auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+            wanted = dim(output_shape[n]) if output_shape is not None else extent * strides[n]
             total = maximum(dim(0), full - wanted)
-            before.append(total // 2 if mode == "SAME_UPPER" else total - total // 2)
+            before.append(total // 2 if auto_pad == "SAME_UPPER" else total - total // 2)
             extents.append(wanted)
         else:
-            before.append(dim(pads[n]) if mode == "NOTSET" else dim(0))
-            extents.append(full - pads[n] - pads[n + spatial] if mode == "NOTSET" else full)
-    inputs = [v for v in (x, w, node.optional(2)) if v is not None]
-    group = int(node.attribute("group", 1))
-    return node.add(
-        "conv_transpose", *inputs, strides=strides, dilations=dilations, before=tuple(before), extents=tuple(extents), group=group
-    )
+            before.append(dim(pads[n]) if auto_pad == "NOTSET" else dim(0))
+            extents.append(full - pads[n] - pads[n + spatial] if auto_pad == "NOTSET" else full)
+    biases = () if bias is None else (bias,)
+    window = {"strides": strides, "dilations": dilations, "before": tuple(before), "extents": tuple(extents)}
+    return x.conv_transpose(w, *biases, **window, group=group)
 
 
-def _pooled(node: OnnxNode, kind: str, **attrs: object) -> Value:
-    x = node.input(0)
-    kernel = tuple(int(k) for k in node.attribute("kernel_shape"))
+def _pooled(node: OnnxNode, x: Tensor, kind: str, kernel_shape: list[int], **attrs: object) -> Tensor:
+    kernel = tuple(kernel_shape)
     window = window_of(node, x, kernel)
     extents = []
     for n, extent in enumerate(x.shape[2:]):
@@ -124,69 +110,61 @@ def _pooled(node: OnnxNode, kind: str, **attrs: object) -> Value:
             extents.append(minimum(-(-padded // window.strides[n]), last) + 1)
         else:
             extents.append(padded // window.strides[n] + 1)
-    return node.add(
-        kind,
-        x,
-        kernel=kernel,
-        strides=window.strides,
-        dilations=window.dilations,
-        before=window.before,
-        after=window.after,
-        extents=tuple(extents),
-        **attrs,
-    )
+    return x.add_node(kind, **vars(window), extents=tuple(extents), **attrs)
 
 
-@onnx_op("MaxPool")
-def max_pool(node: OnnxNode) -> list[Value | None]:
-    order = bool(node.attribute("storage_order", 0))
-    places = _pooled(node, "max_pool_index", column_major=order) if node.output_count > 1 else None
-    return [_pooled(node, "max_pool"), places]
+@onnx_formula("MaxPool")
+def max_pool(node: OnnxNode, x: Tensor, *, kernel_shape: list[int], storage_order: int = 0) -> list[Tensor | None]:
+    largest = _pooled(node, x, "max_pool", kernel_shape)
+    if node.output_count == 1:
+        return [largest, None]
+    return [largest, _pooled(node, x, "max_pool_index", kernel_shape, column_major=bool(storage_order))]
 
 
-@onnx_op("AveragePool")
-def average_pool(node: OnnxNode) -> Value:
-    return _pooled(node, "average_pool", count_padding=bool(node.attribute("count_include_pad", 0)))
+@onnx_formula("AveragePool")
+def average_pool(node: OnnxNode, x: Tensor, *, kernel_shape: list[int], count_include_pad: int = 0) -> Tensor:
+    return _pooled(node, x, "average_pool", kernel_shape, count_padding=bool(count_include_pad))
 
 
-@onnx_op("LpPool", since=2)
-def lp_pool(node: OnnxNode) -> Value:
-    return _pooled(node, "lp_pool", p=int(node.attribute("p", 2)))
+@onnx_formula("LpPool", since=2)
+def lp_pool(node: OnnxNode, x: Tensor, *, kernel_shape: list[int], p: int = 2) -> Tensor:
+    return _pooled(node, x, "lp_pool", kernel_shape, p=p)
 
 
-@onnx_op("GlobalAveragePool", "GlobalMaxPool")
-def global_pool(node: OnnxNode) -> Value:
-    x = node.input(0)
-    kind = "reduce_mean" if node.op == "GlobalAveragePool" else "reduce_max"
-    return node.add(kind, x, axes=tuple(range(2, x.rank)), keepdims=True)
-
-
-@onnx_op("GlobalLpPool", since=2)
-def global_lp_pool(node: OnnxNode) -> Value:
-    x, p = node.input(0), int(node.attribute("p", 2))
-    axes = tuple(range(2, x.rank))
+def _global_lp_pool(x: Tensor, *, p: int = 2) -> Tensor:
     if p in (1, 2):
-        return node.add(f"reduce_l{p}", x, axes=axes, keepdims=True)
-    powers = node.add("pow", node.add("abs", x), node.scalar(p, x))
-    return node.add("pow", node.add("reduce_sum", powers, axes=axes, keepdims=True), node.scalar(1 / p, x))
+        return x.reduce(f"l{p}", *range(2, x.rank), keep=True)
+    return x.abs().pow(p).reduce("sum", *range(2, x.rank), keep=True).pow(1 / p)
 
 
-@onnx_op("DepthToSpace", "SpaceToDepth")
-def depth_and_space(node: OnnxNode) -> Value:
-    x, block = node.input(0), int(node.attribute("blocksize"))
-    if x.rank != 4 or block < 1:
-        raise Unsupported(f"blocks of {block} in {x}")
-    batch, channels, height, width = x.shape
-    if node.op == "SpaceToDepth":
-        parts = reshape_to(node, x, [batch, channels, height // block, dim(block), width // block, dim(block)])
-        channel_first = node.attribute("mode", "DCR") == "CRD"
-        moved = node.add("transpose", parts, perm=(0, 1, 3, 5, 2, 4) if channel_first else (0, 3, 5, 1, 2, 4))
-        return reshape_to(node, moved, [batch, channels * (block * block), height // block, width // block])
-    depth = channels // (block * block)
-    if node.attribute("mode", "DCR") == "DCR":
-        parts = reshape_to(node, x, [batch, dim(block), dim(block), depth, height, width])
-        moved = node.add("transpose", parts, perm=(0, 3, 4, 1, 5, 2))
+onnx_formulas(
+    GlobalAveragePool=lambda x: x.reduce("mean", *range(2, x.rank), keep=True),
+    GlobalMaxPool=lambda x: x.reduce("max", *range(2, x.rank), keep=True),
+)
+onnx_formulas(2, GlobalLpPool=_global_lp_pool)
+
+
+@onnx_formula("SpaceToDepth")
+def space_to_depth(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    batch, channels, height, width = _picture(x, blocksize)
+    parts = x.reshape(batch, channels, height // blocksize, blocksize, width // blocksize, blocksize)
+    moved = parts.transpose(*((0, 1, 3, 5, 2, 4) if mode == "CRD" else (0, 3, 5, 1, 2, 4)))
+    return moved.reshape(batch, channels * (blocksize * blocksize), height // blocksize, width // blocksize)
+
+
+@onnx_formula("DepthToSpace")
+def depth_to_space(x: Tensor, *, blocksize: int, mode: str = "DCR") -> Tensor:
+    batch, channels, height, width = _picture(x, blocksize)
+    depth = channels // (blocksize * blocksize)
+    if mode == "DCR":
+        moved = x.reshape(batch, blocksize, blocksize, depth, height, width).transpose(0, 3, 4, 1, 5, 2)
     else:
-        parts = reshape_to(node, x, [batch, depth, dim(block), dim(block), height, width])
-        moved = node.add("transpose", parts, perm=(0, 1, 4, 2, 5, 3))
-    return reshape_to(node, moved, [batch, depth, height * block, width * block])
+        moved = x.reshape(batch, depth, blocksize, blocksize, height, width).transpose(0, 1, 4, 2, 5, 3)
+    return moved.reshape(batch, depth, height * blocksize, width * blocksize)
+
+
+def _picture(x: Tensor, block: int) -> tuple[Dim, ...]:
+    """Batch, channels, height, width. Raises Unsupported for a tensor that is none, or has no such blocks."""
+    if x.rank != 4 or block < 1:
+        raise Unsupported(f"blocks of {block} in {x.value}")
+    return x.shape

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from kaoken.frontend.convolution import conv
 from kaoken.frontend.quantization import rounded, spread
-from kaoken.frontend.registry import OnnxNode, onnx_op
-from kaoken.frontend.spelled import Tensor, optional_tensor, tensor
-from kaoken.ir.graph import Value
+from kaoken.frontend.registry import OnnxNode
+from kaoken.frontend.spelled import Tensor, onnx_formula, onnx_formulas
 
 
 def along(parameter: Tensor, x: Tensor, axis: int) -> Tensor:
@@ -25,41 +22,39 @@ def whole_product(a: Tensor, a_zero: Tensor | None, b: Tensor, b_zero: Tensor | 
     return sides[0] @ sides[1]
 
 
-@onnx_op("MatMulInteger", since=10)
-def matmul_integer(node: OnnxNode) -> Value:
-    a, b = (tensor(node, node.input(n)) for n in range(2))
-    return whole_product(a, optional_tensor(node, 2), b, optional_tensor(node, 3)).value
+onnx_formulas(10, MatMulInteger=lambda a, b, a_zero=None, b_zero=None: whole_product(a, a_zero, b, b_zero))
 
 
-@onnx_op("QLinearMatMul", since=10)
-def qlinear_matmul(node: OnnxNode) -> Value:
-    a, a_scale, a_zero, b, b_scale, b_zero = (tensor(node, node.input(n)) for n in range(6))
+@onnx_formula("QLinearMatMul", since=10)
+def qlinear_matmul(
+    a: Tensor, a_scale: Tensor, a_zero: Tensor, b: Tensor, b_scale: Tensor, b_zero: Tensor, y_scale: Tensor, y_zero: Tensor
+) -> Tensor:
     scale = along(a_scale, a, -2 if a.rank > 1 else -1) * along(b_scale, b, -1)
-    return _requantized(node, whole_product(a, a_zero, b, b_zero), scale, 6)
+    return _requantized(whole_product(a, a_zero, b, b_zero), scale, y_scale, y_zero)
 
 
-def _requantized(node: OnnxNode, whole: Tensor, scale: Tensor, first: int) -> Value:
-    """Sums of products, of which one step is `scale`, by the scale and zero point that are inputs `first` and the next."""
-    step, zero = (tensor(node, node.input(n)).reshape() for n in (first, first + 1))
-    return rounded(whole.cast(scale.dtype) * (scale / step), zero, zero.dtype).value
+def _requantized(whole: Tensor, scale: Tensor, step: Tensor, zero: Tensor) -> Tensor:
+    """Sums of products, of which one step is `scale`, by another scale and zero point."""
+    return rounded(whole.cast(scale.dtype) * (scale / step.reshape()), zero.reshape(), zero.dtype)
 
 
-def _convolved(node: OnnxNode, x: int, x_zero: int, w: int, w_zero: int, bias: int) -> Tensor:
-    """The convolution of (x - zero) by (w - zero) in int32; inputs by number."""
-    sides = []
-    for side, zero, axis in ((x, x_zero, 1), (w, w_zero, 0)):
-        whole, shift = tensor(node, node.input(side)).cast("int32"), optional_tensor(node, zero)
-        sides.append(whole if shift is None else whole - spread(shift.cast("int32"), whole, axis))
-    return tensor(node, conv(replace(node, op="Conv", inputs=[*(s.value for s in sides), node.optional(bias)])))
+def _shifted(x: Tensor, zero: Tensor | None, axis: int) -> Tensor:
+    """x - zero in int32."""
+    whole = x.cast("int32")
+    return whole if zero is None else whole - spread(zero.cast("int32"), whole, axis)
 
 
-@onnx_op("ConvInteger", since=10)
-def conv_integer(node: OnnxNode) -> Value:
-    return _convolved(node, 0, 2, 1, 3, 4).value
+@onnx_formula("ConvInteger", since=10)
+def conv_integer(
+    node: OnnxNode, x: Tensor, w: Tensor, x_zero: Tensor | None = None, w_zero: Tensor | None = None, *, group: int = 1
+) -> Tensor:
+    return conv(node, _shifted(x, x_zero, 1), _shifted(w, w_zero, 0), group=group)
 
 
-@onnx_op("QLinearConv", since=10)
-def qlinear_conv(node: OnnxNode) -> Value:
-    whole = _convolved(node, 0, 2, 3, 5, 8)
-    steps = tensor(node, node.input(1)).reshape() * spread(tensor(node, node.input(4)), whole, 1)
-    return _requantized(node, whole, steps, 6)
+@onnx_formula("QLinearConv", since=10)
+def qlinear_conv(
+    node: OnnxNode, x: Tensor, x_scale: Tensor, x_zero: Tensor, w: Tensor, w_scale: Tensor, w_zero: Tensor,
+    y_scale: Tensor, y_zero: Tensor, bias: Tensor | None = None, *, group: int = 1,
+) -> Tensor:  # fmt: skip
+    whole = conv(node, _shifted(x, x_zero, 1), _shifted(w, w_zero, 0), bias, group=group)
+    return _requantized(whole, x_scale.reshape() * spread(w_scale, whole, 1), y_scale, y_zero)

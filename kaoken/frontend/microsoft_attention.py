@@ -6,10 +6,9 @@ import numpy as np
 
 from kaoken.frontend.attention import attended, hiding, merged_heads, over_heads, rotated, split_heads, window
 from kaoken.frontend.microsoft_quantized import scaled_product
-from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.frontend.spelled import Tensor, iota, join, optional_tensor, tensor
+from kaoken.frontend.registry import OnnxNode, Unsupported
+from kaoken.frontend.spelled import Tensor, iota, join, onnx_formula, tensor
 from kaoken.ir.dims import Dim, dim
-from kaoken.ir.graph import Value
 
 _DOMAIN = "com.microsoft"
 
@@ -43,121 +42,132 @@ def _mask_bias(node: OnnxNode, mask: Tensor | None, batch: Dim, total: Dim, dtyp
     return [kept.where(tensor(node, np.array(0, dtype)), float(node.attribute("mask_filter_value", -10000.0)))]
 
 
-def _masked(node: OnnxNode, q: Tensor, k: Tensor, v: Tensor, past: Dim, mask: Tensor | None, bias: Tensor | None) -> Value:
+def _masked(node: OnnxNode, q: Tensor, k: Tensor, v: Tensor, past: Dim, mask: Tensor | None, bias: Tensor | None) -> Tensor:
     """Attention of heads with a mask, a bias of the scores and the attribute `unidirectional`, as [batch, position, columns]."""
     biases = [*([] if bias is None else [bias]), *_mask_bias(node, mask, q.shape[0], k.shape[2], q.dtype)]
     if node.attribute("unidirectional", 0):
         row = (iota(node, q.shape[2]) + past).reshape(q.shape[2], 1)
         biases += hiding(window(row, iota(node, k.shape[2]), -1, 0), q)
-    return merged_heads(attended(node, q, k, v, biases)[0]).value
+    return merged_heads(attended(node, q, k, v, biases)[0])
 
 
-def _side_by_side(node: OnnxNode, together: Tensor, mask: int, past: int, bias: int) -> list[Value | None]:
-    """Of queries, keys and values side by side; past and present are [2, batch, heads, position, size]. Inputs by number."""
-    _refuse(node, "do_rotary", "past_present_share_buffer", inputs=(6,) if node.op == "Attention" else ())
+def _side_by_side(
+    node: OnnxNode, together: Tensor, mask: Tensor | None, past: Tensor | None, bias: Tensor | None = None
+) -> list[Tensor | None]:
+    """Of queries, keys and values side by side; past and present are [2, batch, heads, position, size]."""
+    _refuse(node, "do_rotary", "past_present_share_buffer")
     heads, width = int(node.attribute("num_heads")), int(together.shape[2])
     sizes = [int(s) for s in node.attribute("qkv_hidden_sizes", [width // 3] * 3)]
     if len(sizes) != 3 or sum(sizes) != width:
         raise Unsupported(f"qkv_hidden_sizes={sizes} of {width} columns")
     starts = (0, sizes[0], sizes[0] + sizes[1])
     q, k, v = (split_heads(together.part(2, start, size), heads) for start, size in zip(starts, sizes, strict=True))
-    before, cache = dim(0), optional_tensor(node, past)
-    if cache is not None:
-        before = cache.shape[3]
-        k, v = (join(2, cache.take(n), t) for n, t in enumerate((k, v)))
-    present = join(0, *(t.reshape(1, *t.shape) for t in (k, v))).value if node.output_count > 1 else None
-    return [_masked(node, q, k, v, before, optional_tensor(node, mask), optional_tensor(node, bias)), present]
+    if past is not None:
+        k, v = (join(2, past.take(n), t) for n, t in enumerate((k, v)))
+    present = join(0, *(t.reshape(1, *t.shape) for t in (k, v))) if node.output_count > 1 else None
+    return [_masked(node, q, k, v, dim(0) if past is None else past.shape[3], mask, bias), present]
 
 
-@onnx_op(f"{_DOMAIN}.Attention")
-def attention(node: OnnxNode) -> list[Value | None]:
-    together, bias = tensor(node, node.input(0)) @ tensor(node, node.input(1)), optional_tensor(node, 2)
-    return _side_by_side(node, together if bias is None else together + bias, 3, 4, 5)
+@onnx_formula(f"{_DOMAIN}.Attention")
+def attention(
+    node: OnnxNode, x: Tensor, weights: Tensor, bias: Tensor | None = None, mask: Tensor | None = None,
+    past: Tensor | None = None, scores: Tensor | None = None,
+) -> list[Tensor | None]:  # fmt: skip
+    _refuse(node, inputs=(6,))
+    together = x @ weights
+    return _side_by_side(node, together if bias is None else together + bias, mask, past, scores)
 
 
-@onnx_op(f"{_DOMAIN}.QAttention")
-def quantized_attention(node: OnnxNode) -> list[Value | None]:
-    return _side_by_side(node, scaled_product(node, (0, 1), (3, 4), (6, 7), 2), 5, 8, len(node.inputs))
+@onnx_formula(f"{_DOMAIN}.QAttention")
+def quantized_attention(
+    node: OnnxNode, x: Tensor, weights: Tensor, bias: Tensor | None, x_scale: Tensor, w_scale: Tensor, mask: Tensor | None = None,
+    x_zero: Tensor | None = None, w_zero: Tensor | None = None, past: Tensor | None = None,
+) -> list[Tensor | None]:  # fmt: skip
+    return _side_by_side(node, scaled_product(x, weights, x_scale, w_scale, x_zero, w_zero, bias), mask, past)
 
 
-@onnx_op(f"{_DOMAIN}.MultiHeadAttention")
-def multi_head_attention(node: OnnxNode) -> list[Value | None]:
+def _cached(k: Tensor, v: Tensor, past_k: Tensor | None, past_v: Tensor | None) -> tuple[Tensor, Tensor, Dim]:
+    """Keys and values behind those of the past, and how many these are."""
+    if past_k is None or past_v is None:
+        return k, v, dim(0)
+    return join(2, past_k, k), join(2, past_v, v), past_k.shape[2]
+
+
+@onnx_formula(f"{_DOMAIN}.MultiHeadAttention")
+def multi_head_attention(
+    node: OnnxNode, query: Tensor, key: Tensor | None = None, value: Tensor | None = None, bias: Tensor | None = None,
+    mask: Tensor | None = None, scores: Tensor | None = None, past_k: Tensor | None = None, past_v: Tensor | None = None, *,
+    num_heads: int,
+) -> list[Tensor]:  # fmt: skip
     """Keys and values as [batch, position, columns], as heads, or packed as [batch, position, heads, n, size]."""
     _refuse(node, inputs=(8, 9))
-    heads = int(node.attribute("num_heads"))
-    parts = [t for t in (optional_tensor(node, n) for n in range(3)) if t is not None]
-    packed = parts[-1].rank == 5
-    if packed:
+    parts = [t for t in (query, key, value) if t is not None]
+    if parts[-1].rank == 5:
         last = parts.pop()
         parts += [t.reshape(*t.shape[:2], t.shape[2] * t.shape[3]) for t in (last.take(n, 3) for n in range(int(last.shape[3])))]
     if len(parts) != 3 or parts[0].rank != 3:
         raise Unsupported(f"queries, keys and values of shapes {[list(p.shape) for p in parts]}")
-    bias = optional_tensor(node, 3)
     if bias is not None:
         starts = (dim(0), parts[0].shape[2], 2 * parts[0].shape[2])
         parts = [p if p.rank == 4 else p + bias.part(0, start, p.shape[2]) for p, start in zip(parts, starts, strict=True)]
-    q, k, v = (p if p.rank == 4 else split_heads(p, heads) for p in parts)
-    past_k, past_v, before = optional_tensor(node, 6), optional_tensor(node, 7), dim(0)
-    if past_k is not None and past_v is not None:
-        before = past_k.shape[2]
-        k, v = join(2, past_k, k), join(2, past_v, v)
-    return [_masked(node, q, k, v, before, optional_tensor(node, 4), optional_tensor(node, 5)), k.value, v.value]
+    q, k, v = (p if p.rank == 4 else split_heads(p, num_heads) for p in parts)
+    k, v, before = _cached(k, v, past_k, past_v)
+    return [_masked(node, q, k, v, before, mask, scores), k, v]
 
 
-@onnx_op(f"{_DOMAIN}.GroupQueryAttention")
-def group_query_attention(node: OnnxNode) -> list[Value | None]:
+@onnx_formula(f"{_DOMAIN}.GroupQueryAttention")
+def group_query_attention(
+    node: OnnxNode, q: Tensor, k: Tensor | None, v: Tensor | None, past_k: Tensor | None = None, past_v: Tensor | None = None,
+    _ends: Tensor | None = None, _total: Tensor | None = None, _cos: Tensor | None = None, _sin: Tensor | None = None,
+    places: Tensor | None = None, bias: Tensor | None = None, sink: Tensor | None = None, *,
+    num_heads: int, kv_num_heads: int, causal: int = 1, local_window_size: int = -1, qk_output: int = 0,
+) -> list[Tensor | None]:  # fmt: skip
     """Grouped heads with a past that is as long for every row, which the call checks: `seqlens_k` says how long each is.
 
     Without a past the rows may be padded at their ends; what stands there is attended to by what follows it alone.
     """
     _refuse(node, "k_quant_type", "v_quant_type", "sliding_window_cache", inputs=(12, 13, 14, 15))
-    heads, kv_heads = int(node.attribute("num_heads")), int(node.attribute("kv_num_heads"))
-    q, rest = tensor(node, node.input(0)), [optional_tensor(node, n) for n in (1, 2)]
-    widths = (heads, kv_heads, kv_heads)
-    if rest[0] is None or rest[1] is None:
-        size = int(q.shape[2]) // (heads + 2 * kv_heads)
-        parts = [q.part(2, start * size, n * size) for start, n in zip((0, heads, heads + kv_heads), widths, strict=True)]
-    else:
-        parts = [q, *(t for t in rest if t is not None)]
+    widths = (num_heads, kv_num_heads, kv_num_heads)
+    parts = [q] if k is None or v is None else [q, k, v]
+    if len(parts) == 1:
+        size, starts = int(q.shape[2]) // sum(widths), (0, num_heads, num_heads + kv_num_heads)
+        parts = [q.part(2, start * size, n * size) for start, n in zip(starts, widths, strict=True)]
     q, k, v = (split_heads(t, n) for t, n in zip(parts, widths, strict=True))
-    past_k, past_v, before = optional_tensor(node, 3), optional_tensor(node, 4), dim(0)
-    if past_k is not None and past_v is not None and past_k.shape[2] != 0:
-        before = past_k.shape[2]
-        lengths = tensor(node, node.input(5)).cast("int64").reshape(q.shape[0])
+    before = past_k.shape[2] if past_k is not None and past_v is not None else dim(0)
+    if before != 0:
+        own = node.input(5)
+        lengths = tensor(node, own).cast("int64").reshape(q.shape[0])
         for kind in ("min", "max"):
-            node.found_size((lengths.reduce(kind, 0) + 1).value, 0, f"{node.input(5).name}_{kind}", None, before + q.shape[2])
+            node.found_size((lengths.reduce(kind, 0) + 1).value, 0, f"{own.name}_{kind}", None, before + q.shape[2])
     if node.attribute("do_rotary", 0):
-        places = optional_tensor(node, 9)
         if places is None:
             places = (iota(node, q.shape[2]) + before).reshape(1, q.shape[2]).expand(q.shape[0], q.shape[2])
         tables = tensor(node, node.input(7)), tensor(node, node.input(8))
         q, k = (rotated(t, *tables, places.cast("int64"), bool(node.attribute("rotary_interleaved", 0))) for t in (q, k))
-    if past_k is not None and past_v is not None:
-        k, v = join(2, past_k, k), join(2, past_v, v)
-    bias, sink, local = optional_tensor(node, 10), optional_tensor(node, 11), int(node.attribute("local_window_size", -1))
+    k, v, _ = _cached(k, v, past_k, past_v)
     biases = [] if bias is None else [bias.part(3, 0, k.shape[2])]
-    if node.attribute("causal", 1):
+    if causal:
         row, column = (iota(node, q.shape[2]) + before).reshape(q.shape[2], 1), iota(node, k.shape[2])
-        biases += hiding(window(row, column, local - 1 if local > 0 else -1, 0), q)
+        biases += hiding(window(row, column, local_window_size - 1 if local_window_size > 0 else -1, 0), q)
     if sink is not None:
-        sink = sink.reshape(1, heads, 1, 1)
+        sink = sink.reshape(1, num_heads, 1, 1)
     elif node.attribute("smooth_softmax", -1) == 1:
         sink = tensor(node, np.zeros((1, 1, 1, 1), q.dtype))
     mixed, stages = attended(node, q, k, v, biases, sink=sink)
-    shown = int(node.attribute("qk_output", 0))
-    return [merged_heads(mixed).value, k.value, v.value, stages[1 + shown].value if shown else None]
+    return [merged_heads(mixed), k, v, stages[1 + qk_output] if qk_output else None]
 
 
-@onnx_op(f"{_DOMAIN}.RotaryEmbedding")
-def microsoft_rotary_embedding(node: OnnxNode) -> Value:
+@onnx_formula(f"{_DOMAIN}.RotaryEmbedding")
+def microsoft_rotary_embedding(
+    node: OnnxNode, x: Tensor, place: Tensor, cos: Tensor, sin: Tensor, *, num_heads: int = 0, interleaved: int = 0
+) -> Tensor:
     """Positions come before the tables; one position is that of the first element of every row."""
     _refuse(node, "is_packed_batching")
     if node.attribute("scale", 1.0) != 1.0:
         raise Unsupported(f"scale={node.attribute('scale')} is not supported")
-    cos, sin = (tensor(node, node.input(n)) for n in (2, 3))
-    x, place = tensor(node, node.input(0)), tensor(node, node.input(1)).cast("int64")
-    x, flat = over_heads(x, int(node.attribute("num_heads", 0)), 2 * int(cos.shape[1]))
+    place = place.cast("int64")
+    x, flat = over_heads(x, num_heads, 2 * int(cos.shape[1]))
     if place.rank == 1:
         place = (iota(node, x.shape[2]) + place.reshape()).reshape(1, x.shape[2]).expand(x.shape[0], x.shape[2])
-    result = rotated(x, cos, sin, place, bool(node.attribute("interleaved", 0)))
-    return (merged_heads(result) if flat else result).value
+    result = rotated(x, cos, sin, place, bool(interleaved))
+    return merged_heads(result) if flat else result

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from kaoken.frontend.integer_products import along, qlinear_conv, whole_product
 from kaoken.frontend.quantization import dynamic_quantize_linear, real, rounded
-from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op, reader_for
-from kaoken.frontend.spelled import Tensor, optional_tensor, tensor
-from kaoken.ir.graph import Value
+from kaoken.frontend.registry import OnnxNode, Unsupported, reader_for
+from kaoken.frontend.spelled import Tensor, onnx_formula, tensor
 
 _DOMAIN = "com.microsoft"
 
@@ -42,57 +42,54 @@ def channels_last(x: Tensor) -> Tensor:
 # products -----------------------------------------------------------------------------------------------------------------------
 
 
+@onnx_formula(f"{_DOMAIN}.MatMulIntegerToFloat")
 def scaled_product(
-    node: OnnxNode, sides: tuple[int, int], scales: tuple[int, int], zeros: tuple[int, int], bias: int | None
+    a: Tensor, b: Tensor, a_scale: Tensor, b_scale: Tensor,
+    a_zero: Tensor | None = None, b_zero: Tensor | None = None, bias: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """The product of integers as floats."""
+    whole, scale = whole_product(a, a_zero, b, b_zero), along(a_scale, a, -1) * along(b_scale, b, -1)
+    result = whole.cast(scale.dtype) * scale
+    return result if bias is None else result + bias
+
+
+@onnx_formula(f"{_DOMAIN}.DynamicQuantizeMatMul")
+def dynamic_quantize_matmul(
+    a: Tensor, b: Tensor, b_scale: Tensor, b_zero: Tensor | None = None, bias: Tensor | None = None
 ) -> Tensor:
-    """The product of integers as floats; inputs by number."""
-    a, b, a_scale, b_scale = (tensor(node, node.input(n)) for n in (*sides, *scales))
-    whole = whole_product(a, optional_tensor(node, zeros[0]), b, optional_tensor(node, zeros[1]))
-    scale = along(a_scale, a, -1) * along(b_scale, b, -1)
-    result, added = whole.cast(scale.dtype) * scale, None if bias is None else optional_tensor(node, bias)
-    return result if added is None else result + added
-
-
-@onnx_op(f"{_DOMAIN}.MatMulIntegerToFloat")
-def matmul_integer_to_float(node: OnnxNode) -> Value:
-    return scaled_product(node, (0, 1), (2, 3), (4, 5), 6).value
-
-
-@onnx_op(f"{_DOMAIN}.DynamicQuantizeMatMul")
-def dynamic_quantize_matmul(node: OnnxNode) -> Value:
     """The left side in 8 bits over the range that it has, as DynamicQuantizeLinear finds it."""
-    small, scale, zero = dynamic_quantize_linear(node)
-    inputs = [small, node.input(1), scale, node.input(2), zero, node.optional(3), node.optional(4)]
-    return matmul_integer_to_float(replace(node, inputs=inputs))
+    small, scale, zero = dynamic_quantize_linear(a)
+    return scaled_product(small, b, scale, b_scale, zero, b_zero, bias)
 
 
-@onnx_op(f"{_DOMAIN}.MatMulInteger16")
-def matmul_integer16(node: OnnxNode) -> Value:
-    return whole_product(tensor(node, node.input(0)), None, tensor(node, node.input(1)), None).value
+@onnx_formula(f"{_DOMAIN}.MatMulInteger16")
+def matmul_integer16(a: Tensor, b: Tensor) -> Tensor:
+    return whole_product(a, None, b, None)
 
 
-@onnx_op(f"{_DOMAIN}.QGemm")
-def quantized_gemm(node: OnnxNode) -> Value:
+@onnx_formula(f"{_DOMAIN}.QGemm")
+def quantized_gemm(
+    a: Tensor, a_scale: Tensor, a_zero: Tensor | None, b: Tensor, b_scale: Tensor, b_zero: Tensor | None = None,
+    c: Tensor | None = None, y_scale: Tensor | None = None, y_zero: Tensor | None = None, *,
+    transA: int = 0, transB: int = 0, alpha: float = 1.0,
+) -> Tensor:  # fmt: skip
     """alpha * (A B) + C in integers of which one step is alpha * a_scale * b_scale; floats where the result has no scale."""
-    a, b = tensor(node, node.input(0)), tensor(node, node.input(3))
-    a, b = (t.transpose(1, 0) if node.attribute(name, 0) else t for t, name in ((a, "transA"), (b, "transB")))
-    whole, c = whole_product(a, optional_tensor(node, 2), b, optional_tensor(node, 5)), optional_tensor(node, 6)
+    a, b = (t.transpose(1, 0) if turned else t for t, turned in ((a, transA), (b, transB)))
+    whole = whole_product(a, a_zero, b, b_zero)
     whole = whole if c is None else whole + c
-    step = tensor(node, node.input(1)).reshape() * along(tensor(node, node.input(4)), b, -1) * node.attribute("alpha", 1.0)
-    y_scale, y_zero = optional_tensor(node, 7), optional_tensor(node, 8)
+    step = a_scale.reshape() * along(b_scale, b, -1) * alpha
     if y_scale is None:
-        return (whole.cast(step.dtype) * step).value
-    dtype = "uint8" if y_zero is None else y_zero.dtype
-    return rounded(whole.cast(step.dtype) * (step / y_scale.reshape()), None if y_zero is None else y_zero.reshape(), dtype).value
+        return whole.cast(step.dtype) * step
+    scaled = whole.cast(step.dtype) * (step / y_scale.reshape())
+    return rounded(scaled, None, "uint8") if y_zero is None else rounded(scaled, y_zero.reshape(), y_zero.dtype)
 
 
-@onnx_op(f"{_DOMAIN}.QLinearConv")
-def channels_last_qlinear_conv(node: OnnxNode) -> Value:
+@onnx_formula(f"{_DOMAIN}.QLinearConv")
+def channels_last_qlinear_conv(node: OnnxNode, x: Tensor, *rest: Any, group: int = 1) -> Tensor:
     """The standard's, which here may have its channels last."""
     if not node.attribute("channels_last", 0):
-        return qlinear_conv(node)
-    x = channels_first(tensor(node, node.input(0)))
-    return channels_last(tensor(node, qlinear_conv(replace(node, inputs=[x.value, *node.inputs[1:]])))).value
+        return qlinear_conv(node, x, *rest, group=group)
+    return channels_last(qlinear_conv(node, channels_first(x), *rest, group=group))
 
 
 # weights in blocks, unpacked when compiling -------------------------------------------------------------------------------------
@@ -104,84 +101,86 @@ def _unpacked(data: np.ndarray, bits: int, count: int) -> np.ndarray:
     return fields.reshape(*data.shape[:-1], -1)[..., :count].astype(np.float32)
 
 
-def _bits(node: OnnxNode, constants: tuple[Value | None, ...]) -> int:
-    bits = int(node.attribute("bits", 4))
-    if bits not in (2, 4, 8) or any(v is not None and v.data is None for v in constants):
+def _constants(node: OnnxNode, *weights: Tensor | None) -> tuple[int, list[Any]]:
+    """The bits of packed weights, and their arrays."""
+    bits, arrays = int(node.attribute("bits", 4)), [None if t is None else t.value.data for t in weights]
+    if bits not in (2, 4, 8) or any(t is not None and data is None for t, data in zip(weights, arrays, strict=True)):
         raise Unsupported(f"weights of {bits} bits, or weights that are computed; constants of 2, 4 or 8 bits are supported")
-    return bits
+    return bits, arrays
 
 
-@onnx_op(f"{_DOMAIN}.MatMulNBits")
-def matmul_n_bits(node: OnnxNode) -> Value:
+@onnx_formula(f"{_DOMAIN}.MatMulNBits")
+def matmul_n_bits(
+    node: OnnxNode, x: Tensor, packed: Tensor, scales: Tensor, zeros: Tensor | None = None, g_idx: Tensor | None = None,
+    bias: Tensor | None = None, *, N: int, K: int, block_size: int, weight_prepacked: int = 0,
+) -> Tensor:  # fmt: skip
     """Weights packed in blocks of a row; unpacked when compiling. Sums are float32 whatever `accuracy_level` allows."""
-    x, packed, scales, zeros = tensor(node, node.input(0)), node.input(1), node.input(2), node.optional(3)
-    bits, block = _bits(node, (packed, scales, zeros)), int(node.attribute("block_size"))
-    if node.optional(4) is not None or node.attribute("weight_prepacked", 0):
+    bits, (data, steps, kept) = _constants(node, packed, scales, zeros)
+    if g_idx is not None or weight_prepacked:
         raise Unsupported("g_idx and weight_prepacked are not supported; quantise the model without")
-    rows, columns = int(node.attribute("N")), int(node.attribute("K"))
-    blocks = -(-columns // block)
-    assert packed.data is not None and scales.data is not None
-    numbers = _unpacked(packed.data.reshape(rows, blocks, -1), bits, block)
+    blocks = -(-K // block_size)
+    numbers = _unpacked(data.reshape(N, blocks, -1), bits, block_size)
     offset: np.ndarray | float = 2.0 ** (bits - 1)
-    if zeros is not None and zeros.data is not None:
-        kept = zeros.data.reshape(rows, -1)
-        offset = (_unpacked(kept, bits, blocks) if kept.dtype == np.uint8 else kept.astype(np.float32))[..., None]
-    weights = (numbers - offset) * scales.data.reshape(rows, blocks, 1).astype(np.float32)
-    matrix = weights.reshape(rows, blocks * block)[:, :columns].T.copy()
-    result, bias = x @ tensor(node, matrix.astype(x.dtype)), optional_tensor(node, 5)
-    return (result if bias is None else result + bias).value
-
-
-@onnx_op(f"{_DOMAIN}.GatherBlockQuantized")
-def gather_block_quantized(node: OnnxNode) -> Value:
-    """Rows of a table whose blocks have scales; the table is unpacked when compiling."""
-    table, scales, zeros = node.input(0), node.input(2), node.optional(3)
-    bits = _bits(node, (table, scales, zeros))
-    assert table.data is not None and scales.data is not None
-    axis, block = int(node.attribute("quantize_axis", 1)) % table.rank, int(node.attribute("block_size", 128))
-
-    def numbers(value: Value, count: int) -> np.ndarray:
-        assert value.data is not None
-        if value.dtype != "uint8":
-            return value.data.astype(np.float32)
-        return _unpacked(value.data, bits, count) if bits < 8 else value.data.astype(np.float32)
-
-    weights = numbers(table, int(table.shape[-1]) * 8 // bits)
-    offset: np.ndarray | float = 2.0 ** (bits - 1) if table.dtype == "uint8" else 0.0
     if zeros is not None:
-        offset = np.repeat(numbers(zeros, scales.data.shape[-1]), block, axis).take(range(weights.shape[axis]), axis)
-    steps = np.repeat(scales.data, block, axis).take(range(weights.shape[axis]), axis)
-    whole = tensor(node, ((weights - offset) * steps).astype(scales.dtype))
-    return as_standard(node, "Gather", whole, tensor(node, node.input(1)), axis=int(node.attribute("gather_axis", 0))).value
+        kept = kept.reshape(N, -1)
+        offset = (_unpacked(kept, bits, blocks) if kept.dtype == np.uint8 else kept.astype(np.float32))[..., None]
+    weights = (numbers - offset) * steps.reshape(N, blocks, 1).astype(np.float32)
+    result = x @ tensor(node, weights.reshape(N, blocks * block_size)[:, :K].T.copy().astype(x.dtype))
+    return result if bias is None else result + bias
+
+
+@onnx_formula(f"{_DOMAIN}.GatherBlockQuantized")
+def gather_block_quantized(
+    node: OnnxNode, table: Tensor, indices: Tensor, scales: Tensor, zeros: Tensor | None = None, *,
+    quantize_axis: int = 1, gather_axis: int = 0, block_size: int = 128,
+) -> Tensor:  # fmt: skip
+    """Rows of a table whose blocks have scales; the table is unpacked when compiling."""
+    bits, (data, steps, kept) = _constants(node, table, scales, zeros)
+    axis = quantize_axis % table.rank
+
+    def numbers(data: np.ndarray, count: int) -> np.ndarray:
+        return _unpacked(data, bits, count) if bits < 8 and data.dtype == np.uint8 else data.astype(np.float32)
+
+    def spread(blocks: np.ndarray) -> np.ndarray:
+        return np.repeat(blocks, block_size, axis).take(range(weights.shape[axis]), axis)
+
+    weights = numbers(data, data.shape[-1] * 8 // bits)
+    offset: np.ndarray | float = 2.0 ** (bits - 1) if table.dtype == "uint8" else 0.0
+    offset = offset if zeros is None else spread(numbers(kept, steps.shape[-1]))
+    whole = tensor(node, ((weights - offset) * spread(steps)).astype(scales.dtype))
+    return whole.gather(indices, axis=gather_axis)
 
 
 # the standard's operators on quantised operands: (x, scale, zero) for each, and both of the result -----------------
 
+_FIRST = {"Add": (0, 3), "Mul": (0, 3), "Where": (1, 4)}
+"""Where the operands of an operator begin that has several."""
 
-@onnx_op(
+
+@onnx_formula(
     *(
         f"{_DOMAIN}.QLinear{op}"
         for op in "Add Mul Sigmoid LeakyRelu Softmax AveragePool GlobalAveragePool ReduceMean Concat Where".split()
     )
 )
-def qlinear(node: OnnxNode) -> Value:
+def qlinear(node: OnnxNode, *inputs: Tensor, opset: int = OPSET) -> Tensor:
     """The float operator between taking real numbers and rounding again; Concat has the result's scale and zero point first."""
     op = node.op.removeprefix("QLinear")
-    first = {"Add": 6, "Mul": 6, "Where": 7, "Concat": 0}.get(op, 3)
-    places = {"Add": range(0, 6, 3), "Mul": range(0, 6, 3), "Where": (1, 4), "Concat": range(2, len(node.inputs), 3)}.get(
-        op, (0,)
-    )
+    places = range(2, len(inputs), 3) if op == "Concat" else _FIRST.get(op, (0,))
     operands = []
+
+    def zero_at(n: int) -> Tensor | None:
+        return inputs[n].reshape() if n < len(inputs) and inputs[n] is not None else None
+
     for n in places:
-        x, scale, zero = tensor(node, node.input(n)), tensor(node, node.input(n + 1)), optional_tensor(node, n + 2)
-        operands.append(real(x, scale.reshape(), None if zero is None else zero.reshape()))
-    scale, zero = tensor(node, node.input(first)).reshape(), optional_tensor(node, first + 1)
-    dtype = node.input(places[0]).dtype if zero is None else zero.dtype
-    last = bool(node.attribute("channels_last", 0))
+        operands.append(real(inputs[n], inputs[n + 1].reshape(), zero_at(n + 2)))
+    first = 0 if op == "Concat" else places[-1] + 3
+    zero = zero_at(first + 1)
     if op == "Where":
-        operands.insert(0, tensor(node, node.input(0)).cast("bool"))
+        operands.insert(0, inputs[0].cast("bool"))
+    last = bool(node.attribute("channels_last", 0))
     if last:
         operands = [channels_first(x) for x in operands]
-    result = as_standard(node, op, *operands, version=int(node.attribute("opset", OPSET)))
+    result = as_standard(node, op, *operands, version=opset)
     result = channels_last(result) if last else result
-    return rounded(result / scale, None if zero is None else zero.reshape(), dtype).value
+    return rounded(result / inputs[first].reshape(), zero, inputs[places[0]].dtype if zero is None else zero.dtype)

@@ -14,6 +14,7 @@ from typing import Any
 import onnx
 
 from kaoken.frontend.registry import OnnxNode, Reader, Unsupported
+from kaoken.frontend.spelled import Tensor
 from kaoken.ir.dtypes import is_storage, largest_finite, packed_bits, wide_type
 from kaoken.ir.graph import Value
 from kaoken.ops.packing import packed_length
@@ -38,23 +39,20 @@ def read_node(reader: Reader, node: OnnxNode, domain: str = "") -> Value | list[
         return reader(node)
     inputs, outputs = _formal_types(node, domain)
     types = {_of(inputs, n): dtype for n, dtype in narrow.items()}
-    results = reader(replace(node, inputs=[None if v is None else wide(node, v) for v in node.inputs]))
+    results = reader(replace(node, inputs=[None if v is None else wide(Tensor(node, v)).value for v in node.inputs]))
     given = results if isinstance(results, list) else [results]
     rounded = [None if value is None else _rounded(node, value, types.get(_of(outputs, n))) for n, value in enumerate(given)]
     return rounded if isinstance(results, list) else rounded[0] or results
 
 
-def wide(node: OnnxNode, value: Value) -> Value:
-    """The value in the type in which it is computed; constants are converted here and now, once."""
-    target = wide_type(value.dtype)
-    if target == value.dtype:
-        return value
-    if value.data is None or value.data.size == 1:
-        return node.add("cast", value, to=target)
-    kept = node.builder.widened
+def wide(x: Tensor) -> Tensor:
+    """In the type in which it is computed; constants are converted here and now, once."""
+    value, target, kept = x.value, wide_type(x.dtype), x.node.builder.widened
+    if target == x.dtype or value.data is None or value.data.size == 1:
+        return x.cast(target)
     if value not in kept:
-        kept[value] = node.builder.constant(value.data.astype(target), value.name)
-    return kept[value]
+        kept[value] = x.node.builder.constant(value.data.astype(target), value.name)
+    return Tensor(x.node, kept[value])
 
 
 def _rounded(node: OnnxNode, value: Value, dtype: str | None) -> Value:
@@ -82,38 +80,34 @@ def storage_of_input(value: Value) -> Value:
     return Value(value.name, (packed_length(value.shape, value.dtype),), "uint8")
 
 
-def to_narrow_float(node: OnnxNode, x: Value, dtype: str) -> Value:
+def to_narrow_float(x: Tensor, dtype: str) -> Tensor:
     """Cast to a narrow float as the attributes `saturate` and `round_mode` of Cast and its kin say.
 
     8-bit floats: with `saturate`, which is the default, what is too large becomes the largest value; without, what the cast makes
     of it. float8_e8m0fnu holds powers of two alone: the magnitude is rounded to one as `round_mode` says, up by default.
     """
-    saturate = bool(node.attribute("saturate", 1))
+    saturate = bool(x.node.attribute("saturate", 1))
     if not dtype.startswith("float8"):
-        return node.add("cast", x, to=dtype)
-    x = x if x.dtype == "float32" else node.add("cast", x, to="float32")
+        return x.cast(dtype)
+    x = x.cast("float32")
     if dtype == "float8_e8m0fnu":
-        return node.add("cast", _power_of_two(node, x, str(node.attribute("round_mode", "up")), saturate), to=dtype)
-    if saturate:
-        most = largest_finite(dtype)
-        x = node.add("max", node.add("min", x, node.scalar(most, x)), node.scalar(-most, x))
-    return node.add("cast", x, to=dtype)
+        x = _power_of_two(x, str(x.node.attribute("round_mode", "up")), saturate)
+    elif saturate:
+        x = x.min(largest_finite(dtype)).max(-largest_finite(dtype))
+    return x.cast(dtype)
 
 
-def _power_of_two(node: OnnxNode, x: Value, mode: str, saturate: bool) -> Value:
+def _power_of_two(x: Tensor, mode: str, saturate: bool) -> Tensor:
     """|x| as a float32 that the cast to float8_e8m0fnu rounds to what the standard's mode gives; subnormals are one binade."""
     if mode not in ("up", "down", "nearest"):
         raise Unsupported(f"round_mode={mode!r} is none of 'up', 'down', 'nearest'")
-    least, normal, most = (node.scalar(2.0**n, x) for n in (-127, -126, 127))
-    size = node.add("max", node.add("abs", x), least)
+    least, normal, most = 2.0**-127, 2.0**-126, 2.0**127
+    size = x.abs().max(least)
     if saturate:
-        size = node.add("select", node.add("isinf", x), size, node.add("min", size, most))
+        size = x.isinf().where(size, size.min(most))
     if mode == "nearest":
         return size
-    near = node.add("cast", node.add("cast", size, to="float8_e8m0fnu"), to="float32")
+    near = size.cast("float8_e8m0fnu").cast("float32")
     if mode == "down":
-        lower = node.add("select", node.add("gt", near, size), node.add("mul", near, node.scalar(0.5, x)), near)
-        return node.add("select", node.add("lt", size, normal), least, lower)
-    upper = node.add("select", node.add("lt", near, size), node.add("add", near, near), near)
-    is_subnormal = node.add("and", node.add("lt", size, normal), node.add("ne", x, node.scalar(0, x)))
-    return node.add("select", is_subnormal, normal, upper)
+        return (size < normal).where(least, (near > size).where(near * 0.5, near))
+    return ((size < normal) & x.ne(0)).where(normal, (near < size).where(near + near, near))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 
 import numpy as np
 
 from kaoken.frontend.narrow import to_narrow_float
-from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
-from kaoken.frontend.spelled import Tensor, iota, onnx_formulas, tensor
+from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype
+from kaoken.frontend.spelled import Tensor, iota, onnx_formula, onnx_formulas, tensor
 from kaoken.ir.dims import product
 from kaoken.ir.dtypes import NARROW_FLOATS, is_float
-from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
 
 _SAME = {
@@ -32,16 +32,9 @@ _SAME = {
 }
 
 
-@onnx_op(*_SAME)
-def same(node: OnnxNode) -> Value:
-    return node.add(_SAME[node.op], *node.inputs)
-
-
 def _is_inf(x: Tensor, *, detect_negative: int = 1, detect_positive: int = 1) -> Tensor:
-    if detect_negative and detect_positive:
-        return x.isinf()
-    if not detect_negative and not detect_positive:
-        return tensor(x.node, np.array(False)).expand(*x.shape)
+    if bool(detect_negative) == bool(detect_positive):
+        return x.isinf() if detect_negative else tensor(x.node, np.array(False)).expand(*x.shape)
     return x.eq(np.inf if detect_positive else -np.inf)
 
 
@@ -70,7 +63,7 @@ def _rectified(x: Tensor, otherwise: Tensor) -> Tensor:
 def _hardmax(x: Tensor, *, axis: int = -1) -> Tensor:
     """1 at the first largest element of each row along the axis, else 0."""
     axis = normalize_axis(axis, x.rank)
-    best = x.argmax(axis=axis, keepdims=True, last=False)
+    best = x.first_extreme("argmax", axis, keep=True)
     return iota(x.node, x.shape[axis]).along(axis, x.rank).eq(best).cast(x.dtype)
 
 
@@ -80,20 +73,20 @@ def _hardmax_flattened(x: Tensor, *, axis: int = 1) -> Tensor:
     return _hardmax(x.reshape(product(x.shape[:axis]), product(x.shape[axis:])), axis=1).reshape(*x.shape)
 
 
-def _clip(x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
+def _clip(x: Tensor, low: Tensor | float | None = None, high: Tensor | float | None = None) -> Tensor:
     x = x if low is None else x.max(low)
     return x if high is None else x.min(high)
-
-
-def _clip_attributes(x: Tensor, *, min: float | None = None, max: float | None = None) -> Tensor:
-    x = x if min is None else x.max(min)
-    return x if max is None else x.min(max)
 
 
 def _sum(*parts: Tensor) -> Tensor:
     return reduce(lambda a, b: a + b, parts)
 
 
+def _same(op: str) -> Callable[..., Tensor]:
+    return lambda x, *others: x.add_node(op, *others)
+
+
+onnx_formulas(1, **{name: _same(op) for name, op in _SAME.items()})
 onnx_formulas(
     Identity=lambda x: x,
     Reciprocal=lambda x: 1 / x,
@@ -104,7 +97,7 @@ onnx_formulas(
     IsInf=_is_inf,
     BitShift=_bit_shift,
     Hardmax=_hardmax_flattened,
-    Clip=_clip_attributes,
+    Clip=lambda x, *, min=None, max=None: _clip(x, min, max),
     # Functions that others say without cancellation.
     Tan=lambda x: x.sin() / x.cos(),
     Asin=lambda x: (x / ((1 - x) * (1 + x)).sqrt()).atan(),
@@ -135,45 +128,31 @@ onnx_formulas(11, Clip=_clip)
 onnx_formulas(13, Hardmax=_hardmax)
 
 
-@onnx_op("BitCast", since=26)
-def bit_cast(node: OnnxNode) -> Value:
-    x, to = node.input(0), element_dtype(int(node.attribute("to")))
-    if to == "bool":
-        return node.add("cast", x, to="bool")
-    return x if to == x.dtype else node.add(f"bits_as_{to}", x)
+@onnx_formula("BitCast", since=26)
+def bit_cast(x: Tensor, *, to: int) -> Tensor:
+    dtype = element_dtype(to)
+    return x.cast(dtype) if dtype in ("bool", x.dtype) else x.add_node(f"bits_as_{dtype}")
 
 
-@onnx_op("Pow")
-def power(node: OnnxNode) -> Value:
-    x, exponent = node.input(0), node.input(1)
-    if exponent.dtype != x.dtype and not is_float(x.dtype) and is_float(exponent.dtype):
-        wide = node.add("pow", node.add("cast", x, to="float64"), cast_value(node, exponent, "float64"))
-        return node.add("cast", wide, to=x.dtype)
-    exponent = cast_value(node, exponent, x.dtype)
-    if exponent.data is not None and exponent.data.size == 1:
-        number = float(exponent.data.reshape(-1)[0])
-        if number == 2:
-            return node.add("mul", x, x)
-        if number == 3:
-            return node.add("mul", node.add("mul", x, x), x)
-        if number == 0.5 and is_float(x.dtype):
-            return node.add("sqrt", x)
-    return node.add("pow", x, exponent)
+@onnx_formula("Pow")
+def power(x: Tensor, exponent: Tensor) -> Tensor:
+    if not is_float(x.dtype) and is_float(exponent.dtype):
+        return x.cast("float64").pow(exponent.cast("float64")).cast(x.dtype)
+    exponent = exponent.cast(x.dtype)
+    data = exponent.value.data
+    number = float(data.reshape(-1)[0]) if data is not None and data.size == 1 else None
+    if number in (2, 3):
+        return x * x if number == 2 else x * x * x
+    return x.sqrt() if number == 0.5 and is_float(x.dtype) else x.pow(exponent)
 
 
-@onnx_op("Mod")
-def modulo(node: OnnxNode) -> Value:
-    fmod = bool(node.attribute("fmod", 0))
-    if is_float(node.input(0).dtype) and not fmod and node.version < 28:
+@onnx_formula("Mod")
+def modulo(node: OnnxNode, x: Tensor, by: Tensor, *, fmod: int = 0) -> Tensor:
+    if is_float(x.dtype) and not fmod and node.version < 28:
         raise Unsupported("Mod of floats needs fmod=1")
-    return node.add("fmod" if fmod else "mod", node.input(0), node.input(1))
+    return x.fmod(by) if fmod else x % by
 
 
-def converted(node: OnnxNode, x: Value, dtype: str) -> Value:
+def converted(x: Tensor, dtype: str) -> Tensor:
     """Cast as the attributes of Cast and its kin say."""
-    return to_narrow_float(node, x, dtype) if dtype in NARROW_FLOATS and x.dtype != dtype else cast_value(node, x, dtype)
-
-
-def cast_value(node: OnnxNode, x: Value, dtype: str) -> Value:
-    """Cast; to the same type it is nothing."""
-    return x if x.dtype == dtype else node.add("cast", x, to=dtype)
+    return to_narrow_float(x, dtype) if dtype in NARROW_FLOATS and x.dtype != dtype else x.cast(dtype)

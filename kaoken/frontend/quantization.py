@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from kaoken.frontend.narrow import to_narrow_float, wide
-from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
-from kaoken.frontend.spelled import Tensor, optional_tensor, tensor
+from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype
+from kaoken.frontend.spelled import Tensor, onnx_formula, tensor
 from kaoken.ir.dims import product
 from kaoken.ir.dtypes import integer_range, is_float, is_integer
-from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
 
 
@@ -49,31 +48,26 @@ def real(x: Tensor, scale: Tensor, zero: Tensor | None, dtype: str | None = None
     return (shifted * scale.cast(computed)).cast(dtype)
 
 
-def _axis_and_block(node: OnnxNode) -> tuple[int, int]:
-    return int(node.attribute("axis", 1)), int(node.attribute("block_size", 0))
-
-
-@onnx_op("QuantizeLinear", since=10)
-@onnx_op("com.microsoft.QuantizeLinear")
-def quantize_linear(node: OnnxNode) -> Value:
+@onnx_formula("QuantizeLinear", since=10)
+@onnx_formula("com.microsoft.QuantizeLinear")
+def quantize_linear(
+    node: OnnxNode, x: Tensor, scale: Tensor, zero: Tensor | None = None, *,
+    axis: int = 1, block_size: int = 0, output_dtype: int = 0, precision: int = 0,
+) -> Tensor:  # fmt: skip
     """saturate(x / scale + zero point), the quotient in the precision of the scale and, for integers, rounded to even."""
-    x, scale, zero = tensor(node, node.input(0)), tensor(node, node.input(1)), optional_tensor(node, 2)
-    target = zero.dtype if zero is not None else "uint8"
-    if node.attribute("output_dtype"):
-        target = element_dtype(int(node.attribute("output_dtype")))
-        if zero is not None and zero.dtype != target:
-            raise Unsupported(f"output_dtype is {target}, the zero point {zero.dtype}")
-    precision = element_dtype(int(node.attribute("precision"))) if node.attribute("precision") else scale.dtype
-    precision = precision if is_float(precision) else "float32"
-    place = _axis_and_block(node)
-    dividend, divisor = (tensor(node, wide(node, t.cast(precision).value)) for t in (x, spread(scale, x, *place)))
-    quotient = tensor(node, wide(node, (dividend / divisor).cast(precision).value))
-    shift = None if zero is None else tensor(node, wide(node, spread(zero, x, *place).value))
+    target = element_dtype(output_dtype) if output_dtype else "uint8" if zero is None else zero.dtype
+    if zero is not None and zero.dtype != target:
+        raise Unsupported(f"output_dtype is {target}, the zero point {zero.dtype}")
+    computed = element_dtype(precision) if precision else scale.dtype
+    computed = computed if is_float(computed) else "float32"
+    dividend, divisor = (wide(t.cast(computed)) for t in (x, spread(scale, x, axis, block_size)))
+    quotient = wide((dividend / divisor).cast(computed))
+    shift = None if zero is None else wide(spread(zero, x, axis, block_size))
     if not is_float(target):
-        return rounded(quotient, shift, target).value
+        return rounded(quotient, shift, target)
     if shift is not None and not target.startswith("float8"):
         quotient = quotient + shift.cast(quotient.dtype)
-    return to_narrow_float(node, quotient.value, target)
+    return to_narrow_float(quotient, target)
 
 
 def _real_constant(x: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, axis: int, block: int) -> np.ndarray:
@@ -94,27 +88,27 @@ def _real_constant(x: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, ax
     return shifted * beside(scale.astype(computed))
 
 
-@onnx_op("DequantizeLinear", since=10)
-@onnx_op("com.microsoft.DequantizeLinear")
-def dequantize_linear(node: OnnxNode) -> Value:
-    x, scale, zero = tensor(node, node.input(0)), tensor(node, node.input(1)), optional_tensor(node, 2)
-    target = element_dtype(int(node.attribute("output_dtype"))) if node.attribute("output_dtype") else scale.dtype
-    place = _axis_and_block(node)
-    constants = [None if t is None else t.value.data for t in (x, scale, zero)]
-    if constants[0] is not None and constants[1] is not None and (zero is None or constants[2] is not None) and x.rank:
-        return node.builder.constant(
-            _real_constant(constants[0], constants[1], constants[2], *place).astype(target), x.value.name
-        )
-    return real(x, spread(scale, x, *place), None if zero is None else spread(zero, x, *place), target).value
+@onnx_formula("DequantizeLinear", since=10)
+@onnx_formula("com.microsoft.DequantizeLinear")
+def dequantize_linear(
+    node: OnnxNode, x: Tensor, scale: Tensor, zero: Tensor | None = None, *,
+    axis: int = 1, block_size: int = 0, output_dtype: int = 0,
+) -> Tensor:  # fmt: skip
+    target = element_dtype(output_dtype) if output_dtype else scale.dtype
+    numbers, steps, zeros = (None if t is None else t.value.data for t in (x, scale, zero))
+    if numbers is not None and steps is not None and (zero is None or zeros is not None) and x.rank:
+        found = _real_constant(numbers, steps, zeros, axis, block_size).astype(target)
+        return tensor(node, node.builder.constant(found, x.value.name))
+    zero = None if zero is None else spread(zero, x, axis, block_size)
+    return real(x, spread(scale, x, axis, block_size), zero, target)
 
 
-@onnx_op("DynamicQuantizeLinear", since=11)
-def dynamic_quantize_linear(node: OnnxNode) -> list[Value | None]:
+@onnx_formula("DynamicQuantizeLinear", since=11)
+def dynamic_quantize_linear(x: Tensor) -> list[Tensor]:
     """8 bits over the range that x and 0 take: one scale and zero point. Zeros alone have the scale 1, as in onnxruntime."""
-    x = tensor(node, node.input(0))
     every = range(x.rank)
     low, high = x.reduce("min", *every).min(0), x.reduce("max", *every).max(0)
     scale = (high - low) / 255
     scale = scale.eq(0).where(1, scale)
     zero = (0 - low / scale).clamp(0, 255).round().cast("uint8")
-    return [rounded(x / scale, zero, "uint8").value, scale.value, zero.value]
+    return [rounded(x / scale, zero, "uint8"), scale, zero]

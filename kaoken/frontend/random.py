@@ -10,13 +10,12 @@ import math
 import zlib
 
 import numpy as np
+import onnx
 
-from kaoken.frontend.registry import OnnxNode, element_dtype, onnx_op
-from kaoken.frontend.spelled import Tensor, iota, tensor
+from kaoken.frontend.registry import OnnxNode, element_dtype
+from kaoken.frontend.spelled import Tensor, iota, onnx_formula, tensor
 from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.graph import Value
-
-FLOAT = 1
 
 
 def uniform(node: OnnxNode, shape: tuple[Dim, ...], dtype: str = "float32", stream: int = 0) -> Tensor:
@@ -38,41 +37,35 @@ def normal(node: OnnxNode, shape: tuple[Dim, ...], dtype: str = "float32") -> Te
     return radius * (uniform(node, shape, dtype, 1) * (2 * math.pi)).cos()
 
 
-def _drawn(node: OnnxNode, shape: tuple[Dim, ...], dtype: str) -> Value:
+def _drawn(node: OnnxNode, shape: tuple[Dim, ...], dtype: str) -> Tensor:
     if "Normal" in node.op:
-        return (normal(node, shape, dtype) * node.attribute("scale", 1.0) + node.attribute("mean", 0.0)).value
+        return normal(node, shape, dtype) * node.attribute("scale", 1.0) + node.attribute("mean", 0.0)
     low, high = node.attribute("low", 0.0), node.attribute("high", 1.0)
-    return (uniform(node, shape, dtype) * (high - low) + low).value
+    return uniform(node, shape, dtype) * (high - low) + low
 
 
-@onnx_op("RandomNormal", "RandomUniform")
-def random(node: OnnxNode) -> Value:
-    return _drawn(node, tuple(dim(int(d)) for d in node.attribute("shape")), element_dtype(node.attribute("dtype", FLOAT)))
+@onnx_formula("RandomNormal", "RandomUniform")
+def random(node: OnnxNode, *, shape: list[int], dtype: int = onnx.TensorProto.FLOAT) -> Tensor:
+    return _drawn(node, tuple(map(dim, shape)), element_dtype(dtype))
 
 
-@onnx_op("RandomNormalLike", "RandomUniformLike")
-def random_like(node: OnnxNode) -> Value:
-    x = node.input(0)
-    return _drawn(node, x.shape, element_dtype(node.attributes["dtype"]) if "dtype" in node.attributes else x.dtype)
+@onnx_formula("RandomNormalLike", "RandomUniformLike")
+def random_like(node: OnnxNode, x: Tensor, *, dtype: int | None = None) -> Tensor:
+    return _drawn(node, x.shape, x.dtype if dtype is None else element_dtype(dtype))
 
 
-@onnx_op("Bernoulli", since=15)
-def bernoulli(node: OnnxNode) -> Value:
+@onnx_formula("Bernoulli", since=15)
+def bernoulli(node: OnnxNode, x: Tensor, *, dtype: int | None = None) -> Tensor:
     """1 with the probability that the operand gives, else 0."""
-    x = tensor(node, node.input(0))
-    to = element_dtype(node.attributes["dtype"]) if "dtype" in node.attributes else x.dtype
-    return (uniform(node, x.shape, x.dtype) < x).cast(to).value
+    return (uniform(node, x.shape, x.dtype) < x).cast(x.dtype if dtype is None else element_dtype(dtype))
 
 
-@onnx_op("Multinomial", since=7)
-def multinomial(node: OnnxNode) -> Value:
+@onnx_formula("Multinomial", since=7)
+def multinomial(node: OnnxNode, x: Tensor, *, sample_size: int = 1, dtype: int = onnx.TensorProto.INT32) -> Tensor:
     """Classes by unnormalised log-probabilities [batch, class]: the largest of each and a Gumbel variate (Gumbel 1954)."""
-    x = tensor(node, node.input(0))
     batch, classes = x.shape
-    count = dim(int(node.attribute("sample_size", 1)))
-    noise = -((-((1 - uniform(node, (batch, count, classes), x.dtype)).log())).log())
-    chosen = (x.reshape(batch, 1, classes) + noise).argmax(axis=2, keepdims=False, last=False)
-    return chosen.cast(element_dtype(node.attribute("dtype", 6))).value
+    noise = -((-((1 - uniform(node, (batch, dim(sample_size), classes), x.dtype)).log())).log())
+    return (x.with_axis(1) + noise).first_extreme("argmax", 2).cast(element_dtype(dtype))
 
 
 def _seeded(node: OnnxNode, shape: tuple[Dim, ...], seed: int) -> Tensor:
@@ -81,29 +74,27 @@ def _seeded(node: OnnxNode, shape: tuple[Dim, ...], seed: int) -> Tensor:
     return tensor(node, made.outputs[0]).reshape(*shape)
 
 
-@onnx_op("Dropout", since=12)
-def dropout(node: OnnxNode) -> list[Value | None]:
+@onnx_formula("Dropout", since=12)
+def dropout(
+    node: OnnxNode, x: Tensor, given: Tensor | None = None, training: Tensor | None = None, *, seed: int | None = None
+) -> list[Tensor | Value | None]:
     """In inference the operand itself; in training elements are kept with probability 1 - ratio, and divided by that."""
-    x = tensor(node, node.input(0))
-    training = node.optional(2)
-    given = node.optional(1)
-    mode = None if training is None else training.data
+    mode = None if training is None else training.value.data
     if training is None or (mode is not None and not mode.reshape(-1)[0]):
-        keeps = node.add("fill", shape=x.shape, value=True, dtype="bool") if node.output_count > 1 else None
-        return [x.value, keeps]
+        return _all_kept(node, x, True, "bool")
     ratio = tensor(node, np.array(0.5, x.dtype) if given is None else given).reshape().cast(x.dtype)
-    if mode is None:
-        ratio = tensor(node, training).reshape().where(ratio, 0)
-    seed = node.attribute("seed")
+    ratio = training.reshape().where(ratio, 0) if mode is None else ratio
     if seed is None:
         kept = uniform(node, x.shape, x.dtype) >= ratio
     else:
-        kept = _seeded(node, x.shape, int(seed)) >= ratio.cast("float64")
-    return [kept.where(x / (1 - ratio), 0).value, kept.value]
+        kept = _seeded(node, x.shape, seed) >= ratio.cast("float64")
+    return [kept.where(x / (1 - ratio), 0), kept]
 
 
-@onnx_op("Dropout", since=7)
-def dropout_in_inference(node: OnnxNode) -> list[Value | None]:
-    x = node.input(0)
-    dtype = x.dtype if node.version < 10 else "bool"
-    return [x, node.add("fill", shape=x.shape, value=1, dtype=dtype) if node.output_count > 1 else None]
+@onnx_formula("Dropout", since=7)
+def dropout_in_inference(node: OnnxNode, x: Tensor) -> list[Tensor | Value | None]:
+    return _all_kept(node, x, 1, x.dtype if node.version < 10 else "bool")
+
+
+def _all_kept(node: OnnxNode, x: Tensor, value: int, dtype: str) -> list[Tensor | Value | None]:
+    return [x, node.add("fill", shape=x.shape, value=value, dtype=dtype) if node.output_count > 1 else None]

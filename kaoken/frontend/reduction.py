@@ -5,64 +5,55 @@ from __future__ import annotations
 import re
 
 from kaoken.frontend.by_data import reduce_by_data
-from kaoken.frontend.movement import reshape_to
-from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.frontend.spelled import Tensor, axis_mask, from_data, onnx_formulas, tensor
+from kaoken.frontend.registry import OnnxNode, Unsupported
+from kaoken.frontend.spelled import Tensor, axis_mask, from_data, onnx_formula, onnx_formulas
 from kaoken.ir.dims import dim, product
-from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
 
 _REDUCTIONS = {
-    f"Reduce{kind}": f"reduce_{re.sub(r'(?<=[a-z])(?=[A-Z])', '_', kind).lower()}"
+    f"Reduce{kind}": re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
     for kind in ("Sum", "Mean", "Max", "Min", "Prod", "SumSquare", "L1", "L2", "LogSum", "LogSumExp")
 }
 
 
-@onnx_op(*_REDUCTIONS)
-def reduction(node: OnnxNode) -> Value:
-    x = node.input(0)
-    axes = node.attribute("axes")
-    if node.optional(1) is not None and from_data(node.input(1)):
-        return reduce_by_data(node, _REDUCTIONS[node.op], bool(node.attribute("keepdims", 1)))
-    if node.optional(1) is not None:
-        axes = node.integers(1)
+@onnx_formula(*_REDUCTIONS)
+def reduction(
+    node: OnnxNode, x: Tensor, given: Tensor | None = None, *,
+    axes: list[int] | None = None, keepdims: int = 1, noop_with_empty_axes: int = 0,
+) -> Tensor:  # fmt: skip
+    kind = _REDUCTIONS[node.op]
+    if given is not None and from_data(given.value):
+        return reduce_by_data(node, x, given, kind, bool(keepdims))
+    axes = axes if given is None else node.integers(1)
     if not axes:  # over none what is not a sum is still done: squares, logarithms
-        axes = () if node.attribute("noop_with_empty_axes", 0) else range(x.rank)
-    chosen = tuple(sorted(normalize_axis(int(a), x.rank) for a in axes))
-    if not chosen and node.op in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"):
-        return x
-    return node.add(_REDUCTIONS[node.op], x, axes=chosen, keepdims=bool(node.attribute("keepdims", 1)))
+        axes = [] if noop_with_empty_axes else list(range(x.rank))
+    chosen = [normalize_axis(a, x.rank) for a in axes]
+    return x if not chosen and kind in ("sum", "mean", "max", "min", "prod") else x.reduce(kind, *chosen, keep=bool(keepdims))
 
 
-@onnx_op("Softmax", "LogSoftmax", since=13)
-def softmax(node: OnnxNode) -> Value:
-    x = node.input(0)
-    axis = normalize_axis(int(node.attribute("axis", -1)), x.rank)
-    return node.add("softmax" if node.op == "Softmax" else "log_softmax", x, axis=axis)
+@onnx_formula("Softmax", "LogSoftmax", since=13)
+def softmax(node: OnnxNode, x: Tensor, *, axis: int = -1) -> Tensor:
+    return x.add_node("softmax" if node.op == "Softmax" else "log_softmax", axis=normalize_axis(axis, x.rank))
 
 
-@onnx_op("Softmax", "LogSoftmax", since=1)
-def softmax_flattened(node: OnnxNode) -> Value:
+@onnx_formula("Softmax", "LogSoftmax")
+def softmax_flattened(node: OnnxNode, x: Tensor, *, axis: int = 1) -> Tensor:
     """Before opset 13 everything from `axis` on is one row."""
-    x = node.input(0)
-    axis = normalize_axis(int(node.attribute("axis", 1)), x.rank)
-    flat = reshape_to(node, x, [product(x.shape[:axis]), product(x.shape[axis:])])
-    result = node.add("softmax" if node.op == "Softmax" else "log_softmax", flat, axis=1)
-    return reshape_to(node, result, list(x.shape))
+    axis = normalize_axis(axis, x.rank)
+    return softmax(node, x.reshape(product(x.shape[:axis]), product(x.shape[axis:])), axis=1).reshape(*x.shape)
 
 
-@onnx_op("CumSum", since=11)
-@onnx_op("CumProd", since=26)
-def cumulative(node: OnnxNode) -> Value:
+@onnx_formula("CumSum", since=11)
+@onnx_formula("CumProd", since=26)
+def cumulative(node: OnnxNode, x: Tensor, axis: Tensor) -> Tensor:
     """Ascending, one accumulator an element of the other axes; all else is movement around that."""
-    x = tensor(node, node.input(0))
-    if from_data(node.input(1)):
-        mask = axis_mask(node, node.input(1), x.rank).cast("bool")
-        result = _accumulated(x, 0)
-        for n in range(1, x.rank):
-            result = mask.take(n).where(_accumulated(x, n), result)
-        return result.value
-    return _accumulated(x, normalize_axis(node.integers(1)[0], x.rank)).value
+    if not from_data(axis.value):
+        return _accumulated(x, normalize_axis(node.integers(1)[0], x.rank))
+    mask = axis_mask(node, axis.value, x.rank).cast("bool")
+    result = _accumulated(x, 0)
+    for n in range(1, x.rank):
+        result = mask.take(n).where(_accumulated(x, n), result)
+    return result
 
 
 def _accumulated(x: Tensor, axis: int) -> Tensor:
@@ -75,17 +66,10 @@ def _accumulated(x: Tensor, axis: int) -> Tensor:
     return result.flip(axis) if reverse else result
 
 
-@onnx_op("ArgMax", "ArgMin")
-def arg_extreme(node: OnnxNode) -> Value:
-    x = node.input(0)
-    axis = normalize_axis(int(node.attribute("axis", 0)), x.rank)
-    return node.add(
-        node.op.lower(),
-        x,
-        axis=axis,
-        keepdims=bool(node.attribute("keepdims", 1)),
-        last=bool(node.attribute("select_last_index", 0)),
-    )
+@onnx_formula("ArgMax", "ArgMin")
+def arg_extreme(node: OnnxNode, x: Tensor, *, axis: int = 0, keepdims: int = 1, select_last_index: int = 0) -> Tensor:
+    axis = normalize_axis(axis, x.rank)
+    return x.add_node(node.op.lower(), axis=axis, keepdims=bool(keepdims), last=bool(select_last_index))
 
 
 def _lp_normalization(x: Tensor, *, axis: int = -1, p: int = 2) -> Tensor:

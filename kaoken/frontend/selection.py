@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.frontend.spelled import Tensor, iota, join, tensor
+from kaoken.frontend.registry import OnnxNode, Unsupported
+from kaoken.frontend.spelled import Tensor, iota, join, onnx_formula, tensor
 from kaoken.ir.dims import Dim, dim, minimum, product
 from kaoken.ir.dtypes import is_float
-from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
 
 
@@ -53,63 +52,57 @@ def scattered(zeros: Tensor, places: Tensor, updates: Tensor) -> Tensor:
     return zeros.scatter(places, updates, reduction="none")
 
 
-@onnx_op("NonZero", since=9)
-def non_zero(node: OnnxNode) -> Value:
+@onnx_formula("NonZero", since=9)
+def non_zero(x: Tensor) -> Tensor:
     """[rank, count]: the indices of elements other than 0, in row-major order; a NaN is other than 0."""
-    x = tensor(node, node.input(0))
     if x.rank == 0:
         raise Unsupported("NonZero of a scalar")
     flat = x.reshape(product(x.shape))
     found = positions(flat if x.dtype == "bool" else flat.ne(0))
-    return join(0, *(index.reshape(1, *found.shape) for index in unraveled(found, x.shape))).value
+    return join(0, *(index.with_axis(0) for index in unraveled(found, x.shape)))
 
 
-@onnx_op("Compress", since=9)
-def compress(node: OnnxNode) -> Value:
+@onnx_formula("Compress", since=9)
+def compress(x: Tensor, condition: Tensor, *, axis: int | None = None) -> Tensor:
     """The slices of an axis (without one: the elements) where the condition holds, which may be shorter or longer."""
-    x, condition = tensor(node, node.input(0)), tensor(node, node.input(1))
     if condition.rank != 1:
         raise Unsupported(f"a condition of {condition.rank} axes")
-    axis = node.attribute("axis")
     source = x.reshape(product(x.shape)) if axis is None else x
-    along = normalize_axis(int(axis or 0), source.rank)
+    along = normalize_axis(axis or 0, source.rank)
     condition = condition.part(0, 0, minimum(condition.shape[0], source.shape[along]))
-    return source.take(positions(condition), along).value
+    return source.take(positions(condition), along)
 
 
-@onnx_op("TopK")
-def top_k(node: OnnxNode) -> list[Value | None]:
+@onnx_formula("TopK")
+def top_k(
+    node: OnnxNode, x: Tensor, most: Tensor | None = None, *, axis: int = -1, k: int | None = None, largest: int = 1
+) -> list[Tensor]:
     """The first k of the sorted axis; of equal elements that with the lowest index comes first."""
-    x = tensor(node, node.input(0))
-    axis = normalize_axis(int(node.attribute("axis", -1)), x.rank)
+    axis = normalize_axis(axis, x.rank)
     extent = x.shape[axis]
-    if node.version < 10:
-        count = dim(int(node.attribute("k")))
+    if most is None:
+        count = dim(k or 0)
     else:
-        count = node.found_sizes(node.input(1), node.input(1).name, [node.declared_shape(x.rank)[axis]], [extent])[0]
+        count = node.found_sizes(most.value, most.value.name, [node.declared_shape(x.rank)[axis]], [extent])[0]
     count = minimum(count, extent)
     order = [n for n in range(x.rank) if n != axis] + [axis]
     rows = x.transpose(*order)
-    keys = sort_keys(rows, bool(node.attribute("largest", 1)))
-    ranked = argsort(keys.reshape(product(rows.shape[:-1]), extent, 1), count)
-    back = [order.index(n) for n in range(x.rank)]
-    index = ranked.reshape(*rows.shape[:-1], count).transpose(*back)
-    return [x.gather_elements(index, axis=axis).value, index.value]
+    ranked = argsort(sort_keys(rows, bool(largest)).reshape(product(rows.shape[:-1]), extent, 1), count)
+    index = ranked.reshape(*rows.shape[:-1], count).transpose(*(order.index(n) for n in range(x.rank)))
+    return [x.gather_elements(index, axis=axis), index]
 
 
-@onnx_op("Unique", since=11)
-def unique(node: OnnxNode) -> list[Value | None]:
+@onnx_formula("Unique", since=11)
+def unique(node: OnnxNode, x: Tensor, *, axis: int | None = None, sorted: int = 1) -> list[Tensor]:
     """Distinct elements, or slices of an axis: sorted, neighbours that differ begin a group; how many is a found size."""
-    x = tensor(node, node.input(0))
-    whole = node.attribute("axis") is None
-    axis = 0 if whole else normalize_axis(int(node.attribute("axis")), x.rank)
-    x = x.reshape(product(x.shape)) if whole else x
+    x = x.reshape(product(x.shape)) if axis is None else x
+    axis = normalize_axis(axis or 0, x.rank)
     count = x.shape[axis]
     if count == 0:
-        return [x.value, *(iota(node, 0).value for _ in range(3))]
+        return [x, *(iota(node, 0) for _ in range(3))]
     rows = x.transpose(axis, *(n for n in range(x.rank) if n != axis))
     keys = sort_keys(rows).reshape(count, product(rows.shape[1:]))
-    order = argsort(keys.reshape(1, *keys.shape)).reshape(count)
+    order = argsort(keys.with_axis(0)).reshape(count)
     ranked, place = keys.take(order), iota(node, count)
     differs = ranked.ne(ranked.take((place - 1).max(0))).cast("int64").reduce("max", 1).cast("bool")
     begins = differs | place.eq(0)
@@ -120,35 +113,35 @@ def unique(node: OnnxNode) -> list[Value | None]:
     ends = following.where(first.at(iota(node, found) + 1), tensor(node, count))
     index, counts = order.take(first), ends - first
     inverse = scattered(place * 0, order, group)
-    if not node.attribute("sorted", 1):
+    if not sorted:
         appearance = argsort(index.reshape(1, found, 1)).reshape(found)
         inverse = scattered(index * 0, appearance, iota(node, found)).take(inverse)
         index, counts = index.take(appearance), counts.take(appearance)
-    return [x.take(index, axis).value, index.value, inverse.value, counts.value]
+    return [x.take(index, axis), index, inverse, counts]
 
 
-@onnx_op("NonMaxSuppression", since=10)
-def non_max_suppression(node: OnnxNode) -> Value:
+@onnx_formula("NonMaxSuppression", since=10)
+def non_max_suppression(
+    node: OnnxNode, boxes: Tensor, scores: Tensor, most: Tensor | None = None, overlap: Tensor | None = None,
+    least: Tensor | None = None, *, center_point_box: int = 0,
+) -> Tensor:  # fmt: skip
     """[count, 3]: batch, class and box of what is kept, by falling score within a class."""
-    boxes, scores = (tensor(node, node.input(n)).cast("float32") for n in range(2))
+    boxes, scores = boxes.cast("float32"), scores.cast("float32")
     rows, classes, count = scores.shape
 
-    def limit(n: int, default: float, dtype: str) -> Tensor:
-        value = node.optional(n)
-        given = tensor(node, np.array(default)) if value is None else tensor(node, value).reshape()
-        return given.cast(dtype).reshape(1)
+    def limit(given: Tensor | None, default: float, dtype: str) -> Tensor:
+        return (tensor(node, np.array(default)) if given is None else given.reshape()).cast(dtype).reshape(1)
 
-    if node.attribute("center_point_box", 0):
-        middle, half = boxes.part(2, 0, 2), boxes.part(2, 2, 2) * 0.5
-        corners = join(2, middle - half, middle + half)
+    first, last = boxes.part(2, 0, 2), boxes.part(2, 2, 2)
+    if center_point_box:
+        half = last * 0.5
+        corners = join(2, first - half, first + half)
     else:
-        ends = boxes.part(2, 0, 2), boxes.part(2, 2, 2)
-        corners = join(2, ends[0].min(ends[1]), ends[0].max(ends[1]))
+        corners = join(2, first.min(last), first.max(last))
     order = argsort(sort_keys(scores, True).reshape(rows * classes, count, 1)).reshape(*scores.shape)
-    ranked = scores.gather_elements(order, axis=2)
-    candidates = ranked > limit(4, -np.inf, "float32").reshape()
-    kept = corners.suppress(order, candidates, limit(3, 0.0, "float32"), limit(2, 0, "int64"))
+    candidates = scores.gather_elements(order, axis=2) > limit(least, -np.inf, "float32").reshape()
+    kept = corners.suppress(order, candidates, limit(overlap, 0.0, "float32"), limit(most, 0, "int64"))
     found = positions(kept.reshape(product(scores.shape)))
     row, own, _ = unraveled(found, scores.shape)
     box = order.reshape(product(scores.shape)).take(found)
-    return join(1, *(index.reshape(found.shape[0], 1) for index in (row, own, box))).value
+    return join(1, *(index.with_axis(1) for index in (row, own, box)))

@@ -10,30 +10,19 @@ import onnx
 from kaoken.frontend.by_data import count_of
 from kaoken.frontend.composite import Strings
 from kaoken.frontend.mapped_file import sparse_array, tensor_array
-from kaoken.frontend.movement import reshape_to
 from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
-from kaoken.frontend.spelled import from_data, iota, tensor
+from kaoken.frontend.spelled import Tensor, from_data, iota, onnx_formula, onnx_formulas, tensor, wrapped
 from kaoken.frontend.strings import known_strings
 from kaoken.ir.builder import literal_elements
-from kaoken.ir.dims import dim, maximum
+from kaoken.ir.dims import dim, maximum, product
 from kaoken.ir.dtypes import C_TYPES, is_float
-from kaoken.ir.expr import Int
 from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
 
-
-@onnx_op("Shape")
-def shape(node: OnnxNode) -> Value:
-    x = node.input(0)
-    start, end = node.attribute("start", 0), node.attribute("end", x.rank)
-    return node.builder.known([Int(d) for d in x.shape[slice(start, end)]])
-
-
-@onnx_op("Size")
-def size(node: OnnxNode) -> Value:
-    from kaoken.ir.dims import product
-
-    return node.builder.known(Int(product(node.input(0).shape)))
+onnx_formulas(
+    Shape=lambda x, *, start=0, end=None: tensor(x.node, list(x.shape[start:end])),
+    Size=lambda x: tensor(x.node, product(x.shape)),
+)
 
 
 @onnx_op("Constant")
@@ -69,31 +58,28 @@ def constant_of_shape(node: OnnxNode) -> Value:
     return node.add("fill", shape=tuple(target), value=data[0].item(), dtype=str(data.dtype))
 
 
-@onnx_op("Range", since=11)
-def range_(node: OnnxNode) -> Value:
-    dtype = node.input(0).dtype
-    if is_float(dtype) or any(from_data(node.input(n)) for n in (0, 2)):
-        return _range_of_numbers(node, dtype)
+@onnx_formula("Range", since=11)
+def range_(node: OnnxNode, first: Tensor, end: Tensor, by: Tensor) -> Tensor:
+    if is_float(first.dtype) or from_data(first.value) or from_data(by.value):
+        return _range_of_numbers(node, first.reshape(), end.reshape(), by.reshape())
     start, limit, step = node.dims(0)[0], node.sizes(1)[0], node.dims(2)[0]
     if step.constant is None or step.constant == 0:
         raise Unsupported("Range needs a constant step other than 0")
     span = limit - start if step.constant > 0 else start - limit
     length = maximum(dim(0), -((-span) // abs(step.constant)))
-    result = node.add("iota", start=start, step=step, length=length)
-    return result if dtype == "int64" else node.add("cast", result, to=dtype)
+    return tensor(node, node.add("iota", start=start, step=step, length=length)).cast(first.dtype)
 
 
-def _range_of_numbers(node: OnnxNode, dtype: str) -> Value:
+def _range_of_numbers(node: OnnxNode, start: Tensor, limit: Tensor, step: Tensor) -> Tensor:
     """Ends and steps that are floats or come from data: start + i * step, the length found where it is not known."""
     ends = [literal_elements(node.input(n)) for n in range(3)]
     numbers = [float(end.reshape(-1)[0]) for end in ends if end is not None]
-    start, limit, step = (tensor(node, node.input(n)).reshape() for n in range(3))
-    if len(numbers) == 3 and (numbers[2] == 0 or not math.isfinite((numbers[1] - numbers[0]) / numbers[2])):
-        raise Unsupported(f"Range from {numbers[0]} to {numbers[1]} by {numbers[2]} has no length")
     if len(numbers) == 3:
+        if numbers[2] == 0 or not math.isfinite((numbers[1] - numbers[0]) / numbers[2]):
+            raise Unsupported(f"Range from {numbers[0]} to {numbers[1]} by {numbers[2]} has no length")
         length = dim(max(0, math.ceil((numbers[1] - numbers[0]) / numbers[2])))
     else:
-        if is_float(dtype):
+        if is_float(start.dtype):
             span = ((limit - start) / step).ceil().max(0)
             count = (span < 2.0**62).where(span.cast("int64"), -1)  # NaN is below nothing
         else:
@@ -102,44 +88,30 @@ def _range_of_numbers(node: OnnxNode, dtype: str) -> Value:
             count = some.where(fits.where((-((-span).floordiv(step))).cast("int64"), -1), 0)
         count = step.eq(0).where(-1, count)
         length = node.found_size(count.value, 0, node.names[0], None, node.declared_shape(1)[0])
-    return (iota(node, length, dtype) * step + start).value
+    return iota(node, length, start.dtype) * step + start
 
 
-@onnx_op("EyeLike")
-def eye_like(node: OnnxNode) -> Value:
-    x = node.input(0)
+@onnx_formula("EyeLike")
+def eye_like(node: OnnxNode, x: Tensor, *, k: int = 0, dtype: int | None = None) -> Tensor:
     rows, columns = x.shape
-    k = int(node.attribute("k", 0))
-    dtype = element_dtype(node.attributes["dtype"]) if "dtype" in node.attributes else x.dtype
-    i = node.add("reshape", node.add("iota", start=0, step=1, length=rows), shape=(rows, dim(1)))
-    j = node.add("iota", start=-k, step=1, length=columns)
-    return node.add("cast", node.add("eq", i, j), to=dtype)
+    column = tensor(node, node.add("iota", start=-k, step=1, length=columns))
+    return iota(node, rows).with_axis(1).eq(column).cast(x.dtype if dtype is None else element_dtype(dtype))
 
 
-@onnx_op("Trilu", since=14)
-def trilu(node: OnnxNode) -> Value:
-    x = node.input(0)
-    k = tensor(node, node.input(1)).reshape() if node.optional(1) is not None else tensor(node, dim(0))
+@onnx_formula("Trilu", since=14)
+def trilu(node: OnnxNode, x: Tensor, k: Tensor | None = None, *, upper: int = 1) -> Tensor:
     rows, columns = x.shape[-2:]
-    i, j = iota(node, rows).reshape(rows, 1) + k, iota(node, columns)
-    keep = j >= i if node.attribute("upper", 1) else j <= i
-    return keep.where(x, 0).value
+    i = iota(node, rows).with_axis(1) + (tensor(node, dim(0)) if k is None else k.reshape())
+    return (iota(node, columns) >= i if upper else iota(node, columns) <= i).where(x, 0)
 
 
-@onnx_op("OneHot", since=9)
-def one_hot(node: OnnxNode) -> Value:
+@onnx_formula("OneHot", since=9)
+def one_hot(node: OnnxNode, indices: Tensor, depth: Tensor, values: Tensor, *, axis: int = -1) -> Tensor:
     """Indices outside -depth..depth-1 give a row without a hot element."""
-    indices, values = node.input(0), node.input(2)
-    axis = normalize_axis(int(node.attribute("axis", -1)), indices.rank + 1)
-    given = node.input(1)
-    if from_data(given) and given.dtype != "int64":
-        given = node.inputs[1] = node.add("cast", given, to="int64")
-    depth = node.sizes(1, node.declared_shape(indices.rank + 1)[axis : axis + 1])[0]
-    index = node.add("cast", indices, to="int64") if indices.dtype != "int64" else indices
-    negative = node.add("lt", index, node.scalar(0, index))
-    index = node.add("select", negative, node.add("add", index, node.builder.known(Int(depth))), index)
-    index = reshape_to(node, index, [*index.shape[:axis], dim(1), *index.shape[axis:]])
-    place = node.add("iota", start=0, step=1, length=depth)
-    place = reshape_to(node, place, [*(dim(1),) * axis, depth, *(dim(1),) * (indices.rank - axis)])
-    off, on = (node.add("gather", values, node.builder.constant(np.asarray(n)), axis=0) for n in range(2))
-    return node.add("select", node.add("eq", place, index), on, off)
+    axis = normalize_axis(axis, indices.rank + 1)
+    if from_data(depth.value):
+        node.inputs[1] = depth.cast("int64").value
+    count = node.sizes(1, node.declared_shape(indices.rank + 1)[axis : axis + 1])[0]
+    hot = iota(node, count).along(axis, indices.rank + 1).eq(wrapped(indices, count).with_axis(axis))
+    off, on = (values.take(tensor(node, np.asarray(n))) for n in range(2))
+    return hot.where(on, off)

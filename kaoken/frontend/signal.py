@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import numpy as np
 
-from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, onnx_op
-from kaoken.frontend.spelled import Tensor, from_data, iota, join, tensor, wrapped
+from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype
+from kaoken.frontend.spelled import Tensor, from_data, iota, join, onnx_formula, tensor, wrapped
 from kaoken.ir.dims import Dim, dim, maximum
-from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
 
 LARGEST_MATRIX = 1 << 22
@@ -35,9 +35,8 @@ def fourier(x: Tensor, length: Dim, inverse: bool, onesided: bool) -> Tensor:
     half = length // 2 + 1
     rows = half if inverse and onesided else length
     if given != rows:
-        zero = [dim(0)] * x.rank
-        after = [rows - given if n == axis else d for n, d in enumerate(zero)]
-        x = x.pad(0, before=tuple(zero), after=tuple(after))
+        after = tuple(rows - given if n == axis else dim(0) for n in range(x.rank))
+        x = x.pad(0, before=(dim(0),) * x.rank, after=after)
     cos, sin = _waves(node, rows, half if onesided and not inverse else length, length, x.dtype)
     real = x.take(0, x.rank - 1)
     imaginary = x.take(1, x.rank - 1) if parts == 2 else None
@@ -55,30 +54,28 @@ def fourier(x: Tensor, length: Dim, inverse: bool, onesided: bool) -> Tensor:
     first, second = real @ cos, (real @ sin) * sign
     if imaginary is not None:
         first, second = first - (imaginary @ sin) * sign, second + imaginary @ cos
-    shape = (*first.shape, dim(1))
-    result = join(len(shape) - 1, first.reshape(*shape), second.reshape(*shape))
+    result = join(first.rank, first.with_axis(first.rank), second.with_axis(first.rank))
     return (result / tensor(node, length).cast(x.dtype) if inverse else result).cast(given_dtype)
 
 
-@onnx_op("DFT", since=17)
-def dft(node: OnnxNode) -> Value:
+@onnx_formula("DFT", since=17)
+def dft(node: OnnxNode, x: Tensor, _: Tensor | None = None, over: Tensor | None = None, *, axis: int | None = None) -> Tensor:
     """Along one axis; a run-time axis is that in which the result's declared shape differs, else each is tried."""
-    x = tensor(node, node.input(0))
-    given = node.optional(2)
-    if given is None or node.version < 20:
-        return _dft(node, x, normalize_axis(int(node.attribute("axis", 1 if node.version < 20 else -2)), x.rank)).value
-    if not from_data(given):
-        return _dft(node, x, normalize_axis(node.integers(2)[0], x.rank)).value
-    axis = wrapped(tensor(node, given).reshape(), x.rank)
+    if over is None or node.version < 20:
+        axis = (1 if node.version < 20 else -2) if axis is None else axis
+        return _dft(node, x, normalize_axis(axis, x.rank))
+    if not from_data(over.value):
+        return _dft(node, x, normalize_axis(node.integers(2)[0], x.rank))
+    place = wrapped(over.reshape(), x.rank)
     declared = node.declared_shape(x.rank)
     differs = [n for n in range(x.rank - 1) if declared[n] is not None and declared[n] != x.shape[n]]
     if len(differs) == 1:
-        node.found_size(axis.value, 0, given.name, None, dim(differs[0]))
-        return _dft(node, x, differs[0]).value
+        node.found_size(place.value, 0, over.value.name, None, dim(differs[0]))
+        return _dft(node, x, differs[0])
     result = _dft(node, x, 0)
     for n in range(1, x.rank - 1):
-        result = axis.eq(n).where(_dft(node, x, n), result)
-    return result.value
+        result = place.eq(n).where(_dft(node, x, n), result)
+    return result
 
 
 def _dft(node: OnnxNode, x: Tensor, axis: int) -> Tensor:
@@ -93,93 +90,83 @@ def _dft(node: OnnxNode, x: Tensor, axis: int) -> Tensor:
     return result.transpose(*(order.index(n) for n in range(x.rank)))
 
 
-@onnx_op("STFT", since=17)
-def stft(node: OnnxNode) -> Value:
+@onnx_formula("STFT", since=17)
+def stft(
+    node: OnnxNode, x: Tensor, step: Tensor, window: Tensor | None = None, given: Tensor | None = None, *, onesided: int = 1
+) -> Tensor:
     """[batch, frame, frequency, 2]: the transform of each window."""
-    x = tensor(node, node.input(0))
-    window, given = node.optional(2), node.optional(3)
-    step = node.dims(1)[0] if not from_data(node.input(1)) else None
     declared = node.declared_shape(4)
-    if given is not None and not from_data(given):
+    length: Dim | None = None if onesided else declared[2]
+    if given is not None and not from_data(given.value):
         length = node.dims(3)[0]
     elif window is not None:
         length = window.shape[0]
-    else:
-        length = declared[2] if declared[2] is not None and not node.attribute("onesided", 1) else None  # type: ignore[assignment]
     if length is None or length.constant is None:
         if given is None:
             raise Unsupported("the length of its frames must be known")
-        length = node.found_size(given, 0, given.name, x.shape[1])
-    hop = tensor(node, node.input(1)).cast("int64").reshape()
-    parts = x.shape[2] if x.rank == 3 else dim(1)
-    signal = x.reshape(*x.shape[:2], parts)
-    if step is not None:
-        frames = (x.shape[1] - length) // step + 1
+        length = node.found_size(given.value, 0, given.value.name, x.shape[1])
+    hop, signal = step.cast("int64").reshape(), x.reshape(*x.shape[:2], x.shape[2] if x.rank == 3 else 1)
+    if not from_data(step.value):
+        frames = (x.shape[1] - length) // node.dims(1)[0] + 1
     else:
         count = (tensor(node, x.shape[1] - length).floordiv(hop) + 1).reshape(1)
         frames = node.found_size(count.value, 0, f"{node.names[0]}_frames", x.shape[1], declared[1])
-    place = iota(node, frames).reshape(frames, 1) * hop + iota(node, length)
-    pieces = signal.take(place, 1)
-    if window is not None:
-        pieces = pieces * tensor(node, window).along(2, 4)
-    return fourier(pieces, length, False, bool(node.attribute("onesided", 1))).value
+    pieces = signal.take(iota(node, frames).with_axis(1) * hop + iota(node, length), 1)
+    pieces = pieces if window is None else pieces * window.along(2, 4)
+    return fourier(pieces, length, False, bool(onesided))
 
 
-@onnx_op("MelWeightMatrix", since=17)
-def mel_weight_matrix(node: OnnxNode) -> Value:
+@onnx_formula("MelWeightMatrix", since=17)
+def mel_weight_matrix(node: OnnxNode, *numbers: Tensor, output_datatype: int = 1) -> Tensor:
     """[frequency, band]: triangles whose corners are evenly spaced on the mel scale, each between whole spectrogram bins."""
-    numbers = [tensor(node, node.input(n)).reshape() for n in range(5)]
-    dtype = element_dtype(int(node.attribute("output_datatype", 1)))
+    count, bins, rate, *edges = (number.reshape() for number in numbers)
     declared = node.declared_shape(2)
-    bands = node.found_sizes(numbers[0].value, node.input(0).name, [declared[1]])[0]
-    bins, rate = numbers[1].cast("int64"), numbers[2].cast("int64")
+    bands = node.found_sizes(count.value, node.input(0).name, [declared[1]])[0]
+    bins, rate = bins.cast("int64"), rate.cast("int64")
     rows = node.found_sizes((bins.floordiv(2) + 1).value, node.input(1).name, [declared[0]])[0]
-    low, high = (2595 / math.log(10) * (1 + n.cast("float64") / 700).log() for n in numbers[3:])
+    low, high = (2595 / math.log(10) * (1 + n.cast("float64") / 700).log() for n in edges)
     step = (high - low) / tensor(node, bands + 2).cast("float64")
     mel = iota(node, bands + 2, "float64") * step + low
     corner = ((mel * (math.log(10) / 2595)).exp() - 1) * 700 * (bins + 1).cast("float64") / rate.cast("float64")
     corner = corner.cast("int64")
     left, middle, right = (corner.part(0, n, bands) for n in range(3))
-    row = iota(node, rows).reshape(rows, 1)
+    row = iota(node, rows).with_axis(1)
     rise = (row - left).cast("float64") / (middle - left).max(1).cast("float64")
     fall = (right - row).cast("float64") / (right - middle).max(1).cast("float64")
     beside = ((row >= left) & (row < middle)).where(rise, ((row > middle) & (row < right)).where(fall, 0))
-    result = row.eq(middle).where(1, beside)
-    return result.cast(dtype).value
+    return row.eq(middle).where(1, beside).cast(element_dtype(output_datatype))
 
 
-@onnx_op("TfIdfVectorizer", since=9)
-def tf_idf_vectorizer(node: OnnxNode) -> Value:
+@onnx_formula("TfIdfVectorizer", since=9)
+def tf_idf_vectorizer(
+    node: OnnxNode, x: Tensor, *, ngram_counts: list[int], ngram_indexes: list[int], mode: str,
+    min_gram_length: int, max_gram_length: int, max_skip_count: int,
+    pool_int64s: list[int] | None = None, weights: list[float] | None = None,
+) -> Tensor:  # fmt: skip
     """How often the n-grams of a table occur in each row, elements up to a number of skips apart; counted, tested or weighted."""
-    x = tensor(node, node.input(0))
-    starts, ids = (np.array(node.attribute(name), np.int64) for name in ("ngram_counts", "ngram_indexes"))
-    if node.attribute("pool_int64s") is None:
+    if pool_int64s is None:
         raise Unsupported("n-grams of strings are not supported")
-    pool, mode = np.array(node.attribute("pool_int64s"), x.dtype), node.attribute("mode")
+    starts, ids, pool = np.array(ngram_counts, np.int64), np.array(ngram_indexes, np.int64), np.array(pool_int64s, x.dtype)
     rows = x.reshape(1, *x.shape) if x.rank == 1 else x
     counts = []
     for length, first in enumerate(starts, 1):
         end = int(starts[length]) if length < len(starts) else pool.size
         grams = pool[int(first) : end].reshape(-1, length)
         total = tensor(node, np.zeros((1, len(grams)), np.int64)).expand(rows.shape[0], len(grams))
-        used = int(node.attribute("min_gram_length")) <= length <= int(node.attribute("max_gram_length"))
-        for apart in range(1, (int(node.attribute("max_skip_count")) + 1 if length > 1 else 1) + 1):
+        used = min_gram_length <= length <= max_gram_length
+        for apart in range(1, (max_skip_count + 1 if length > 1 else 1) + 1):
             places = maximum(dim(0), rows.shape[1] - (length - 1) * apart)
             if not used or places == 0 or not len(grams):
                 continue
-            hit: Tensor | None = None
-            for n in range(length):
-                here = rows.part(1, n * apart, places).reshape(rows.shape[0], 1, places)
-                same = here.eq(tensor(node, grams[:, n].copy()).reshape(len(grams), 1))
-                hit = same if hit is None else hit & same
-            assert hit is not None
-            total = total + hit.cast("int64").reduce("sum", 2)
+            here = (rows.part(1, n * apart, places).with_axis(1) for n in range(length))
+            hits = [part.eq(tensor(node, grams[:, n].copy()).with_axis(1)) for n, part in enumerate(here)]
+            total = total + reduce(lambda a, b: a & b, hits).cast("int64").reduce("sum", 2)
         counts.append(total)
     found = join(1, *counts).cast("float32")
     found = (found > 0).cast("float32") if mode == "IDF" else found
-    if mode != "TF" and node.attribute("weights") is not None:
-        found = found * tensor(node, np.array(node.attribute("weights"), np.float32))
+    if mode != "TF" and weights is not None:
+        found = found * tensor(node, np.array(weights, np.float32))
     place = np.full(int(ids.max()) + 1, -1, np.int64)
     place[ids] = np.arange(ids.size)
-    result = found.at_or_zero(iota(node, rows.shape[0]).reshape(rows.shape[0], 1), tensor(node, place))
-    return result.reshape(*x.shape[:-1], place.size).value
+    result = found.at_or_zero(iota(node, rows.shape[0]).with_axis(1), tensor(node, place))
+    return result.reshape(*x.shape[:-1], place.size)

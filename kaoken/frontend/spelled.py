@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import signature
-from typing import Any, Union
+from inspect import Parameter, signature
+from typing import Any, TypeVar, Union
 
 import numpy as np
 
-from kaoken.frontend.registry import OnnxNode, Reader, onnx_op
+from kaoken.frontend.registry import OnnxNode, Reader, Unsupported, onnx_op
 from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.expr import Int
 from kaoken.ir.graph import Value
 
 Operand = Union["Tensor", Value, Dim, int, float, bool]
+
+
+def _operator(op: str, swapped: bool = False) -> Callable[[Tensor, Operand], Tensor]:
+    return lambda x, other: Tensor(x.node, x.other(other)).add_node(op, x) if swapped else x.add_node(op, other)
 
 
 class Tensor:
@@ -24,10 +28,12 @@ class Tensor:
         self.shape, self.dtype, self.rank = value.shape, value.dtype, value.rank
 
     def __getattr__(self, op: str) -> Callable[..., Tensor]:
-        def add(*others: Operand, **attrs: Any) -> Tensor:
-            return Tensor(self.node, self.node.add(op, self.value, *map(self.other, others), **attrs))
+        return lambda *others, **attrs: self.add_node(op, *others, **attrs)
 
-        return add
+    def add_node(self, op: str, *others: Operand | None, **attrs: Any) -> Tensor:
+        """The result of an operation of the IR."""
+        values = (None if operand is None else self.other(operand) for operand in others)
+        return Tensor(self.node, self.node.add(op, self.value, *values, **attrs))
 
     def other(self, operand: Operand) -> Value:
         """What stands beside this value in an operation."""
@@ -38,117 +44,81 @@ class Tensor:
         return self.node.scalar(operand, self.value)
 
     def cast(self, to: str) -> Tensor:
-        return self if self.dtype == to else Tensor(self.node, self.node.add("cast", self.value, to=to))
+        return self if self.dtype == to else self.add_node("cast", to=to)
 
     def reshape(self, *shape: Dim | int, **attrs: Any) -> Tensor:
         wanted = tuple(map(dim, shape))
-        return self if wanted == self.shape else Tensor(self.node, self.node.add("reshape", self.value, shape=wanted, **attrs))
+        return self if wanted == self.shape else self.add_node("reshape", shape=wanted, **attrs)
 
     def transpose(self, *perm: int) -> Tensor:
-        return (
-            self if list(perm) == list(range(self.rank)) else Tensor(self.node, self.node.add("transpose", self.value, perm=perm))
-        )
+        return self if list(perm) == list(range(self.rank)) else self.add_node("transpose", perm=perm)
 
     def expand(self, *shape: Dim | int) -> Tensor:
-        return Tensor(self.node, self.node.add("expand", self.value, shape=tuple(map(dim, shape))))
+        return self.add_node("expand", shape=tuple(map(dim, shape)))
 
     def along(self, axis: int, rank: int) -> Tensor:
         """A vector as a tensor of `rank` axes that runs along one."""
         return self.reshape(*(1,) * axis, self.shape[0], *(1,) * (rank - axis - 1))
 
+    def with_axis(self, axis: int) -> Tensor:
+        """With one axis more, of extent 1, before an axis."""
+        return self.reshape(*self.shape[:axis], 1, *self.shape[axis:])
+
     def take(self, index: Operand, axis: int = 0) -> Tensor:
         """The elements at an index of an axis; a number takes the axis away."""
         if isinstance(index, (int, Dim)):
-            starts = tuple(dim(index) if n == axis else dim(0) for n in range(self.rank))
-            lengths = tuple(dim(1) if n == axis else d for n, d in enumerate(self.shape))
-            row = self.node.add("slice", self.value, starts=starts, steps=(1,) * self.rank, lengths=lengths)
-            return Tensor(self.node, row).reshape(*self.shape[:axis], *self.shape[axis + 1 :])
-        return Tensor(self.node, self.node.add("gather", self.value, self.other(index), axis=axis))
+            return self.box(axis, dim(index), dim(1)).reshape(*self.shape[:axis], *self.shape[axis + 1 :])
+        return self.add_node("gather", index, axis=axis)
 
     def part(self, axis: int, start: Dim | int, length: Dim | int) -> Tensor:
         """`length` elements of an axis from `start` on."""
-        starts = tuple(dim(start) if n == axis else dim(0) for n in range(self.rank))
-        lengths = tuple(dim(length) if n == axis else d for n, d in enumerate(self.shape))
-        if lengths == self.shape:
-            return self
-        return Tensor(self.node, self.node.add("slice", self.value, starts=starts, steps=(1,) * self.rank, lengths=lengths))
+        return self if length == self.shape[axis] else self.box(axis, dim(start), dim(length))
+
+    def box(self, axis: int, start: Dim, length: Dim, step: int = 1) -> Tensor:
+        """`length` elements of an axis from `start` on, one in `step`."""
+        starts = tuple(start if n == axis else dim(0) for n in range(self.rank))
+        lengths = tuple(length if n == axis else d for n, d in enumerate(self.shape))
+        return self.add_node(
+            "slice", starts=starts, steps=tuple(step if n == axis else 1 for n in range(self.rank)), lengths=lengths
+        )
+
+    def flip(self, axis: int) -> Tensor:
+        return self.box(axis, self.shape[axis] - 1, self.shape[axis], -1)
 
     def where(self, then: Operand, otherwise: Operand) -> Tensor:
         """`then` where this bool holds; one of both is a tensor, whose type a number takes."""
         like = then if isinstance(then, (Tensor, Value)) else otherwise
         assert isinstance(like, (Tensor, Value))
         typed = tensor(self.node, like)
-        return Tensor(self.node, self.node.add("select", self.value, typed.other(then), typed.other(otherwise)))
+        return self.add_node("select", typed.other(then), typed.other(otherwise))
 
     def reduce(self, kind: str, *axes: int, keep: bool = False) -> Tensor:
-        chosen = tuple(sorted(a % self.rank for a in axes))
-        return Tensor(self.node, self.node.add(f"reduce_{kind}", self.value, axes=chosen, keepdims=keep))
+        return self.add_node(f"reduce_{kind}", axes=tuple(sorted(a % self.rank for a in axes)), keepdims=keep)
 
-    def flip(self, axis: int) -> Tensor:
-        starts = tuple(d - 1 if n == axis else dim(0) for n, d in enumerate(self.shape))
-        steps = tuple(-1 if n == axis else 1 for n in range(self.rank))
-        return Tensor(self.node, self.node.add("slice", self.value, starts=starts, steps=steps, lengths=self.shape))
+    def first_extreme(self, kind: str, axis: int, keep: bool = False) -> Tensor:
+        """Where the first greatest (`argmax`) or least (`argmin`) element of an axis is."""
+        return self.add_node(kind, axis=axis, keepdims=keep, last=False)
 
     def accumulate(self, kind: str, axis: int) -> Tensor:
         """`cumsum` or `cumprod`."""
-        return Tensor(self.node, self.node.add(kind, self.value, axis=axis))
+        return self.add_node(kind, axis=axis)
 
     def clamp(self, low: Operand, high: Operand) -> Tensor:
         return self.max(low).min(high)
 
-    def __add__(self, other: Operand) -> Tensor:
-        return self.add(other)
-
-    def __sub__(self, other: Operand) -> Tensor:
-        return self.sub(other)
-
-    def __rsub__(self, other: Operand) -> Tensor:
-        return Tensor(self.node, self.other(other)).sub(self)
-
-    def __mul__(self, other: Operand) -> Tensor:
-        return self.mul(other)
-
-    def __truediv__(self, other: Operand) -> Tensor:
-        return self.div(other)
-
-    def __rtruediv__(self, other: Operand) -> Tensor:
-        return Tensor(self.node, self.other(other)).div(self)
-
-    def __floordiv__(self, other: Operand) -> Tensor:
-        return self.floordiv(other)
-
-    def __mod__(self, other: Operand) -> Tensor:
-        return self.mod(other)
-
-    def __matmul__(self, other: Operand) -> Tensor:
-        return self.matmul(other)
-
-    def __lt__(self, other: Operand) -> Tensor:
-        return self.lt(other)
-
-    def __le__(self, other: Operand) -> Tensor:
-        return self.le(other)
-
-    def __gt__(self, other: Operand) -> Tensor:
-        return self.gt(other)
-
-    def __ge__(self, other: Operand) -> Tensor:
-        return self.ge(other)
-
-    def __and__(self, other: Operand) -> Tensor:
-        return Tensor(self.node, self.node.add("and", self.value, self.other(other)))
-
-    def __or__(self, other: Operand) -> Tensor:
-        return Tensor(self.node, self.node.add("or", self.value, self.other(other)))
+    __add__ = __radd__ = _operator("add")
+    __sub__, __rsub__ = _operator("sub"), _operator("sub", swapped=True)
+    __mul__ = __rmul__ = _operator("mul")
+    __truediv__, __rtruediv__ = _operator("div"), _operator("div", swapped=True)
+    __floordiv__, __mod__, __matmul__ = _operator("floordiv"), _operator("mod"), _operator("matmul")
+    __lt__, __le__, __gt__, __ge__ = _operator("lt"), _operator("le"), _operator("gt"), _operator("ge")
+    __and__, __or__ = _operator("and"), _operator("or")
 
     def __invert__(self) -> Tensor:
-        return Tensor(self.node, self.node.add("not", self.value))
+        return self.add_node("not")
 
     def __neg__(self) -> Tensor:
         return self.neg()
-
-    __radd__ = __add__
-    __rmul__ = __mul__
 
 
 def tensor(node: OnnxNode, what: Operand | Sequence[Dim] | np.ndarray) -> Tensor:
@@ -164,24 +134,51 @@ def tensor(node: OnnxNode, what: Operand | Sequence[Dim] | np.ndarray) -> Tensor
     return Tensor(node, node.builder.constant(np.asarray(what)))
 
 
-def onnx_formulas(since: int = 1, **rows: Callable[..., Tensor]) -> None:
-    """Register operators, from opset `since` on, that are one formula each. Its positional parameters are the operator's inputs,
-    those with a default absent ones; keywords are attributes, with the defaults of the standard."""
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def onnx_formula(*names: str, since: int = 1) -> Callable[[F], F]:
+    """Register operators, from opset `since` on, whose results follow from operands and attributes. The positional parameters of
+    what is decorated are the operator's inputs as tensors; those with a default, or annotated so, may be None. Keywords are
+    attributes, with the defaults of the standard; a first one `node` is the node. Results may be tensors or values, one or a list of them."""
+
+    def register(formula: F) -> F:
+        onnx_op(*names, since=since)(reader_of(formula))
+        return formula
+
+    return register
+
+
+def onnx_formulas(since: int = 1, **rows: Callable[..., Any]) -> None:
+    """`onnx_formula` for operators that are a line each."""
     for name, formula in rows.items():
-        onnx_op(name, since=since)(_reader_of(formula))
+        onnx_formula(name, since=since)(formula)
 
 
-def _reader_of(formula: Callable[..., Tensor]) -> Reader:
-    parameters = signature(formula).parameters.values()
-    needed = sum(p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty for p in parameters)
-    defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+def reader_of(formula: Callable[..., Any]) -> Reader:
+    """The reader that calls a formula as `onnx_formula` says; it raises Unsupported where an operand or attribute is missing."""
+    parameters = list(signature(formula).parameters.values())
+    takes_node = parameters[0].name == "node"
+    places = [p for p in parameters[takes_node:] if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    needed = [p.default is p.empty and "None" not in str(p.annotation) for p in places]
+    takes_all = any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
+    attributes = {p.name: p.default for p in parameters if p.kind is Parameter.KEYWORD_ONLY}
 
-    def read(node: OnnxNode) -> Value:
-        given = [node.input(n) if n < needed else node.optional(n) for n in range(max(needed, len(node.inputs)))]
-        operands = [None if value is None else tensor(node, value) for value in given]
-        return formula(*operands, **{name: node.attribute(name, default) for name, default in defaults.items()}).value
+    def read(node: OnnxNode) -> Any:
+        given: list[Any] = [node.input(n) if needed[n] else node.optional(n) for n in range(len(places))]
+        given += node.inputs[len(places) :] if takes_all else []
+        operands = [Tensor(node, value) if isinstance(value, Value) else value for value in given]
+        named = {name: node.attribute(name, default) for name, default in attributes.items()}
+        if missing := [name for name, value in named.items() if value is Parameter.empty]:
+            raise Unsupported(f"attribute {missing[0]} is missing")
+        results = formula(*([node] if takes_node else []), *operands, **named)
+        return list(map(_plain, results)) if isinstance(results, (list, tuple)) else _plain(results)
 
     return read
+
+
+def _plain(result: Any) -> Any:
+    return result.value if isinstance(result, Tensor) else result
 
 
 def optional_tensor(node: OnnxNode, index: int) -> Tensor | None:
@@ -196,12 +193,8 @@ def iota(node: OnnxNode, length: Dim | int, dtype: str = "int64") -> Tensor:
 
 def join(axis: int, *parts: Tensor) -> Tensor:
     """Parts side by side along an axis."""
-    filled = [p for p in parts if p.shape[axis] != 0] or list(parts[:1])
-    return (
-        filled[0]
-        if len(filled) == 1
-        else Tensor(parts[0].node, parts[0].node.add("concat", *(p.value for p in filled), axis=axis))
-    )
+    first, *rest = [p for p in parts if p.shape[axis] != 0] or list(parts[:1])
+    return first.add_node("concat", *rest, axis=axis) if rest else first
 
 
 def from_data(value: Value) -> bool:

@@ -15,7 +15,7 @@ import onnx
 
 from kaoken.frontend.composite import Kind, Maybe, Ragged, Strings, TensorList, helper
 from kaoken.frontend.registry import OnnxNode, Reader, Unsupported
-from kaoken.frontend.spelled import Tensor, join, tensor
+from kaoken.frontend.spelled import F, Tensor, join, reader_of, tensor
 from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.found_sizes import largest
 from kaoken.ir.graph import Value
@@ -47,11 +47,11 @@ _ONCE = frozenset(
 """Those that give no element of their first operand twice."""
 
 
-def string_op(*names: str) -> Callable[[Callable[[OnnxNode], Any]], Callable[[OnnxNode], Any]]:
-    """Register a reader for operators where an operand is strings."""
+def string_op(*names: str) -> Callable[[F], F]:
+    """Register operators where an operand is strings, by what `spelled.onnx_formula` takes; such operands come as they are."""
 
-    def register(reader: Callable[[OnnxNode], Any]) -> Callable[[OnnxNode], Any]:
-        STRINGS.update(dict.fromkeys(names, reader))
+    def register(reader: F) -> F:
+        STRINGS.update(dict.fromkeys(names, reader_of(reader)))
         return reader
 
     return register

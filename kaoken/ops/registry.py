@@ -71,7 +71,7 @@ def operation(name: str, kind: str, shape: Callable[..., Any]) -> Callable[[Elem
     """
 
     def register(element: ElementRule) -> ElementRule:
-        shape_of, element_of = _by_name(shape), _by_name(element, 1)
+        shape_of, element_of = by_name(shape), by_name(element, 1)
 
         def infer(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, DType]]:
             found = shape_of(inputs, attrs)
@@ -88,18 +88,19 @@ def operation(name: str, kind: str, shape: Callable[..., Any]) -> Callable[[Elem
     return register
 
 
-def _by_name(rule: Callable[..., Any], first: int = 0) -> Callable[..., Any]:
+def by_name(rule: Callable[..., Any], first: int = 0) -> Callable[..., Any]:
     """A rule that is called with all operands and attributes, of which it takes those that it names behind its first own ones."""
     parameters = list(signature(rule).parameters.values())[first:]
     places = [p for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
     named = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
     needed = sum(p.default is p.empty for p in places)
-    takes_all = any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
+    kinds = {p.kind for p in parameters}
+    takes_all, names_all = Parameter.VAR_POSITIONAL in kinds, Parameter.VAR_KEYWORD in kinds
 
     def call(inputs: Inputs, attrs: Attrs, *own: Any) -> Any:
         operands: Inputs = [operand(inputs, n) for n in range(max(needed, len(inputs) if takes_all else 0))]
         operands += [inputs[n] if n < len(inputs) else None for n in range(needed, len(places))]
-        return rule(*own, *operands, **{name: attrs[name] for name in named if name in attrs})
+        return rule(*own, *operands, **(attrs if names_all else {name: attrs[name] for name in named if name in attrs}))
 
     return call
 

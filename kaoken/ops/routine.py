@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
-from kaoken.ir.dims import Dim, dim, product
-from kaoken.ir.graph import Node, Shape
+from kaoken.ir.dims import Dim, Symbol, dim, product
+from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ops.control import no_formula
-from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, operand
+from kaoken.ops.registry import ShapeError, by_name, define
 
 SUFFIXES = {"float32": "f32", "float64": "f64", "bool": "u8"} | {
     f"{sign}int{bits}": f"{sign or 'i'}{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
@@ -42,66 +43,65 @@ MT19937_WORDS = 624
 """The length of the Mersenne Twister's state; KK_MT19937_WORDS in the runtime."""
 
 
-def define_routine(name: str, infer: Callable[[Inputs, Attrs], list[tuple[Shape, str]]], routine: Routine) -> None:
-    define(name, "control", infer, no_formula)
-    ROUTINES[name] = routine
+Run = TypeVar("Run", bound=Callable[..., list[np.ndarray]])
+
+
+def routine(
+    name: str, header: str, shapes: Callable[..., Any], sizes: Callable[..., Any],
+    function: Callable[[Node], str] | None = None, into: bool = False,
+) -> Callable[[Run], Run]:  # fmt: skip
+    """Define a routine; what is decorated is its meaning on arrays. All rules take operands and, by keyword, the attributes that
+    they name (see `registry.operation`); the meaning takes `sizes` too. function: its name in C where that is not `kk_NAME`."""
+
+    def register(run: Run) -> Run:
+        shapes_of, sizes_of, meaning = by_name(shapes), by_name(sizes), by_name(run)
+        define(name, "control", shapes_of, no_formula)
+        ROUTINES[name] = Routine(
+            header,
+            function or (lambda node: f"kk_{name}"),
+            lambda node: [dim(size) for size in sizes_of(node.inputs, node.attrs)],
+            lambda node, arrays, found: meaning(arrays, node.attrs | {"sizes": found}),
+            into,
+        )
+        return run
+
+    return register
 
 
 # positions: the indices of a bool vector's true elements, ascending, and how many there are ---------------------------------
 
 
-def _infer_positions(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    mask = operand(inputs, 0)
+def _positions_shapes(mask: Value, *, finds: tuple[Symbol, ...]) -> list[tuple[Shape, str]]:
     if mask.dtype != "bool" or mask.rank != 1:
         raise ShapeError(f"positions of {mask}")
-    (symbol,) = attrs["finds"]
-    return [((dim(symbol),), "int64"), ((), "int64")]
+    return [((dim(finds[0]),), "int64"), ((), "int64")]
 
 
-def _positions_sizes(node: Node) -> list[Dim]:
-    size, bound = operand(node.inputs, 0).shape[0], node.finds[0].upper
-    return [size, size if bound is None else dim(bound)]
+def _positions_sizes(mask: Value, *, finds: tuple[Symbol, ...]) -> list[Any]:
+    bound = finds[0].upper
+    return [mask.shape[0], mask.shape[0] if bound is None else bound]
 
 
-def _run_positions(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
-    found = np.flatnonzero(operands[0]).astype(np.int64)
+@routine("positions", "kk_threads.h", _positions_shapes, _positions_sizes, lambda node: "kk_true_positions")
+def _positions(mask: np.ndarray) -> list[np.ndarray]:
+    found = np.flatnonzero(mask).astype(np.int64)
     return [found, np.array(found.size)]
-
-
-define_routine(
-    "positions",
-    _infer_positions,
-    Routine("kk_threads.h", lambda node: "kk_true_positions", _positions_sizes, _run_positions),
-)
 
 
 # argsort: keys int64 [rows, count, width]; attrs first: the order that sorts each row, equal elements in their order, by the
 # first key and then by the next, of so many elements (`run` gives all); and room to work in -----------------------------
 
 
-def _infer_argsort(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    keys = operand(inputs, 0)
+def _argsort_shapes(keys: Value, *, first: Dim) -> list[tuple[Shape, str]]:
     if keys.dtype != "int64" or keys.rank != 3:
         raise ShapeError(f"argsort of {keys}")
-    shape = (keys.shape[0], dim(attrs["first"]))
-    return [(shape, "int64"), (shape, "int64")]
+    return [((keys.shape[0], dim(first)), "int64")] * 2
 
 
-def _run_argsort(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
-    rows = [np.lexsort(row.T[::-1]) if row.shape[1] else np.arange(row.shape[0]) for row in operands[0]]
-    order = np.array(rows, np.int64).reshape(operands[0].shape[:2])
-    return [order, order]
-
-
-def _argsort_sizes(node: Node) -> list[Dim]:
-    return [*operand(node.inputs, 0).shape, dim(node.attrs["first"])]
-
-
-define_routine(
-    "argsort",
-    _infer_argsort,
-    Routine("kk_sort.h", lambda node: "kk_argsort", _argsort_sizes, _run_argsort),
-)
+@routine("argsort", "kk_sort.h", _argsort_shapes, lambda keys, *, first: [*keys.shape, first])
+def _argsort(keys: np.ndarray) -> list[np.ndarray]:
+    rows = [np.lexsort(row.T[::-1]) if row.shape[1] else np.arange(row.shape[0]) for row in keys]
+    return [np.array(rows, np.int64).reshape(keys.shape[:2])] * 2
 
 
 # scatter: operands x, places int64, updates; attrs reduction: rows of updates into a copy of x, each from a place on, counted in
@@ -110,39 +110,28 @@ define_routine(
 _COMBINE: dict[str, Callable[..., np.ndarray]] = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
 
 
-def _infer_scatter(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    x, places, updates = (operand(inputs, n) for n in range(3))
+def _scatter_shapes(x: Value, places: Value, updates: Value) -> list[tuple[Shape, str]]:
     if places.dtype != "int64" or updates.shape[: places.rank] != places.shape or x.dtype != updates.dtype:
         raise ShapeError(f"scatter into {x} at {places} of {updates}")
     return [(x.shape, x.dtype)]
 
 
-def _run_scatter(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
-    x, places, updates = operands
-    result, width = x.reshape(-1).copy(), int(np.prod(updates.shape[places.ndim :]))
-    for place, row in zip(places.reshape(-1), updates.reshape(-1, width) if width else [], strict=False):
-        if 0 <= place <= result.size - width:
-            old, combine = result[place : place + width], _COMBINE.get(node.attrs["reduction"])
-            old[:] = row if combine is None else combine(old, row)
-    return [result.reshape(x.shape)]
-
-
-def _scatter_sizes(node: Node) -> list[Dim]:
-    x, places, updates = (operand(node.inputs, n) for n in range(3))
+def _scatter_sizes(x: Value, places: Value, updates: Value) -> list[Dim]:
     return [product(x.shape), product(places.shape), product(updates.shape[places.rank :])]
 
 
-define_routine(
-    "scatter",
-    _infer_scatter,
-    Routine(
-        "kk_scatter.h",
-        lambda node: f"kk_scatter_{node.attrs['reduction']}_{SUFFIXES[node.output.dtype]}",
-        _scatter_sizes,
-        _run_scatter,
-        into=True,
-    ),
-)
+def _scatter_function(node: Node) -> str:
+    return f"kk_scatter_{node.attrs['reduction']}_{SUFFIXES[node.output.dtype]}"
+
+
+@routine("scatter", "kk_scatter.h", _scatter_shapes, _scatter_sizes, _scatter_function, into=True)
+def _scatter(x: np.ndarray, places: np.ndarray, updates: np.ndarray, *, reduction: str) -> list[np.ndarray]:
+    result, width = x.reshape(-1).copy(), int(np.prod(updates.shape[places.ndim :]))
+    for place, row in zip(places.reshape(-1), updates.reshape(-1, width) if width else [], strict=False):
+        if 0 <= place <= result.size - width:
+            old, combine = result[place : place + width], _COMBINE.get(reduction)
+            old[:] = row if combine is None else combine(old, row)
+    return [result.reshape(x.shape)]
 
 
 # suppress: greedy non-maximum suppression. boxes float32 [rows, count, 4] as corners (low, high), order int64
@@ -150,15 +139,16 @@ define_routine(
 # the order are kept ----------------------------------------------------------------------------------------------------------
 
 
-def _infer_suppress(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    boxes, order, candidates = (operand(inputs, n) for n in range(3))
+def _suppress_shapes(boxes: Value, order: Value, candidates: Value, _threshold: Value, _most: Value) -> list[tuple[Shape, str]]:
     if boxes.rank != 3 or order.shape != candidates.shape or order.rank != 3 or boxes.shape[2] != 4:
         raise ShapeError(f"suppress of {boxes} in the order {order}")
     return [(order.shape, "bool")]
 
 
-def _run_suppress(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
-    boxes, order, candidates, threshold, most = operands
+@routine("suppress", "kk_suppress.h", _suppress_shapes, lambda boxes, order, *others: order.shape)
+def _suppress(
+    boxes: np.ndarray, order: np.ndarray, candidates: np.ndarray, threshold: np.ndarray, most: np.ndarray
+) -> list[np.ndarray]:
     kept = np.zeros(order.shape, bool)
     area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
     for row, own in np.ndindex(order.shape[:2]):
@@ -166,10 +156,8 @@ def _run_suppress(node: Node, operands: list[np.ndarray], sizes: list[int]) -> l
         for place, box in enumerate(order[row, own]):
             if not candidates[row, own, place] or len(chosen) >= most.reshape(-1)[0]:
                 continue
-            low, high = (
-                np.maximum(boxes[row, box, :2], boxes[row, chosen, :2]),
-                np.minimum(boxes[row, box, 2:], boxes[row, chosen, 2:]),
-            )
+            low = np.maximum(boxes[row, box, :2], boxes[row, chosen, :2])
+            high = np.minimum(boxes[row, box, 2:], boxes[row, chosen, 2:])
             shared = np.maximum(high - low, 0).prod(-1)
             if not (shared > threshold.reshape(-1)[0] * (area[row, box] + area[row, chosen] - shared)).any():
                 chosen.append(int(box))
@@ -177,38 +165,15 @@ def _run_suppress(node: Node, operands: list[np.ndarray], sizes: list[int]) -> l
     return [kept]
 
 
-define_routine(
-    "suppress",
-    _infer_suppress,
-    Routine(
-        "kk_suppress.h",
-        lambda node: "kk_suppress",
-        lambda node: [operand(node.inputs, 1).shape[0], operand(node.inputs, 1).shape[1], operand(node.inputs, 1).shape[2]],
-        _run_suppress,
-    ),
-)
-
-
 # mt19937_uniform: attrs count, seed (below 2^32): float64 [count], the draws of numpy.random.seed(seed) and uniform; and room for
 # the generator's state ----------------------------------------------------------------------------------------------------------
 
 
-def _infer_mt19937_uniform(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    return [((dim(attrs["count"]),), "float64"), ((dim(MT19937_WORDS),), "uint32")]
+def _mt19937_shapes(*, count: Dim) -> list[tuple[Shape, str]]:
+    return [((dim(count),), "float64"), ((dim(MT19937_WORDS),), "uint32")]
 
 
-def _run_mt19937_uniform(node: Node, operands: list[np.ndarray], sizes: list[int]) -> list[np.ndarray]:
+@routine("mt19937_uniform", "kk_mt19937.h", _mt19937_shapes, lambda *, count, seed: [count, seed])
+def _mt19937_uniform(*, sizes: list[int]) -> list[np.ndarray]:
     generator = np.random.RandomState(sizes[1])
     return [generator.uniform(size=sizes[0]), generator.get_state(legacy=False)["state"]["key"]]
-
-
-define_routine(
-    "mt19937_uniform",
-    _infer_mt19937_uniform,
-    Routine(
-        "kk_mt19937.h",
-        lambda node: "kk_mt19937_uniform",
-        lambda node: [node.output.shape[0], dim(node.attrs["seed"])],
-        _run_mt19937_uniform,
-    ),
-)
