@@ -119,16 +119,14 @@ class Kind:
 
     def joined(self, other: Kind) -> Kind:
         """The kind that holds both. Raises Unsupported where there is none."""
-        if self.what != other.what and "optional sequence" not in (self.what, other.what):
+        both, vague = {self.what, other.what}, self.vague or other.vague
+        fits = len(both) == 1 or ("optional sequence" in both and (vague or "optional" not in both))
+        if not fits or not (vague or self.dtype == other.dtype):
             raise Unsupported(f"a value is {self.text} at one time and {other.text} at another")
-        if {self.what, other.what} == {"optional", "optional sequence"} and not (self.vague or other.vague):
-            raise Unsupported(f"a value is {self.text} at one time and {other.text} at another")
-        what = self.what if self.what == other.what else "optional sequence"
-        if self.vague or other.vague:
+        what = self.what if len(both) == 1 else "optional sequence"
+        if vague:
             known = other if self.vague else self
             return Kind(what if not known.what.startswith("optional") else known.what, known.dtype, known.extents, known.vague)
-        if self.dtype != other.dtype:
-            raise Unsupported(f"a value is {self.text} at one time and {other.text} at another")
         return Kind(what, self.dtype, joined_extents([self.extents, other.extents]))
 
     @property
@@ -322,7 +320,11 @@ def without_names(kind: Kind) -> Kind:
     return Kind(kind.what, kind.dtype, extents, kind.vague)
 
 
-def surface(kind: Kind, name: str) -> dict[str, Any]:
-    """What the Python side needs to know to make one of its parts, and back."""
-    shape = None if kind.extents is None else list(kind.extents)
-    return {"name": name, "kind": kind.what, "dtype": kind.dtype, "shape": shape, "parts": [f"{name}.{p}" for p in kind.parts]}
+def extents_text(shape: Shape) -> list[str]:
+    return [str(d.constant if d.constant is not None else d) for d in shape]
+
+
+def surface(kind: Kind, name: str, shape: Shape | None = None) -> dict[str, Any]:
+    """What the Python side needs to know to make one of its parts, and back; shape: that of a tensor."""
+    extents = extents_text(shape) if shape is not None else None if kind.extents is None else list(kind.extents)
+    return {"name": name, "kind": kind.what, "dtype": kind.dtype, "shape": extents, "parts": [f"{name}.{p}" for p in kind.parts]}

@@ -148,9 +148,9 @@ def _connect(folder: Path, parts: list[_Part]) -> None:
     for value in encoder.model.proto.graph.input:
         encoder.names[value.name] = value.name
     encoder.names[states[0].name] = "encoder_last_hidden_state"
+    ids = dict.fromkeys(("input_ids", "decoder_input_ids"), "decoder_input_ids")
     for part in (first, steps):
-        part.names |= {_STATES: "encoder_last_hidden_state", _MASK: "attention_mask"}
-        part.names |= {"input_ids": "decoder_input_ids", "decoder_input_ids": "decoder_input_ids"}
+        part.names |= {_STATES: "encoder_last_hidden_state", _MASK: "attention_mask", **ids}
     for value in steps.model.proto.graph.input:
         if value.name.startswith("past_key_values."):
             present = value.name.replace("past_key_values.", "present.", 1)
@@ -160,10 +160,8 @@ def _connect(folder: Path, parts: list[_Part]) -> None:
     presents = [name.replace("past_key_values.", "present.", 1) for name in crossing]
     missing = [name for name in presents if name not in first.outputs]
     if missing:
-        listing = ", ".join(missing)
-        raise UnsupportedModelError(
-            f"the first step's decoder in {folder} does not compute {listing}; export the graphs together"
-        )
+        said = f"the first step's decoder in {folder} does not compute {', '.join(missing)}"
+        raise UnsupportedModelError(f"{said}; export the graphs together")
 
 
 def _share_initializers(parts: list[_Part], joined: MappedModel) -> None:
@@ -206,27 +204,20 @@ def _append_nodes(part: _Part, graph: onnx.GraphProto) -> None:
     for node in part.nodes:
         copy = graph.node.add()
         copy.CopyFrom(node)
-        copy.input[:] = [part.name(i) for i in node.input]
-        copy.output[:] = [part.name(o) for o in node.output]
+        _rename(copy, part)
         if node.name and part.prefix == "encoder":
             copy.name = f"/encoder{'' if node.name.startswith('/') else '/'}{node.name}"
-        for attribute in copy.attribute:
-            if attribute.HasField("g"):
-                _rename_body(attribute.g, part)
 
 
-def _rename_body(graph: onnx.GraphProto, part: _Part) -> None:
-    """A branch inside a part: its names are the part's too."""
-    for tensor in graph.initializer:
-        tensor.name = part.name(tensor.name)
-    for value in (*graph.input, *graph.output):
-        value.name = part.name(value.name)
-    for node in graph.node:
-        node.input[:] = [part.name(i) for i in node.input]
-        node.output[:] = [part.name(o) for o in node.output]
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                _rename_body(attribute.g, part)
+def _rename(node: onnx.NodeProto, part: _Part) -> None:
+    """Give a node, and the branches inside it, the names of its part."""
+    node.input[:] = map(part.name, node.input)
+    node.output[:] = map(part.name, node.output)
+    for branch in (attribute.g for attribute in node.attribute if attribute.HasField("g")):
+        for named in (*branch.initializer, *branch.input, *branch.output):
+            named.name = part.name(named.name)
+        for inner in branch.node:
+            _rename(inner, part)
 
 
 def _declare(parts: list[_Part], joined: MappedModel) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
 from kaoken.errors import UnsupportedModelError
@@ -15,7 +16,6 @@ from kaoken.frontend import (  # noqa: F401  (they fill the table of readers)
     casts,
     control_flow,
     convolution,
-    integer_products,
     learned,
     microsoft,
     microsoft_attention,
@@ -48,9 +48,9 @@ from kaoken.frontend.old_opsets import with_newer_opset
 from kaoken.frontend.recurrent import read_recurrent
 from kaoken.frontend.registry import READERS, OnnxNode, Reader, Unsupported, declared_shape, reader_for
 from kaoken.frontend.sequences import MOVES, SEQUENCES
-from kaoken.frontend.strings import MOVEMENT, STRINGS, bind_strings, known_strings, lifted, output_strings
+from kaoken.frontend.strings import MOVEMENT, STRINGS, known_strings, lifted
 from kaoken.frontend.support_vectors import read_svm_classifier
-from kaoken.frontend.surface import bind_input, output_maps, output_parts
+from kaoken.frontend.surface import bind_input, output_maps, output_parts, output_strings
 from kaoken.ir.builder import Builder, check_shape
 from kaoken.ir.dims import Dim, dim
 from kaoken.ir.dtypes import C_TYPES, packed_bits
@@ -80,17 +80,9 @@ HOLDS_STRINGS = ("If", "Loop", "SequenceMap")
 
 
 _READING_ERRORS = (
-    Unsupported,
-    ShapeError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    AssertionError,
-    RecursionError,
-    MemoryError,
-)
+    Unsupported, ShapeError, ValueError, TypeError, LookupError, AttributeError,
+    ArithmeticError, AssertionError, RecursionError, MemoryError,
+)  # fmt: skip
 """What a damaged node makes its reader raise."""
 
 
@@ -197,31 +189,29 @@ class Importer:
 
     def read_initializers(self, graph: onnx.GraphProto) -> None:
         """Bind the names of a graph's constants."""
-        for tensor in graph.initializer:
+        for tensor in (*graph.initializer, *graph.sparse_initializer):
+            is_sparse = isinstance(tensor, onnx.SparseTensorProto)
+            name = tensor.values.name if is_sparse else tensor.name
             try:
-                array = self.model.arrays.get(tensor.name) if graph is self.proto.graph else None
-                if array is None:
-                    array = tensor_array(tensor)
-                if str(array.dtype) not in C_TYPES and tensor.data_type != onnx.TensorProto.STRING:
-                    raise ValueError(f"element type {array.dtype} is not supported")
-                known: Any = (
-                    known_strings(helper(self.builder), array)
-                    if tensor.data_type == onnx.TensorProto.STRING
-                    else self.builder.constant(array, tensor.name)
-                )
+                known = self._constant(sparse_array(tensor) if is_sparse else self._elements(tensor, graph), name)
             except (ValueError, TypeError, Unsupported) as error:
-                self.problems.append(f"initializer {tensor.name}: {error}")
-                self.broken.add(tensor.name)
+                self.problems.append(f"initializer {name}: {error}")
+                self.broken.add(name)
                 continue
-            if tensor.name in self.values:
-                self.problems.append(f"initializer {tensor.name}: the name is taken")
-            self.bind(tensor.name, known)
-        for sparse in graph.sparse_initializer:
-            try:
-                self.bind(sparse.values.name, self.builder.constant(sparse_array(sparse), sparse.values.name))
-            except (ValueError, TypeError) as error:
-                self.problems.append(f"initializer {sparse.values.name}: {error}")
-                self.broken.add(sparse.values.name)
+            if name in self.values and not is_sparse:
+                self.problems.append(f"initializer {name}: the name is taken")
+            self.bind(name, known)
+
+    def _elements(self, tensor: onnx.TensorProto, graph: onnx.GraphProto) -> np.ndarray:
+        array = self.model.arrays.get(tensor.name) if graph is self.proto.graph else None
+        return tensor_array(tensor) if array is None else array
+
+    def _constant(self, array: np.ndarray, name: str) -> Value | Strings:
+        if array.dtype.kind in "OSU":
+            return known_strings(helper(self.builder), array)
+        if str(array.dtype) not in C_TYPES:
+            raise ValueError(f"element type {array.dtype} is not supported")
+        return self.builder.constant(array, name)
 
     def _inputs(self) -> None:
         taken: set[str] = set()
@@ -231,12 +221,9 @@ class Importer:
             taken.add(info.name)
             if info.name in self.values:
                 continue
-            if is_composite(info.type):
-                bind_input(self, info)
-                continue
             tensor = info.type.tensor_type
-            if tensor.elem_type == onnx.TensorProto.STRING and tensor.HasField("shape"):
-                bind_strings(self, info)
+            if is_composite(info.type) or (tensor.elem_type == onnx.TensorProto.STRING and tensor.HasField("shape")):
+                bind_input(self, info)
                 continue
             try:
                 dtype = str(tensor_dtype(tensor.elem_type))

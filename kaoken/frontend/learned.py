@@ -9,11 +9,10 @@ import numpy as np
 
 from kaoken.frontend.composite import Maps, Strings
 from kaoken.frontend.mapped_file import tensor_array
-from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.frontend.spelled import Tensor, iota, join, tensor
+from kaoken.frontend.registry import OnnxNode, Unsupported
+from kaoken.frontend.spelled import Tensor, iota, join, onnx_formula, tensor
 from kaoken.frontend.strings import find, known_strings, string_op, strings
 from kaoken.ir.dims import dim, maximum, minimum
-from kaoken.ir.graph import Value
 
 DOMAIN = "ai.onnx.ml"
 
@@ -52,9 +51,13 @@ def strings_at(node: OnnxNode, texts: Any, place: Tensor) -> Strings:
     return Strings(known.data, tensor(node, known.tensor).take(place).value)
 
 
-def float_input(node: OnnxNode) -> Tensor:
-    x = tensor(node, node.input(0))
+def as_floats(x: Tensor) -> Tensor:
     return x if x.dtype.startswith("float") else x.cast("float32")
+
+
+def as_rows(x: Tensor) -> Tensor:
+    """A vector as a matrix of one row."""
+    return x.with_axis(0) if x.rank == 1 else x
 
 
 def transformed(scores: Tensor, kind: Any) -> Tensor:
@@ -97,61 +100,53 @@ def two_classes(score: Tensor, kind: Any, mixed: bool) -> Tensor:
     return transformed(both, kind) if kind == "LOGISTIC" else both
 
 
-@onnx_op(f"{DOMAIN}.ArrayFeatureExtractor")
-def array_feature_extractor(node: OnnxNode) -> Value:
-    x, index = tensor(node, node.input(0)), tensor(node, node.input(1))
-    x = x.reshape(1, *x.shape) if x.rank == 1 else x
-    return x.take(index.reshape(index.shape[-1]), x.rank - 1).value
+@onnx_formula(f"{DOMAIN}.ArrayFeatureExtractor")
+def array_feature_extractor(x: Tensor, index: Tensor) -> Tensor:
+    x = as_rows(x)
+    return x.take(index.reshape(index.shape[-1]), x.rank - 1)
 
 
-@onnx_op(f"{DOMAIN}.Binarizer")
-def binarizer(node: OnnxNode) -> Value:
-    x, threshold = tensor(node, node.input(0)), node.attribute("threshold", 0.0)
-    return (x > (threshold if x.dtype.startswith("float") else math.floor(threshold))).cast(x.dtype).value
+@onnx_formula(f"{DOMAIN}.Binarizer")
+def binarizer(x: Tensor, *, threshold: float = 0.0) -> Tensor:
+    return (x > (threshold if x.dtype.startswith("float") else math.floor(threshold))).cast(x.dtype)
 
 
-@onnx_op(f"{DOMAIN}.Scaler")
-def scaler(node: OnnxNode) -> Value:
-    x = float_input(node).cast("float32")
-    return ((x - tensor(node, float_list(node, "offset"))) * tensor(node, float_list(node, "scale"))).value
+@onnx_formula(f"{DOMAIN}.Scaler")
+def scaler(node: OnnxNode, x: Tensor) -> Tensor:
+    return (x.cast("float32") - tensor(node, float_list(node, "offset"))) * tensor(node, float_list(node, "scale"))
 
 
-@onnx_op(f"{DOMAIN}.Normalizer")
-def normalizer(node: OnnxNode) -> Value:
-    x = float_input(node).cast("float32")
-    kind = node.attribute("norm", "MAX")
-    if kind not in ("MAX", "L1", "L2"):
-        raise Unsupported(f"norm={kind!r} is none of MAX, L1 and L2")
-    size = x.reduce("max", -1, keep=True) if kind == "MAX" else x.reduce(kind.lower(), -1, keep=True)
-    return (x / size.eq(0).where(1, size)).value
+@onnx_formula(f"{DOMAIN}.Normalizer")
+def normalizer(x: Tensor, *, norm: str = "MAX") -> Tensor:
+    if norm not in ("MAX", "L1", "L2"):
+        raise Unsupported(f"norm={norm!r} is none of MAX, L1 and L2")
+    x = x.cast("float32")
+    size = x.reduce(norm.lower(), -1, keep=True)
+    return x / size.eq(0).where(1, size)
 
 
-@onnx_op(f"{DOMAIN}.Imputer")
-def imputer(node: OnnxNode) -> Value:
-    x = tensor(node, node.input(0))
+@onnx_formula(f"{DOMAIN}.Imputer")
+def imputer(node: OnnxNode, x: Tensor) -> Tensor:
     kind = "float" if x.dtype.startswith("float") else "int64"
     values = tensor(node, np.array(node.attribute(f"imputed_value_{kind}s"), x.dtype))
     replaced = node.attribute(f"replaced_value_{kind}", 0)
-    hit = x.isnan() if replaced != replaced else x.eq(replaced)
-    return hit.where(values, x).value
+    return (x.isnan() if replaced != replaced else x.eq(replaced)).where(values, x)
 
 
 @string_op(f"{DOMAIN}.OneHotEncoder")
-@onnx_op(f"{DOMAIN}.OneHotEncoder")
-def one_hot_encoder(node: OnnxNode) -> Value:
+@onnx_formula(f"{DOMAIN}.OneHotEncoder")
+def one_hot_encoder(node: OnnxNode, x: Tensor | Strings, *, zeros: int = 1) -> Tensor:
     """1 at the category that is met. With `zeros` set to 0 the call checks that each element is one of them."""
-    x: Any = node.input(0)
     if isinstance(x, Strings):
         texts = node.attribute("cats_strings", [])
-        place = find(node, strings(node, 0), known_strings(node, texts))
-        hits = place.reshape(*place.shape, 1).eq(iota(node, len(texts)))
+        place, categories = find(node, strings(node, 0), known_strings(node, texts)), iota(node, len(texts))
     else:
-        given = tensor(node, x).cast("int64")
-        hits = given.reshape(*given.shape, 1).eq(tensor(node, int_list(node, "cats_int64s")))
-    if not node.attribute("zeros", 1):
+        place, categories = x.cast("int64"), tensor(node, int_list(node, "cats_int64s"))
+    hits = place.with_axis(place.rank).eq(categories)
+    if not zeros:
         unknown = (1 - hits.cast("int64").reduce("max", -1)).reduce("sum", *range(hits.rank - 1)).reshape(1)
         node.found_size(unknown.value, 0, f"{node.names[0]}_unknown", None, dim(0))
-    return hits.cast("float32").value
+    return hits.cast("float32")
 
 
 def _table(node: OnnxNode, kind: str) -> np.ndarray:
@@ -173,7 +168,7 @@ def _places(node: OnnxNode, keys: np.ndarray) -> Tensor:
     if isinstance(x, Strings):
         return find(node, strings(node, 0), known_strings(node, keys))
     given, known = tensor(node, x), tensor(node, keys.astype(x.dtype))
-    column = given.reshape(*given.shape, 1)
+    column = given.with_axis(given.rank)
     hit = column.eq(known) | (column.isnan() & known.isnan()) if keys.dtype.kind == "f" else column.eq(known)
     return hit.where(iota(node, len(keys)), -1).reduce("max", -1)
 
@@ -190,8 +185,8 @@ def _looked_up(node: OnnxNode, keys: np.ndarray, values: np.ndarray, default: An
 
 
 @string_op(f"{DOMAIN}.LabelEncoder")
-@onnx_op(f"{DOMAIN}.LabelEncoder")
-def label_encoder(node: OnnxNode) -> Any:
+@onnx_formula(f"{DOMAIN}.LabelEncoder")
+def label_encoder(node: OnnxNode, _: Tensor | Strings) -> Any:
     """The value of the key that is met, else the default; of equal keys the last counts. In version 1 strings and
     their numbers."""
     if node.attribute("classes_strings") is not None:
@@ -208,8 +203,8 @@ def label_encoder(node: OnnxNode) -> Any:
 
 
 @string_op(f"{DOMAIN}.CategoryMapper")
-@onnx_op(f"{DOMAIN}.CategoryMapper")
-def category_mapper(node: OnnxNode) -> Any:
+@onnx_formula(f"{DOMAIN}.CategoryMapper")
+def category_mapper(node: OnnxNode, _: Tensor | Strings) -> Any:
     return _named_and_numbered(node, node.attribute("cats_strings", []), node.attribute("cats_int64s", []))
 
 
@@ -223,21 +218,20 @@ def _named_and_numbered(node: OnnxNode, names: Any, numbers: Any) -> Any:
     return _looked_up(node, counted, texts, node.attribute("default_string", "_Unused"))
 
 
-@onnx_op(f"{DOMAIN}.ZipMap")
-def zip_map(node: OnnxNode) -> Maps:
+@onnx_formula(f"{DOMAIN}.ZipMap")
+def zip_map(node: OnnxNode, scores: Tensor) -> Maps:
     """Scores of classes, a row of them for each map."""
-    scores, keys = node.input(0), node.attribute("classlabels_strings") or node.attribute("classlabels_int64s")
+    keys = node.attribute("classlabels_strings") or node.attribute("classlabels_int64s")
     if not keys or (scores.shape[-1] != len(keys) and scores.shape[-1].constant is not None):
         raise Unsupported(f"{len(keys or [])} class labels for scores of shape {list(map(str, scores.shape))}")
     named = [key.decode() if isinstance(key, bytes) else key for key in keys]
-    return Maps(tensor(node, scores).reshape(*scores.shape[:-1], len(keys)).value, tuple(named))
+    return Maps(scores.reshape(*scores.shape[:-1], len(keys)).value, tuple(named))
 
 
-@onnx_op(f"{DOMAIN}.FeatureVectorizer")
-def feature_vectorizer(node: OnnxNode) -> Value:
+@onnx_formula(f"{DOMAIN}.FeatureVectorizer")
+def feature_vectorizer(node: OnnxNode, *given: Tensor) -> Tensor:
     """Side by side, each cut or filled with zeros to as many features as it is said to have."""
-    parts = [tensor(node, node.input(n)).cast("float32") for n in range(len(node.inputs))]
-    parts = [p.reshape(1, *p.shape) if p.rank == 1 else p for p in parts]
+    parts = [as_rows(part.cast("float32")) for part in given]
     for n, wanted in enumerate(int_list(node, "inputdimensions").tolist()[: len(parts)]):
         extent = parts[n].shape[1]
         if extent != wanted:
@@ -245,32 +239,28 @@ def feature_vectorizer(node: OnnxNode) -> Value:
             short = maximum(dim(0), dim(wanted) - extent)
             fill = [] if zeros is None or short == 0 else [zeros.expand(parts[n].shape[0], short)]
             parts[n] = join(1, parts[n].part(1, 0, minimum(extent, dim(wanted))), *fill)
-    return join(1, *parts).value
+    return join(1, *parts)
 
 
 def linear(node: OnnxNode, x: Tensor, rows: int) -> Tensor:
     """[row, target] scores of coefficients [target, feature]."""
-    x = x.reshape(1, *x.shape) if x.rank == 1 else x
     weights = float_list(node, "coefficients", x.dtype).reshape(rows, -1)
-    result = x @ tensor(node, weights.T.copy())
+    result = as_rows(x) @ tensor(node, weights.T.copy())
     bias = float_list(node, "intercepts", x.dtype)
     return result + tensor(node, bias) if bias.size else result
 
 
-@onnx_op(f"{DOMAIN}.LinearRegressor")
-def linear_regressor(node: OnnxNode) -> Value:
-    scores = linear(node, float_input(node).cast("float32"), int(node.attribute("targets", 1)))
-    return transformed(scores, node.attribute("post_transform", "NONE")).value
+@onnx_formula(f"{DOMAIN}.LinearRegressor")
+def linear_regressor(node: OnnxNode, x: Tensor, *, targets: int = 1, post_transform: str = "NONE") -> Tensor:
+    return transformed(linear(node, x.cast("float32"), targets), post_transform)
 
 
-@onnx_op(f"{DOMAIN}.LinearClassifier")
-def linear_classifier(node: OnnxNode) -> list[Any]:
+@onnx_formula(f"{DOMAIN}.LinearClassifier")
+def linear_classifier(node: OnnxNode, x: Tensor, *, post_transform: str = "NONE") -> list[Any]:
     """Labels and scores; a score alone is that of the second class of two."""
-    x = float_input(node).cast("float32")
     bias, weights = float_list(node, "intercepts"), float_list(node, "coefficients")
-    scores = linear(node, x, max(1, bias.size or weights.size // int(x.shape[-1])))
-    kind = node.attribute("post_transform", "NONE")
+    scores = linear(node, x.cast("float32"), max(1, bias.size or weights.size // int(x.shape[-1])))
     if scores.shape[1] == 1 and class_count(node) == 2:
         chosen = (scores.take(0, 1) > 0).cast("int64")
-        return [labels_at(node, chosen), two_classes(scores, kind, kind == "LOGISTIC").value]
-    return [labels_at(node, scores.argmax(axis=1, keepdims=False, last=False)), transformed(scores, kind).value]
+        return [labels_at(node, chosen), two_classes(scores, post_transform, post_transform == "LOGISTIC")]
+    return [labels_at(node, scores.first_extreme("argmax", 1)), transformed(scores, post_transform)]

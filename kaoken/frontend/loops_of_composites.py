@@ -87,10 +87,6 @@ def looped(
     from kaoken.frontend.control_flow import Looping
 
     layout, carried = layout_of(initial), len(initial)
-    if all(kind is None for kind in layout):
-        plain = Looping(importer, layer, names, [v for v in initial if isinstance(v, Value)], body, limit)  # type: ignore[arg-type]
-        plain.limit_value, plain.condition = limit_value, condition
-        return list(plain.run())
     builder = importer.builder
     graph, before = builder.graph, len(builder.graph.nodes)
     trial = Trial(importer)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kaoken.frontend.integer_products import along, qlinear_conv, whole_product
-from kaoken.frontend.quantization import dynamic_quantize_linear, real, rounded
+from kaoken.frontend.quantization import along, dynamic_quantize_linear, qlinear_conv, real, rounded, whole_product
 from kaoken.frontend.registry import OnnxNode, Unsupported, reader_for
 from kaoken.frontend.spelled import Tensor, onnx_formula, tensor
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 import numpy as np
@@ -89,11 +90,10 @@ class OnnxNode:
     def dims(self, index: int) -> list[Dim]:
         """The elements of an integer input as expressions of the dims. Raises Unsupported when they come from data."""
         value = self.input(index)
-        if value.known is None and value.data is not None:
-            return [dim(int(e)) for e in value.data.reshape(-1)]
-        if value.known is None:
+        found = known_dims(value)
+        if found is None:
             raise Unsupported(f"input {index} ({value.name}) is computed from data; sizes must follow from the inputs' shapes")
-        return [element_dim(e) for e in value.known.reshape(-1)]
+        return found
 
     def sizes(self, index: int, declared: Sequence[Dim | None] = ()) -> list[Dim]:
         """Like `dims`; elements that come from data are sizes that the call finds, which `--dim` bounds by the input's name.
@@ -111,19 +111,17 @@ class OnnxNode:
         self, value: Value, name: str, declared: Sequence[Dim | None] = (), uppers: Sequence[Dim | None] = ()
     ) -> list[Dim]:
         """The elements of an integer vector as sizes: those that are known, those that the model declares, else found ones."""
-        if value.known is not None or value.data is not None:
-            elements = value.data.reshape(-1) if value.known is None and value.data is not None else value.known.reshape(-1)  # type: ignore[union-attr]
-            return [element_dim(e) if isinstance(e, (Const, Int)) else dim(int(e)) for e in elements]
+        found = known_dims(value)
+        if found is not None:
+            return found
         count = int(product(value.shape))
         sizes = []
-        for n in range(count):
+        for n, exactly, upper in zip_longest(range(count), declared[:count], uppers[:count]):
             element = element_at(value, n)
-            own = name if count == 1 else f"{name}_{n}"
-            expected = declared[n] if n < len(declared) else None
             if isinstance(element, (Const, Int)):
                 sizes.append(element_dim(element))
             else:
-                sizes.append(self.found_size(value, n, own, uppers[n] if n < len(uppers) else None, expected))
+                sizes.append(self.found_size(value, n, name if count == 1 else f"{name}_{n}", upper, exactly))
         return sizes
 
     def declared_shape(self, rank: int, output: int = 0) -> list[Dim | None]:
@@ -205,6 +203,13 @@ def element_dtype(element_type: int) -> str:
 def share(whole: Dim, others: Sequence[Dim]) -> Dim:
     """What is left for an extent that makes, together with others, no more than a whole: `found_sizes.largest` knows the form."""
     return whole // maximum(dim(1), product(others))
+
+
+def known_dims(value: Value) -> list[Dim] | None:
+    """The elements of an integer tensor as expressions of the dims, None where they come from data."""
+    if value.known is None and value.data is not None:
+        return [dim(int(e)) for e in value.data.reshape(-1)]
+    return None if value.known is None else [element_dim(e) for e in value.known.reshape(-1)]
 
 
 def element_dim(element: Expr) -> Dim:

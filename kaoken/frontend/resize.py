@@ -20,14 +20,7 @@ from kaoken.ir.dims import Dim, dim, maximum
 from kaoken.ir.graph import Value
 from kaoken.ops.registry import normalize_axis
 
-_COORDINATES = (
-    "half_pixel",
-    "half_pixel_symmetric",
-    "pytorch_half_pixel",
-    "align_corners",
-    "asymmetric",
-    "tf_crop_and_resize",
-)
+_COORDINATES = "half_pixel half_pixel_symmetric pytorch_half_pixel align_corners asymmetric tf_crop_and_resize".split()
 
 
 @dataclass(frozen=True)
@@ -89,32 +82,28 @@ def _axes(node: OnnxNode, x: Value, scales: Value | None, sizes: Value | None) -
     if given is None or given.shape != (dim(count),) or regions.shape != (dim(2 * count),):
         raise Unsupported(f"no scale or size for each of {count} axes")
     ends = [(regions.take(n), regions.take(n + count)) for n in range(count)]
-    declared = node.declared_shape(x.rank)
-    axes = []
+    declared, policy = node.declared_shape(x.rank), node.attribute("keep_aspect_ratio_policy", "stretch")
+    targets: list[Dim] = []
+    own: list[Tensor | None] = [None] * count
     if scales is not None:
-        for n, a in enumerate(numbers):
-            scale, (start, end) = tensor(node, scales).take(n), ends[n]
+        own = [tensor(node, scales).take(n) for n in range(count)]
+        for a, scale, (start, end) in zip(numbers, own, ends, strict=True):
+            assert scale is not None
             constants = [literal_elements(v.value) for v in (scale, start, end)]
             if any(c is None for c in constants):
-                length = (tensor(node, x.shape[a]).cast("float32") * scale * (end - start)).floor().cast("int64")
-                target = node.found_size(length.value, 0, f"{node.names[0]}_{a}", None, declared[a])
+                length = (_float(node, x.shape[a]) * scale * (end - start)).floor().cast("int64")
+                targets.append(node.found_size(length.value, 0, f"{node.names[0]}_{a}", None, declared[a]))
             else:
-                target = _scaled(x.shape[a], *(float(c.reshape(-1)[0]) for c in constants if c is not None))
-            axes.append(_Axis(a, x.shape[a], target, scale, start, end))
-        return axes
-    policy = node.attribute("keep_aspect_ratio_policy", "stretch")
-    if policy == "stretch":
-        targets = node.found_sizes(given, given.name, [declared[a] for a in numbers])
-        return [_Axis(a, x.shape[a], t, None, *ends[n]) for n, (a, t) in enumerate(zip(numbers, targets, strict=True))]
-    if policy not in ("not_larger", "not_smaller"):
-        raise Unsupported(f"keep_aspect_ratio_policy={policy!r} is unknown")
-    extents = tensor(node, [x.shape[a] for a in numbers]).cast("float64")
-    ratios = tensor(node, given).cast("float64") / extents
-    common = ratios.reduce("min" if policy == "not_larger" else "max", 0)
-    rounded = (extents * common + 0.5).floor().cast("int64")
-    targets = node.found_sizes(rounded.value, given.name, [declared[a] for a in numbers])
-    scale = common.cast("float32")
-    return [_Axis(a, x.shape[a], t, scale, *ends[n]) for n, (a, t) in enumerate(zip(numbers, targets, strict=True))]
+                targets.append(_scaled(x.shape[a], *(float(c.reshape(-1)[0]) for c in constants if c is not None)))
+    else:
+        if policy not in ("stretch", "not_larger", "not_smaller"):
+            raise Unsupported(f"keep_aspect_ratio_policy={policy!r} is unknown")
+        if policy != "stretch":
+            extents = tensor(node, [x.shape[a] for a in numbers]).cast("float64")
+            common = (tensor(node, given).cast("float64") / extents).reduce("min" if policy == "not_larger" else "max", 0)
+            rounded, own = (extents * common + 0.5).floor().cast("int64").value, [common.cast("float32")] * count
+        targets = node.found_sizes(given if policy == "stretch" else rounded, given.name, [declared[a] for a in numbers])
+    return [_Axis(a, x.shape[a], targets[n], own[n], *ends[n]) for n, a in enumerate(numbers)]
 
 
 def _scaled(extent: Dim, scale: float, start: float, end: float) -> Dim:

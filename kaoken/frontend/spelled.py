@@ -140,7 +140,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def onnx_formula(*names: str, since: int = 1) -> Callable[[F], F]:
     """Register operators, from opset `since` on, whose results follow from operands and attributes. The positional parameters of
     what is decorated are the operator's inputs as tensors; those with a default, or annotated so, may be None. Keywords are
-    attributes, with the defaults of the standard; a first one `node` is the node. Results may be tensors or values, one or a list of them."""
+    attributes, with the defaults of the standard; a first parameter `node` is the node. Results may be tensors or values, one or
+    a list of them."""
 
     def register(formula: F) -> F:
         onnx_op(*names, since=since)(reader_of(formula))

@@ -11,9 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 
-from kaoken.frontend.composite import Kind, Maybe, Ragged, Strings, TensorList, helper
+from kaoken.frontend.composite import Maybe, Ragged, Strings, TensorList, helper
 from kaoken.frontend.registry import OnnxNode, Reader, Unsupported
 from kaoken.frontend.spelled import F, Tensor, join, reader_of, tensor
 from kaoken.ir.dims import Dim, dim, product
@@ -169,27 +168,6 @@ def packed(node: OnnxNode, given: Strings, name: str, most: Dim | None = None) -
     return tensor(node, node.builder.add("copy_strings", places, total=total)), ends
 
 
-# at the surface of a model ------------------------------------------------------------------------------------------------------
-
-
-def bind_strings(importer: Importer, info: onnx.ValueInfoProto) -> None:
-    """Make the inputs of a tensor of strings: `NAME.bytes`, of all strings, and `NAME.ends`, where each string ends, in order."""
-    name = info.name
-    shape = tuple(importer.extent(name, n, d) for n, d in enumerate(info.type.tensor_type.shape.dim))
-    data = Value(f"{name}.bytes", (importer.table.count(f"{name}_bytes"),), "uint8")
-    ends = Value(f"{name}.ends", shape, "int64")
-    for value in (data, ends):
-        importer.bind(value.name, value)
-        importer.graph.inputs.append(value)
-    try:
-        importer.bind(name, given_strings(importer, name, data, ends))
-    except Unsupported as error:
-        importer.problems.append(f"input {name}: {error}")
-        importer.broken.add(name)
-        return
-    importer.graph.composed[name] = _described(name, shape)
-
-
 def given_strings(importer: Importer, name: str, data: Value, given: Value) -> Strings:
     """Strings by where they end. The call checks that each ends in the bytes, not before the one before it, and is UTF-8."""
     builder = importer.builder
@@ -201,19 +179,3 @@ def given_strings(importer: Importer, name: str, data: Value, given: Value) -> S
     wrong = tensor(node, builder.add("malformed_strings", [data, begins.value, sizes.value])).reduce("sum", 0).reshape(1)
     node.found_size(wrong.value, 0, f"{name}_wrong", None, dim(0))
     return located(data, begins.reshape(*given.shape), sizes.reshape(*given.shape), True)
-
-
-def output_strings(importer: Importer, name: str) -> None:
-    """Make the outputs of a tensor of strings: `NAME.bytes` and `NAME.ends`, as of an input."""
-    given: Strings = importer.values[name]
-    importer.builder.origin = (f"output {name}",)
-    data, ends = packed(helper(importer.builder, name), given, name)
-    described = _described(name, given.shape)
-    importer.graph.outputs += zip(described["parts"], [data.value, ends.reshape(*given.shape).value], strict=True)
-    importer.graph.composed[name] = described
-
-
-def _described(name: str, shape: Sequence[Dim]) -> dict[str, Any]:
-    extents = [str(d.constant if d.constant is not None else d) for d in shape]
-    parts = [f"{name}.{part}" for part in Kind("strings", "string", None).parts]
-    return {"name": name, "kind": "strings", "dtype": "string", "shape": extents, "parts": parts}

@@ -10,8 +10,8 @@ import numpy as np
 from kaoken.frontend.control_flow import Looping
 from kaoken.frontend.learned import (
     DOMAIN,
+    as_rows,
     class_count,
-    float_input,
     float_list,
     int_list,
     labels_at,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @onnx_op(f"{DOMAIN}.SVMRegressor")
 def svm_regressor(node: OnnxNode) -> Value:
-    x = float_input(node).cast("float32")
+    x = tensor(node, node.input(0)).cast("float32")
     count = int(node.attribute("n_supports", 0))
     if not count:
         scores = linear(node, x, 1)
@@ -65,14 +65,13 @@ def read_svm_classifier(importer: Importer, node: OnnxNode) -> list[Any]:
 
     What two classes get that the standard leaves open is onnxruntime's.
     """
-    x = float_input(node).cast("float32")
-    x = x.reshape(1, *x.shape) if x.rank == 1 else x
+    x = as_rows(tensor(node, node.input(0)).cast("float32"))
     kind, classes = node.attribute("post_transform", "NONE"), class_count(node)
     counts, rho = int_list(node, "vectors_per_class"), float_list(node, "rho")
     if not counts.sum():
         weights = float_list(node, "coefficients").reshape(classes, -1)
         scores = x @ tensor(node, weights.T.copy()) + float(rho[0])
-        chosen = scores.argmax(axis=1, keepdims=False, last=False)
+        chosen = scores.first_extreme("argmax", 1)
         if classes == 2:
             highest = scores.reduce("max", 1)
             second = highest >= 0.5 if (weights >= 0).all() else highest > 0
@@ -82,7 +81,7 @@ def read_svm_classifier(importer: Importer, node: OnnxNode) -> list[Any]:
     if len(counts) != classes or classes < 2:
         raise Unsupported(f"support vectors of {len(counts)} classes for {classes} labels")
     scores, votes = _decisions(node, x, counts, rho)
-    chosen = votes.argmax(axis=1, keepdims=False, last=False)
+    chosen = votes.first_extreme("argmax", 1)
     if node.attribute("prob_a"):
         scores = _probabilities(importer, node, scores, classes)
     if scores.shape[1] == 1:

@@ -14,7 +14,9 @@ from kaoken.frontend.composite import (
     Maybe,
     Strings,
     declared_kind,
+    extents_text,
     helper,
+    is_composite,
     kind_of,
     parts_of,
     rebuilt,
@@ -33,30 +35,36 @@ if TYPE_CHECKING:
 
 
 def bind_input(importer: Importer, info: onnx.ValueInfoProto) -> None:
-    """Make the inputs of a sequence or an optional: `NAME.values`, `NAME.shapes` and perhaps `NAME.present`."""
+    """Make the inputs of a sequence or an optional: `NAME.values`, `NAME.shapes` and perhaps `NAME.present`; of strings, of which
+    there may be a tensor, `NAME.bytes`, of all, and `NAME.ends`, where each ends, in order."""
+    name, table = info.name, importer.table
+    shapes: dict[str, tuple[Shape, str]] = {"present": ((), "bool")}
     try:
-        kind = declared_kind(info.type)
+        if is_composite(info.type):
+            kind = declared_kind(info.type)
+            elements = table.count(f"{name}_elements")
+            count = table.count(f"{name}_length", 1 if kind.what == "optional" else None)
+            shapes |= {"shapes": ((count, dim(RECORD)), "int64"), "values": ((elements,), kind.dtype)}
+            shapes["ends"], described = ((elements,), "int64"), surface(kind, name)
+        else:
+            kind = Kind("strings", "string", None)
+            shape = tuple(importer.extent(name, n, d) for n, d in enumerate(info.type.tensor_type.shape.dim))
+            shapes["ends"], described = (shape, "int64"), surface(kind, name, shape)
+        if kind.dtype == "string":
+            shapes["bytes"] = ((table.count(f"{name}_bytes"),), "uint8")
+        parts = [Value(own, *shapes[part]) for part, own in zip(kind.parts, described["parts"], strict=True)]
+        for part in parts:
+            importer.bind(part.name, part)
+            importer.graph.inputs.append(part)
+        held = given_strings(importer, name, parts[0], parts[1]) if kind.dtype == "string" else None
+        if held is not None and kind.what != "strings":
+            parts[1] = held.tensor
+        importer.bind(name, held if held is not None and kind.what == "strings" else rebuilt(kind, parts, name))
     except Unsupported as error:
-        importer.problems.append(f"input {info.name}: {error}")
-        importer.broken.add(info.name)
+        importer.problems.append(f"input {name}: {error}")
+        importer.broken.add(name)
         return
-    described = surface(kind, info.name)
-    elements = importer.table.count(f"{info.name}_elements")
-    count = importer.table.count(f"{info.name}_length", 1 if kind.what == "optional" else None)
-    shapes: dict[str, tuple[Shape, str]] = {"shapes": ((count, dim(RECORD)), "int64"), "present": ((), "bool")}
-    shapes |= {"values": ((elements,), kind.dtype), "ends": ((elements,), "int64")}
-    if kind.dtype == "string":
-        shapes["bytes"] = ((importer.table.count(f"{info.name}_bytes"),), "uint8")
-    parts = []
-    for part, name in zip(kind.parts, described["parts"], strict=True):
-        shape, dtype = shapes[part]
-        parts.append(Value(name, shape, dtype))
-        importer.bind(name, parts[-1])
-        importer.graph.inputs.append(parts[-1])
-    if kind.dtype == "string":
-        parts[1] = given_strings(importer, info.name, parts[0], parts[1]).tensor
-    importer.bind(info.name, rebuilt(kind, parts, info.name))
-    importer.graph.composed[info.name] = described
+    importer.graph.composed[name] = described
 
 
 def output_parts(importer: Importer, info: onnx.ValueInfoProto) -> None:
@@ -92,7 +100,16 @@ def output_parts(importer: Importer, info: onnx.ValueInfoProto) -> None:
 def output_maps(importer: Importer, name: str) -> None:
     """Make the output of a sequence of maps: a tensor of their values, with the keys in the description."""
     given: Maps = importer.values[name]
-    shape = [str(d.constant if d.constant is not None else d) for d in given.values.shape]
     importer.graph.outputs.append((name, given.values))
-    described = {"name": name, "kind": "maps", "dtype": given.values.dtype, "shape": shape, "parts": [name]}
-    importer.graph.composed[name] = described | {"keys": list(given.keys)}
+    described = {"name": name, "kind": "maps", "dtype": given.values.dtype, "shape": extents_text(given.values.shape)}
+    importer.graph.composed[name] = described | {"parts": [name], "keys": list(given.keys)}
+
+
+def output_strings(importer: Importer, name: str) -> None:
+    """Make the outputs of a tensor of strings: `NAME.bytes` and `NAME.ends`, as of an input."""
+    given: Strings = importer.values[name]
+    importer.builder.origin = (f"output {name}",)
+    data, ends = packed(helper(importer.builder, name), given, name)
+    described = surface(Kind("strings", "string", None), name, given.shape)
+    importer.graph.outputs += zip(described["parts"], [data.value, ends.reshape(*given.shape).value], strict=True)
+    importer.graph.composed[name] = described

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kaoken.frontend.learned import DOMAIN, class_count, float_input, float_list, int_list, labels_at, transformed, two_classes
+from kaoken.frontend.learned import DOMAIN, as_floats, class_count, float_list, int_list, labels_at, transformed, two_classes
 from kaoken.frontend.mapped_file import tensor_array
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
 from kaoken.frontend.spelled import Tensor, iota, join, tensor
@@ -117,7 +117,7 @@ def _based(node: OnnxNode, scores: Tensor) -> Tensor:
 
 @onnx_op(f"{DOMAIN}.TreeEnsembleRegressor")
 def tree_ensemble_regressor(node: OnnxNode) -> Value:
-    x = float_input(node)
+    x = as_floats(tensor(node, node.input(0)))
     forest = _forest(node, "target", int(node.attribute("n_targets", 1)), x.dtype)
     scores = _based(node, forest.scores(x, node.attribute("aggregate_function", "SUM")))
     if int(scores.shape[1]) > 1:  # of several targets, one of which no tree speaks is 0, as in onnxruntime
@@ -129,7 +129,7 @@ def tree_ensemble_regressor(node: OnnxNode) -> Value:
 def tree_ensemble_classifier(node: OnnxNode) -> list[Any]:
     """Labels and scores, among classes that some leaf speaks for. Where all weights are of the first class of two they are the
     second one's score, and the first one's is 1 minus it if all are positive, else its negative."""
-    classes, x = class_count(node), float_input(node)
+    classes, x = class_count(node), as_floats(tensor(node, node.input(0)))
     forest = _forest(node, "class", classes, x.dtype)
     scores = forest.scores(x, "SUM").cast("float32")
     kind = node.attribute("post_transform", "NONE")
@@ -137,7 +137,7 @@ def tree_ensemble_classifier(node: OnnxNode) -> list[Any]:
     if classes != 2 or len(ids) > 1:
         scores = _based(node, scores)
         likely = forest.given(forest.reached(x)).where(scores, -np.inf)
-        return [labels_at(node, likely.argmax(axis=1, keepdims=False, last=False)), transformed(scores, kind).value]
+        return [labels_at(node, likely.first_extreme("argmax", 1)), transformed(scores, kind).value]
     one = scores.part(1, min(ids), 1)
     base = float_list(node, "base_values")
     one = one + float(base[-1]) if base.size else one
