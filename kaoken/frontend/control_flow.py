@@ -411,8 +411,8 @@ class _Scan:
 
     def run(self, layer: str, names: list[str], inputs: list[Value], count: Value | None = None) -> list[Value]:
         """count: how many elements are scanned, where that are not all: states stay behind them, what is collected there is 0."""
-        builder = self.importer.builder
-        scanned = inputs[self.states :]
+        builder, scanned = self.importer.builder, inputs[self.states :]
+        node = helper(builder)
         axes = [normalize_axis(axis, x.rank) if x.rank else 0 for axis, x in zip(self.axes, scanned, strict=True)]
         if any(x.rank == 0 for x in scanned):
             raise Unsupported("a scanned tensor has no axis")
@@ -424,41 +424,28 @@ class _Scan:
         def body(index: Symbol, carried: list[Value]) -> tuple[None, Results]:
             values = list(carried)
             for x, axis, backward in zip(scanned, axes, self.backward, strict=True):
+                place: Any = length - 1 - dim(index) if backward else dim(index)
                 if backward and count is not None:
-                    left = builder.add("sub", [count, builder.known(Int(dim(index) + 1))])
-                    place = builder.add("max", [left, builder.known(Int(dim(0)))])
-                    values.append(builder.add("gather", [x, place], axis=axis))
-                else:
-                    values.append(element(self.importer, x, axis, length - 1 - dim(index) if backward else dim(index)))
+                    place = (tensor(node, count) - (dim(index) + 1)).max(dim(0))
+                values.append(tensor(node, x).take(place, axis).value)
             for info, value in zip(self.graph.input, values, strict=True):
                 self.importer.bind(info.name, value)
             results = subgraph_results(self.importer, self.graph)
             if count is not None:
-                goes = builder.add("gt", [count, builder.known(Int(dim(index)))])
+                goes = tensor(node, count) > dim(index)
                 zeros = [builder.constant(np.zeros((), value.dtype)) for value in results[self.states :]]
-                others = [*carried, *zeros]
-                results = [builder.add("select", [goes, new, old]) for new, old in zip(results, others, strict=True)]
+                results = [goes.where(new, old).value for new, old in zip(results, [*carried, *zeros], strict=True)]
             return None, results
 
         backward = tuple(bool(b) for b in self.out_backward)
         looping = Looping(self.importer, layer, names, inputs[: self.states], body, length, backward=backward)
         results = list(looping.run())
         for n, axis in enumerate(self.out_axes):
-            value = results[self.states + n]
+            value = tensor(node, results[self.states + n])
             place = normalize_axis(axis, value.rank)
-            if place:
-                perm = (*range(1, place + 1), 0, *range(place + 1, value.rank))
-                results[self.states + n] = builder.add("transpose", [value], perm=perm)
+            perm = (*range(1, place + 1), 0, *range(place + 1, value.rank))
+            results[self.states + n] = value.transpose(*perm).value
         return results
-
-
-def element(importer: Importer, x: Value, axis: int, index: Dim) -> Value:
-    """`x` at an index of an axis, which it loses."""
-    rank = x.rank
-    starts = tuple(index if n == axis else dim(0) for n in range(rank))
-    lengths = tuple(dim(1) if n == axis else d for n, d in enumerate(x.shape))
-    row = importer.builder.add("slice", [x], starts=starts, steps=(1,) * rank, lengths=lengths)
-    return importer.builder.add("reshape", [row], shape=x.shape[:axis] + x.shape[axis + 1 :])
 
 
 def _read_batched_scan(importer: Importer, node: OnnxNode, graph: onnx.GraphProto) -> list[Value | None]:
@@ -471,8 +458,8 @@ def _read_batched_scan(importer: Importer, node: OnnxNode, graph: onnx.GraphProt
     layer = node.builder.origin[0]
 
     def body(index: Symbol, carried: list[Value]) -> tuple[None, Results]:
-        rows = [element(importer, x, 0, dim(index)) for x in inputs]
-        return None, scan.run(layer, [], rows, None if lengths is None else element(importer, lengths, 0, dim(index)))
+        rows = [tensor(node, x).take(dim(index)).value for x in inputs]
+        return None, scan.run(layer, [], rows, None if lengths is None else tensor(node, lengths).take(dim(index)).value)
 
     return list(Looping(importer, f"{layer}_batch", node.names, [], body, inputs[0].shape[0]).run())
 

@@ -107,15 +107,15 @@ def _renamed(node: onnx.NodeProto, names: dict[str, str], prefix: str, given: di
     copy.input.extend(names.get(name, prefix + name) for name in node.input)
     copy.output.extend(names.get(name, prefix + name) for name in node.output)
     for attribute in node.attribute:
-        if attribute.ref_attr_name and attribute.ref_attr_name not in given:
+        source = given.get(attribute.ref_attr_name) if attribute.ref_attr_name else attribute
+        if source is None:
             continue
         actual = copy.attribute.add()
-        actual.CopyFrom(given[attribute.ref_attr_name] if attribute.ref_attr_name else attribute)
+        actual.CopyFrom(source)
         actual.name = attribute.name
         if attribute.HasField("g"):
-            inner = [_renamed(n, names, prefix, given) for n in attribute.g.node]
             del actual.g.node[:]
-            actual.g.node.extend(inner)
+            actual.g.node.extend(_renamed(inner, names, prefix, given) for inner in attribute.g.node)
             for named in (*actual.g.output, *actual.g.initializer, *actual.g.input):
                 named.name = names.get(named.name, prefix + named.name)
     return copy

@@ -222,14 +222,18 @@ def tensor_dtype(data_type: int) -> np.dtype:
         raise ValueError(f"element type {data_type} is unknown") from None
 
 
+def _count(tensor: onnx.TensorProto) -> int:
+    """How many elements a tensor says it has. Raises ValueError for an extent below 0."""
+    if any(extent < 0 for extent in tensor.dims):
+        raise ValueError(f"negative extent in {list(tensor.dims)}")
+    return math.prod(tensor.dims)
+
+
 def tensor_array(tensor: onnx.TensorProto) -> np.ndarray:
     """The elements that a message holds itself. Raises ValueError where they do not fill its shape, or lie in another file."""
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         raise ValueError("only the main graph's initializers may lie in another file")
-    if any(extent < 0 for extent in tensor.dims):
-        raise ValueError(f"negative extent in {list(tensor.dims)}")
-    dtype = tensor_dtype(tensor.data_type)
-    count = math.prod(tensor.dims)
+    dtype, count = tensor_dtype(tensor.data_type), _count(tensor)
     if dtype.itemsize * count > 64 * (tensor.ByteSize() + 64):
         raise ValueError(f"{tensor.ByteSize()} bytes do not hold {list(tensor.dims)} of {dtype}")
     try:
@@ -273,12 +277,7 @@ def _mapped_array(
     if place is None:
         return tensor_array(tensor)
     dtype = tensor_dtype(tensor.data_type)
-    offset, length = place
-    count = 1
-    for extent in tensor.dims:
-        if extent < 0:
-            raise ValueError(f"negative extent {extent}")
-        count *= extent
+    (offset, length), count = place, _count(tensor)
     bits = packed_bits(str(dtype)) or 8 * dtype.itemsize
     if -(-count * bits // 8) != length:
         raise ValueError(f"{length} bytes of data do not fill {list(tensor.dims)} of {dtype}")

@@ -12,19 +12,15 @@ from kaoken.frontend.microsoft_quantized import as_standard, channels_first, cha
 from kaoken.frontend.neural import normalized
 from kaoken.frontend.quantization import real
 from kaoken.frontend.registry import OnnxNode
-from kaoken.frontend.spelled import Tensor, iota, onnx_formula, onnx_formulas, tensor
+from kaoken.frontend.spelled import Tensor, iota, onnx_formula, onnx_formulas, plus, tensor
 
 _DOMAIN = "com.microsoft"
 
 
-def _plus(x: Tensor, more: Tensor | None) -> Tensor:
-    return x if more is None else x + more
-
-
 _ROWS: dict[str, Callable[..., Tensor]] = {
     f"{_DOMAIN}.Gelu": lambda x: x.gelu(),
-    f"{_DOMAIN}.BiasGelu": lambda x, bias=None: _plus(x, bias).gelu(),
-    f"{_DOMAIN}.FastGelu": lambda x, bias=None: _plus(x, bias).gelu_tanh(),
+    f"{_DOMAIN}.BiasGelu": lambda x, bias=None: plus(x, bias).gelu(),
+    f"{_DOMAIN}.FastGelu": lambda x, bias=None: plus(x, bias).gelu_tanh(),
     f"{_DOMAIN}.QuickGelu": lambda x, *, alpha=1.702: x * (x * alpha).sigmoid(),
     f"{_DOMAIN}.Trilu": lambda x, k=None: as_standard(x.node, "Trilu", x, k, version=14),
     f"{_DOMAIN}.NhwcMaxPool": lambda x: channels_last(as_standard(x.node, "MaxPool", channels_first(x))),
@@ -62,7 +58,7 @@ def _activated(node: OnnxNode, x: Tensor) -> Tensor:
 @onnx_formula(f"{_DOMAIN}.FusedConv", f"{_DOMAIN}.FusedGemm")
 def fused_product(node: OnnxNode, *parts: Tensor | None) -> Tensor:
     result = as_standard(node, node.op.removeprefix("Fused"), *parts[:3])
-    return _activated(node, _plus(result, parts[3] if len(parts) > 3 else None))
+    return _activated(node, plus(result, parts[3] if len(parts) > 3 else None))
 
 
 # normalisation ------------------------------------------------------------------------------------------------------------------
@@ -73,7 +69,7 @@ def skip_layer_normalization(
     x: Tensor, skip: Tensor, gamma: Tensor, beta: Tensor | None = None, bias: Tensor | None = None, *, epsilon: float = 1e-12
 ) -> list[Tensor | None]:
     """The norm of input + skip + bias, and that sum."""
-    total = _plus(x + skip, bias)
+    total = plus(x + skip, bias)
     return [*normalized(total, gamma, beta, 1, -1, epsilon), None, None, total]
 
 
@@ -81,7 +77,7 @@ def skip_layer_normalization(
 def skip_rms_normalization(
     x: Tensor, skip: Tensor, gamma: Tensor, bias: Tensor | None = None, *, epsilon: float = 1e-12
 ) -> list[Tensor | None]:
-    total = _plus(x + skip, bias)
+    total = plus(x + skip, bias)
     return [*normalized(total, gamma, None, 1, -1, epsilon, rms=True), None, None, total]
 
 

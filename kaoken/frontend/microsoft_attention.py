@@ -7,7 +7,7 @@ import numpy as np
 from kaoken.frontend.attention import attended, hiding, merged_heads, over_heads, rotated, split_heads, window
 from kaoken.frontend.microsoft_quantized import scaled_product
 from kaoken.frontend.registry import OnnxNode, Unsupported
-from kaoken.frontend.spelled import Tensor, iota, join, onnx_formula, tensor
+from kaoken.frontend.spelled import Tensor, iota, join, onnx_formula, plus, tensor
 from kaoken.ir.dims import Dim, dim
 
 _DOMAIN = "com.microsoft"
@@ -74,8 +74,7 @@ def attention(
     past: Tensor | None = None, scores: Tensor | None = None,
 ) -> list[Tensor | None]:  # fmt: skip
     _refuse(node, inputs=(6,))
-    together = x @ weights
-    return _side_by_side(node, together if bias is None else together + bias, mask, past, scores)
+    return _side_by_side(node, plus(x @ weights, bias), mask, past, scores)
 
 
 @onnx_formula(f"{_DOMAIN}.QAttention")

@@ -9,7 +9,7 @@ import numpy as np
 
 from kaoken.frontend.quantization import along, dynamic_quantize_linear, qlinear_conv, real, rounded, whole_product
 from kaoken.frontend.registry import OnnxNode, Unsupported, reader_for
-from kaoken.frontend.spelled import Tensor, onnx_formula, tensor
+from kaoken.frontend.spelled import Tensor, onnx_formula, plus, tensor
 
 _DOMAIN = "com.microsoft"
 
@@ -48,8 +48,7 @@ def scaled_product(
 ) -> Tensor:  # fmt: skip
     """The product of integers as floats."""
     whole, scale = whole_product(a, a_zero, b, b_zero), along(a_scale, a, -1) * along(b_scale, b, -1)
-    result = whole.cast(scale.dtype) * scale
-    return result if bias is None else result + bias
+    return plus(whole.cast(scale.dtype) * scale, bias)
 
 
 @onnx_formula(f"{_DOMAIN}.DynamicQuantizeMatMul")
@@ -74,8 +73,7 @@ def quantized_gemm(
 ) -> Tensor:  # fmt: skip
     """alpha * (A B) + C in integers of which one step is alpha * a_scale * b_scale; floats where the result has no scale."""
     a, b = (t.transpose(1, 0) if turned else t for t, turned in ((a, transA), (b, transB)))
-    whole = whole_product(a, a_zero, b, b_zero)
-    whole = whole if c is None else whole + c
+    whole = plus(whole_product(a, a_zero, b, b_zero), c)
     step = a_scale.reshape() * along(b_scale, b, -1) * alpha
     if y_scale is None:
         return whole.cast(step.dtype) * step
@@ -124,8 +122,7 @@ def matmul_n_bits(
         kept = kept.reshape(N, -1)
         offset = (_unpacked(kept, bits, blocks) if kept.dtype == np.uint8 else kept.astype(np.float32))[..., None]
     weights = (numbers - offset) * steps.reshape(N, blocks, 1).astype(np.float32)
-    result = x @ tensor(node, weights.reshape(N, blocks * block_size)[:, :K].T.copy().astype(x.dtype))
-    return result if bias is None else result + bias
+    return plus(x @ tensor(node, weights.reshape(N, blocks * block_size)[:, :K].T.copy().astype(x.dtype)), bias)
 
 
 @onnx_formula(f"{_DOMAIN}.GatherBlockQuantized")

@@ -16,14 +16,8 @@ from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
 from kaoken.frontend.spelled import Tensor, from_data, join, onnx_formula, onnx_formulas, reader_of, tensor
 from kaoken.ir.dims import Dim, dim, floordiv, is_nonnegative, maximum, minimum, product
 from kaoken.ir.found_sizes import found_symbols
-from kaoken.ir.graph import Value
 from kaoken.ops.movement import infer_minus_one
 from kaoken.ops.registry import normalize_axis
-
-
-def reshape_to(node: OnnxNode, x: Value, shape: list[Dim]) -> Value:
-    """Reshape, or the value itself when nothing changes."""
-    return x if tuple(shape) == x.shape else node.add("reshape", x, shape=tuple(shape))
 
 
 @onnx_formula("Reshape")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kaoken.frontend.control_flow import Looping
 from kaoken.frontend.registry import OnnxNode, Unsupported
-from kaoken.frontend.spelled import Tensor, tensor
+from kaoken.frontend.spelled import Tensor, join, plus, tensor
 from kaoken.ir.dims import Symbol, dim
 from kaoken.ir.graph import Value
 
@@ -92,8 +92,7 @@ class _Recurrent:
         return [result.value for result in together]
 
     def _stacked(self, parts: list[Tensor], axis: int) -> Tensor:
-        wide = [p.reshape(*p.shape[:axis], 1, *p.shape[axis:]) for p in parts]
-        return wide[0] if len(wide) == 1 else Tensor(self.node, self.node.add("concat", *(w.value for w in wide), axis=axis))
+        return join(axis, *(part.with_axis(axis) for part in parts))
 
     def _turned(self, x: Tensor) -> Tensor:
         if self.lengths is None:
@@ -107,8 +106,7 @@ class _Recurrent:
         weights, bias = self.operand(1, direction), self.operand(3, direction)
         assert weights is not None
         width = gates * self.hidden
-        shares = x @ weights.transpose(1, 0)
-        shares = shares if bias is None else shares + bias.part(0, 0, width)
+        shares = plus(x @ weights.transpose(1, 0), None if bias is None else bias.part(0, 0, width))
         states = [self.state(index, direction) for index in initial]
 
         def body(index: Symbol, carried: list[Value]) -> tuple[None, list[Value]]:
@@ -139,14 +137,10 @@ class _Recurrent:
         return weights.transpose(1, 0), None if bias is None else bias.part(0, half, half)
 
 
-def _plus(x: Tensor, bias: Tensor | None) -> Tensor:
-    return x if bias is None else x + bias
-
-
 def _rnn(r: _Recurrent, direction: int) -> Step:
     weights, bias = r.recurrent(direction, 1)
     (f,) = r.activations[direction : direction + 1]
-    return lambda share, state: [f(_plus(share + state[0] @ weights, bias))]
+    return lambda share, state: [f(plus(share + state[0] @ weights, bias))]
 
 
 def _gru(r: _Recurrent, direction: int) -> Step:
@@ -157,12 +151,12 @@ def _gru(r: _Recurrent, direction: int) -> Step:
 
     def step(share: Tensor, state: list[Tensor]) -> list[Tensor]:
         (h,) = state
-        opened = f(_plus(share.part(1, 0, 2 * r.hidden) + h @ both, biases[0]))
+        opened = f(plus(share.part(1, 0, 2 * r.hidden) + h @ both, biases[0]))
         update, reset = r.gate(opened, 0), r.gate(opened, 1)
         if r.node.attribute("linear_before_reset", 0):
-            made = g(r.gate(share, 2) + reset * _plus(h @ new, biases[1]))
+            made = g(r.gate(share, 2) + reset * plus(h @ new, biases[1]))
         else:
-            made = g(_plus(r.gate(share, 2) + (reset * h) @ new, biases[1]))
+            made = g(plus(r.gate(share, 2) + (reset * h) @ new, biases[1]))
         return [(1 - update) * made + update * h]
 
     return step
@@ -178,7 +172,7 @@ def _lstm(r: _Recurrent, direction: int) -> Step:
 
     def step(share: Tensor, state: list[Tensor]) -> list[Tensor]:
         hidden, cell = state
-        gates = _plus(share + hidden @ weights, bias)
+        gates = plus(share + hidden @ weights, bias)
         entry = f(look(r.gate(gates, 0), cell, 0))
         forget = 1 - entry if r.node.attribute("input_forget", 0) else f(look(r.gate(gates, 2), cell, 2))
         cell = forget * cell + entry * g(r.gate(gates, 3))

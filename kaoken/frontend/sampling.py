@@ -9,7 +9,7 @@ from functools import reduce
 
 from kaoken.frontend.convolution import window_of
 from kaoken.frontend.registry import OnnxNode, Unsupported
-from kaoken.frontend.spelled import Tensor, iota, join, onnx_formula, tensor
+from kaoken.frontend.spelled import Tensor, iota, join, onnx_formula, plus, tensor
 from kaoken.ir.dims import Dim, dim, exact_division, maximum, product
 from kaoken.ops.registry import normalize_axis
 
@@ -170,7 +170,7 @@ def deform_conv(
     depth = w.shape[1] * taps_count
     columns = columns.reshape(batch, group, depth, product(out))
     result = (w.reshape(1, group, exact(w.shape[0], group), depth) @ columns).reshape(batch, w.shape[0], *out)
-    return result if bias is None else result + bias.along(1, x.rank)
+    return plus(result, None if bias is None else bias.along(1, x.rank))
 
 
 def exact(whole: Dim, parts: int) -> Dim:

@@ -182,9 +182,9 @@ def _plain(result: Any) -> Any:
     return result.value if isinstance(result, Tensor) else result
 
 
-def optional_tensor(node: OnnxNode, index: int) -> Tensor | None:
-    value = node.optional(index)
-    return None if value is None else Tensor(node, value)
+def plus(x: Tensor, more: Tensor | None) -> Tensor:
+    """x + more, where there is more."""
+    return x if more is None else x + more
 
 
 def iota(node: OnnxNode, length: Dim | int, dtype: str = "int64") -> Tensor:

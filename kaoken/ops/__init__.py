@@ -17,7 +17,7 @@ from kaoken.ops import (  # noqa: F401  (they fill the table)
     scatter,
     string_routine,
 )
-from kaoken.ops.compose import composed, element_at, expand, formula_of, instantiate, read
+from kaoken.ops.compose import element_at, expand, formula_of, instantiate, read
 from kaoken.ops.registry import OPS, Op, ShapeError
 
-__all__ = ["OPS", "Op", "ShapeError", "composed", "element_at", "expand", "formula_of", "instantiate", "read"]
+__all__ = ["OPS", "Op", "ShapeError", "element_at", "expand", "formula_of", "instantiate", "read"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from kaoken.ir.dims import Symbol, dim, substitute
 from kaoken.ir.dtypes import is_float
@@ -13,7 +13,6 @@ from kaoken.ir.expr import (
     Read,
     Reduce,
     apply,
-    axes_for,
     bind,
     const,
     integer,
@@ -119,24 +118,6 @@ def see_through(expression: Expr) -> Expr:
         return None
 
     return rewrite(expression, leaf)
-
-
-def composed(value: Value, stop: Callable[[Node], bool], indices: Sequence[Expr] | None = None) -> Formula:
-    """The value as a formula over the outputs of nodes where `stop` holds, graph inputs and constants."""
-    axes = axes_for(value.shape)
-    at = tuple(Int(dim(a)) for a in axes) if indices is None else tuple(indices)
-
-    def leaf(node: Expr) -> Expr | None:
-        if isinstance(node, Read):
-            producer = node.value.producer
-            if producer is not None and not stop(producer) and OPS[producer.op].kind != "control":
-                return rewrite(expand(node.value, node.indices), leaf)
-            resolved = read(node.value, node.indices)
-            return None if resolved == node else rewrite(resolved, leaf)
-        return None
-
-    start = Read(value, at)
-    return Formula(axes, rewrite(start, leaf))
 
 
 def unique_reduction_axes(expression: Expr, prefix: str = "k") -> Expr:
