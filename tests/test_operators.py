@@ -89,9 +89,9 @@ def test_worked_example_of_the_page_builds_and_is_right(monkeypatch: pytest.Monk
     blocks = {b.split("\n", 1)[0].removeprefix("# "): b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL)}
     exec(compile(blocks["kaoken/ops/window.py"], "window.py", "exec"), {})
     reader: dict[str, Any] = {}
-    imports = "from kaoken.frontend.registry import OnnxNode, onnx_op\nfrom kaoken.ir.graph import Value\n"
+    imports = "from kaoken.frontend.spelled import Tensor, onnx_formula\n"
     exec(compile(imports + blocks["kaoken/frontend/reduction.py"], "reduction.py", "exec"), reader)
-    assert READERS["LRN"] == [(1, reader["local_response_normalization"])]
+    assert [since for since, _ in READERS["LRN"]] == [1]
     x = np.random.default_rng(3).standard_normal((2, 6, 3, 4)).astype(np.float32)
     for size in (1, 3, 5):
         node = helper.make_node("LRN", ["x"], ["y"], size=size, alpha=0.2, beta=0.6)

@@ -330,7 +330,8 @@ def read_loop(importer: Importer, node: OnnxNode) -> list[Any]:
         counter, condition, *names = (info.name for info in graph.input)
         rank = len(graph.input[0].type.tensor_type.shape.dim)
         importer.bind(counter, importer.builder.known([Int(dim(index))] if rank else Int(dim(index))))
-        importer.bind(condition, importer.builder.constant(_true(graph.input[1])))
+        going_on = np.ones([1] * len(graph.input[1].type.tensor_type.shape.dim), bool)
+        importer.bind(condition, importer.builder.constant(going_on))
         for name, value in zip(names, carried, strict=True):
             importer.bind(name, value)
         going, *results = subgraph_results(importer, graph)
@@ -366,10 +367,6 @@ def _as_declared(importer: Importer, value: Any, after: list[Dim | None], before
             x.node.require(tensor(x.node, x.shape[n]).eq(extent).value)
             x = x.part(n, 0, extent)
     return x.value
-
-
-def _true(info: onnx.ValueInfoProto) -> Any:
-    return np.ones([1] * len(info.type.tensor_type.shape.dim), bool)
 
 
 # Scan -------------------------------------------------------------------------------------------------------------------------

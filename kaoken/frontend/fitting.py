@@ -58,7 +58,8 @@ def _broadcast(node: OnnxNode, inputs: Sequence[Value | None], differ: ExtentsDi
     """Extents of which `ones` may be 1 become what they broadcast to."""
     a, b = (tensor(node, e) for e in differ.extents)
     place = differ.places[0]
-    wanted = [e for e in differ.extents if e not in ones or not any(v is not None and _has(v, place, e) for v in inputs)]
+    there = [v.shape[v.rank - place] for v in inputs if v is not None and v.rank >= place]
+    wanted = [e for e in differ.extents if e not in ones or e not in there]
     if wanted:
         (result,) = wanted[:1]
         (one,) = (e for e in differ.extents if e != result)
@@ -70,10 +71,6 @@ def _broadcast(node: OnnxNode, inputs: Sequence[Value | None], differ: ExtentsDi
         result = node.found_size(found.value, 0, f"{node.names[0]}_extent", upper)
         node.require(node.add("or", b.eq(1).value, b.eq(found).value))
     return _replaced(node, inputs, {e: result for e in differ.extents if e != result}, differ)
-
-
-def _has(value: Value, place: int, extent: Dim) -> bool:
-    return value.rank >= place and value.shape[value.rank - place] == extent
 
 
 def _replaced(

@@ -278,7 +278,8 @@ class Importer:
             return
         missing = [i for i in proto.input if i and i not in self.values]
         if missing:
-            later = "computes before it (a cycle, or nodes out of order)" if self._computed(missing) else "computes"
+            computed = any(output in missing for node in self.proto.graph.node for output in node.output)
+            later = "computes before it (a cycle, or nodes out of order)" if computed else "computes"
             self._fail(proto, name, f"{proto.op_type}: reads {', '.join(missing)}, which nothing {later}")
             return
         again = [o for o in proto.output if o and o in self.values]
@@ -384,9 +385,6 @@ class Importer:
             value.name = name
             self.named.add(value)
         self.values[name] = value
-
-    def _computed(self, names: list[str]) -> bool:
-        return any(output in names for node in self.proto.graph.node for output in node.output)
 
     def _unknown(self, proto: onnx.NodeProto) -> str:
         known = reader_for(proto.op_type, 10**6) is not None and proto.domain in ("", "ai.onnx")

@@ -41,7 +41,11 @@ def read_node(reader: Reader, node: OnnxNode, domain: str = "") -> Value | list[
     types = {_of(inputs, n): dtype for n, dtype in narrow.items()}
     results = reader(replace(node, inputs=[None if v is None else wide(Tensor(node, v)).value for v in node.inputs]))
     given = results if isinstance(results, list) else [results]
-    rounded = [None if value is None else _rounded(node, value, types.get(_of(outputs, n))) for n, value in enumerate(given)]
+    rounded = []
+    for n, value in enumerate(given):
+        dtype = types.get(_of(outputs, n))
+        narrows = value is not None and dtype is not None and value.dtype == wide_type(dtype)
+        rounded.append(node.add("cast", value, to=dtype) if narrows else value)
     return rounded if isinstance(results, list) else rounded[0] or results
 
 
@@ -53,10 +57,6 @@ def wide(x: Tensor) -> Tensor:
     if value not in kept:
         kept[value] = x.node.builder.constant(value.data.astype(target), value.name)
     return Tensor(x.node, kept[value])
-
-
-def _rounded(node: OnnxNode, value: Value, dtype: str | None) -> Value:
-    return node.add("cast", value, to=dtype) if dtype is not None and value.dtype == wide_type(dtype) else value
 
 
 def _formal_types(node: OnnxNode, domain: str) -> tuple[list[str], list[str]]:

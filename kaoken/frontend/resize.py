@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from kaoken.frontend.registry import OnnxNode, Unsupported, onnx_op
-from kaoken.frontend.sampling import cubic_taps, linear_taps
+from kaoken.frontend.sampling import cubic_inner, cubic_outer, cubic_taps, linear_taps
 from kaoken.frontend.spelled import Tensor, iota, tensor
 from kaoken.ir.builder import literal_elements
 from kaoken.ir.dims import Dim, dim, maximum
@@ -161,9 +161,7 @@ def _filtered(x: Tensor, place: Tensor, item: _Axis, mode: str) -> Tensor:
     if mode == "linear":
         weight = (1 - distance).max(0)
     else:
-        inner = ((a + 2) * distance - (a + 3)) * distance * distance + 1
-        outer = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
-        weight = (distance <= 1).where(inner, (distance < 2).where(outer, 0))
+        weight = (distance <= 1).where(cubic_inner(distance, a), (distance < 2).where(cubic_outer(distance, a), 0))
     if node.attribute("exclude_outside", 0):
         weight = ((column >= 0) & (column < item.source)).where(weight, 0)
     weight = weight / weight.reduce("sum", 1, keep=True)

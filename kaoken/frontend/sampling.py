@@ -27,18 +27,21 @@ def linear_taps(place: Tensor) -> Taps:
     return [(index, 1 - rest), (index + 1, rest)]
 
 
+def cubic_inner(t: Tensor, a: float) -> Tensor:
+    """Keys' weight of an element at a distance of 1 at most."""
+    return ((a + 2) * t - (a + 3)) * t * t + 1
+
+
+def cubic_outer(t: Tensor, a: float) -> Tensor:
+    """Of one at a distance of 1 to 2."""
+    return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+
+
 def cubic_taps(place: Tensor, a: float = -0.75) -> Taps:
     """Keys' cubic convolution (1981) over four neighbours."""
     below = place.floor()
     rest, index = place - below, below.cast("int64")
-
-    def inner(t: Tensor) -> Tensor:
-        return ((a + 2) * t - (a + 3)) * t * t + 1
-
-    def outer(t: Tensor) -> Tensor:
-        return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
-
-    weights = (outer(rest + 1), inner(rest), inner(1 - rest), outer(2 - rest))
+    weights = (cubic_outer(rest + 1, a), cubic_inner(rest, a), cubic_inner(1 - rest, a), cubic_outer(2 - rest, a))
     return [(index + n - 1, weight) for n, weight in enumerate(weights)]
 
 

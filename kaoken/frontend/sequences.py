@@ -27,7 +27,7 @@ from kaoken.frontend.composite import (
     rebuilt,
 )
 from kaoken.frontend.loops_of_composites import looped
-from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype
+from kaoken.frontend.registry import OnnxNode, Unsupported, element_dtype, known_dims
 from kaoken.frontend.spelled import tensor
 from kaoken.frontend.strings import lifted
 from kaoken.ir.builder import literal_elements
@@ -153,15 +153,14 @@ def split_to_sequence(importer: Importer, node: OnnxNode) -> list[Any]:
     keep = given is not None or bool(node.attribute("keepdims", 1))
     extent = x.shape[axis]
     if given is not None and given.rank == 1:
-        sizes = node.sizes(1) if given.known is not None or given.data is not None else _found_pieces(node, given, extent)
+        sizes = _found_pieces(node, given, extent)
         total = sum(sizes, dim(0))
         if total != extent:
             node.found_size(tensor(node, total).reshape(1).value, 0, f"{given.name}_total", None, extent)
         return [_pieces(node, x, axis, sizes, keep)]
     size = dim(1)
     if given is not None:
-        known = given.known is not None or given.data is not None
-        size = node.sizes(1)[0] if known else _found_pieces(node, given, extent)[0]
+        (size,) = _found_pieces(node, given, extent)
     whole, step = extent.constant, size.constant
     if step is not None and step < 1:
         raise Unsupported(f"pieces of {step}")
@@ -171,7 +170,9 @@ def split_to_sequence(importer: Importer, node: OnnxNode) -> list[Any]:
 
 
 def _found_pieces(node: OnnxNode, given: Value, extent: Dim) -> list[Dim]:
-    """Sizes of pieces that only the call knows; a piece that all are like has one element at least."""
+    """Sizes of pieces, which perhaps only the call knows; a piece that all are like has one element at least."""
+    if (known := known_dims(given)) is not None:
+        return known
     if given.rank:
         return node.found_sizes(given, given.name, (), [extent] * (given.shape[0].constant or 0))
     less = (tensor(node, given).cast("int64") - 1).reshape(1)
@@ -224,10 +225,7 @@ def sequence_map(importer: Importer, node: OnnxNode) -> list[Any]:
     def body(index: Symbol, carried: list[Held]) -> tuple[None, list[Held]]:
         position = tensor(node, dim(index))
         results = mapped(lambda s: _item(node, s, None, position))
-        grown: list[Held] = []
-        for state, result in zip(carried, results, strict=True):
-            grown.append(gathered(sequence_insert, [state, result]))
-        return None, grown
+        return None, [gathered(sequence_insert, [state, result]) for state, result in zip(carried, results, strict=True)]
 
     initial = [_empty(node, o.type.tensor_type.elem_type) for o in graph.output]
     return looped(importer, node.builder.origin[0], node.names, initial, body, limit=count)
@@ -260,11 +258,9 @@ def optional(importer: Importer, node: OnnxNode) -> list[Any]:
     proto = onnx.TypeProto()
     proto.optional_type.elem_type.CopyFrom(node.attributes["type"])
     kind = declared_kind(proto)
-    if kind.dtype == "string":
-        parts = nothing(node, kind.of_places)
-        return [rebuilt(kind, [no_bytes(node), parts.elements, parts.shapes, never], node.names[0])]
-    parts = nothing(node, kind)
-    return [rebuilt(kind, [parts.elements, parts.shapes, never], node.names[0])]
+    texts = [no_bytes(node)] if kind.dtype == "string" else []
+    parts = nothing(node, kind.of_places if texts else kind)
+    return [rebuilt(kind, [*texts, parts.elements, parts.shapes, never], node.names[0])]
 
 
 def optional_has_element(importer: Importer, node: OnnxNode) -> list[Any]:
