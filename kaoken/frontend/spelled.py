@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import Parameter, signature
+from inspect import signature
 from typing import Any, TypeVar, Union
 
 import numpy as np
 
-from kaoken.frontend.registry import OnnxNode, Reader, Unsupported, onnx_op
+from kaoken.frontend.registry import OnnxNode, Reader, onnx_op
 from kaoken.ir.dims import Dim, dim, product
 from kaoken.ir.expr import Int
 from kaoken.ir.graph import Value
+from kaoken.ops.registry import by_name
 
 Operand = Union["Tensor", Value, Dim, int, float, bool]
 
@@ -157,22 +158,13 @@ def onnx_formulas(since: int = 1, **rows: Callable[..., Any]) -> None:
 
 
 def reader_of(formula: Callable[..., Any]) -> Reader:
-    """The reader that calls a formula as `onnx_formula` says; it raises Unsupported where an operand or attribute is missing."""
-    parameters = list(signature(formula).parameters.values())
-    takes_node = parameters[0].name == "node"
-    places = [p for p in parameters[takes_node:] if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
-    needed = [p.default is p.empty and "None" not in str(p.annotation) for p in places]
-    takes_all = any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
-    attributes = {p.name: p.default for p in parameters if p.kind is Parameter.KEYWORD_ONLY}
+    """The reader that calls a formula as `onnx_formula` says; it raises ShapeError where an operand or attribute is missing."""
+    takes_node = next(iter(signature(formula).parameters)) == "node"
+    called = by_name(formula, int(takes_node))
 
     def read(node: OnnxNode) -> Any:
-        given: list[Any] = [node.input(n) if needed[n] else node.optional(n) for n in range(len(places))]
-        given += node.inputs[len(places) :] if takes_all else []
-        operands = [Tensor(node, value) if isinstance(value, Value) else value for value in given]
-        named = {name: node.attribute(name, default) for name, default in attributes.items()}
-        if missing := [name for name, value in named.items() if value is Parameter.empty]:
-            raise Unsupported(f"attribute {missing[0]} is missing")
-        results = formula(*([node] if takes_node else []), *operands, **named)
+        operands = [Tensor(node, value) if isinstance(value, Value) else value for value in node.inputs]
+        results = called(operands, node.attributes, *([node] if takes_node else []))
         return list(map(_plain, results)) if isinstance(results, (list, tuple)) else _plain(results)
 
     return read

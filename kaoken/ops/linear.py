@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from kaoken.ir.dims import dim
-from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, axis, reduce, select
+from kaoken.ir.expr import Expr, Int, Read, apply, axis, reduce, select
 from kaoken.ir.graph import Node, Shape, Value
 from kaoken.ops.pointwise import ACTIVATIONS
-from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, operand
+from kaoken.ops.registry import Attrs, Index, Inputs, ShapeError, operand, operation
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def weight_columns(weight: Value, transposed: bool) -> int:
     return int(weight.shape[0 if transposed else 1])
 
 
-def _infer(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    o = linear_operands(inputs, attrs)
+def _shapes(*inputs: Value | None, **attrs: Any) -> list[tuple[Shape, str]]:
+    o = linear_operands(list(inputs), attrs)
     total = 0
     for weight, transposed in zip(o.weights, attrs["transposed"], strict=True):
         k = weight.shape[1 if transposed else 0]
@@ -75,7 +76,7 @@ def _infer(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
     return result
 
 
-def _element(node: Node, at: tuple[Expr, ...], column: Expr) -> Expr:
+def _element(node: Node, at: Index, column: Expr) -> Expr:
     """x W + bias at row `at`, then activation and residual."""
     o = linear_operands(node.inputs, node.attrs)
     k = axis("r0", o.x.shape[-1])
@@ -99,25 +100,18 @@ def _element(node: Node, at: tuple[Expr, ...], column: Expr) -> Expr:
     return result
 
 
-def _formula(node: Node, output: int) -> Formula:
-    parts: tuple[Part, ...] = node.attrs["parts"]
-    part = parts[output]
-    first = sum(p.columns for p in parts[:output])
-    axes = axes_for(node.outputs[output].shape)
-    at = tuple(Int(dim(a)) for a in axes)
+@operation("linear", "kernel", _shapes)
+def _linear(at: Index, *, node: Node, output: int, parts: tuple[Part, ...]) -> Expr:
+    part, first = parts[output], Int(dim(sum(p.columns for p in parts[:output])))
     if part.kind == "rows":
-        return Formula(axes, _element(node, at[:-1], apply("add", at[-1], Int(dim(first)))))
-    o = linear_operands(node.inputs, node.attrs)
+        return _element(node, at[:-1], apply("add", at[-1], first))
     b, h, t, d = at
-    column = apply("add", apply("add", apply("mul", h, Int(dim(part.columns // part.heads))), d), Int(dim(first)))
+    column = apply("add", apply("add", apply("mul", h, Int(dim(part.columns // part.heads))), d), first)
     if part.past is None:
-        return Formula(axes, _element(node, (b, t), column))
-    past = o.pasts[part.past]
+        return _element(node, (b, t), column)
+    past = linear_operands(node.inputs, node.attrs).pasts[part.past]
     fresh = _element(node, (b, apply("sub", t, Int(past.shape[2]))), column)
-    return Formula(axes, select(apply("lt", t, Int(past.shape[2])), Read(past, at), fresh))
-
-
-define("linear", "kernel", _infer, _formula)
+    return select(apply("lt", t, Int(past.shape[2])), Read(past, at), fresh)
 
 
 def plain_linear(weight: Value, transposed: bool) -> Attrs:

@@ -8,17 +8,13 @@ them; once loops are fused the new one is a formula over stored operands.
 from __future__ import annotations
 
 from kaoken.ir.dims import dim
-from kaoken.ir.expr import Formula, Int, Read, apply, axes_for, bind, extent_of, select
-from kaoken.ir.graph import Node, Shape
-from kaoken.ops.registry import Attrs, Inputs, ShapeError, define, operand
+from kaoken.ir.expr import Expr, Formula, Int, Read, apply, axes_for, bind, extent_of, select
+from kaoken.ir.graph import Node, Shape, Value
+from kaoken.ops.registry import Index, ShapeError, define, operand, operation
 
 
-def _infer_view(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    return [(tuple(extent_of(a) for a in attrs["formula"].axes), operand(inputs, 0).dtype)]
-
-
-def _infer_map(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    return [(tuple(extent_of(a) for a in attrs["formula"].axes), attrs["dtype"])]
+def _extents(formula: Formula) -> Shape:
+    return tuple(map(extent_of, formula.axes))
 
 
 def _carried(node: Node, output: int) -> Formula:
@@ -27,14 +23,12 @@ def _carried(node: Node, output: int) -> Formula:
     return formula
 
 
-define("view", "movement", _infer_view, _carried)
-define("map", "pointwise", _infer_map, _carried)
+define("view", "movement", lambda inputs, attrs: [(_extents(attrs["formula"]), operand(inputs, 0).dtype)], _carried)
+define("map", "pointwise", lambda inputs, attrs: [(_extents(attrs["formula"]), attrs["dtype"])], _carried)
 
 
-def _infer_append(inputs: Inputs, attrs: Attrs) -> list[tuple[Shape, str]]:
-    past = inputs[0]
-    formula = attrs.get("formula")
-    shape = operand(inputs, 1).shape if formula is None else tuple(extent_of(a) for a in formula.axes)
+def _appended_shape(past: Value | None, new: Value | None = None, *, formula: Formula | None = None) -> list[tuple[Shape, str]]:
+    shape = _extents(formula) if formula is not None else operand([new], 0).shape
     if len(shape) != 4 or (past is not None and past.rank != 4):
         raise ShapeError(f"append of {past} and {list(shape)}")
     total = shape[2] + (past.shape[2] if past is not None else 0)
@@ -51,16 +45,9 @@ def appended(node: Node) -> Formula:
     return Formula(axes, Read(new, tuple(Int(dim(a)) for a in axes)))
 
 
-def _append_formula(node: Node, output: int) -> Formula:
-    past, new = node.inputs[0], appended(node)
-    axes = axes_for(node.output.shape)
-    b, h, t, d = (Int(dim(a)) for a in axes)
+@operation("append", "kernel", _appended_shape)
+def _append(at: Index, past: Value | None, *, node: Node) -> Expr:
+    new, (b, h, t, d) = appended(node), at
     offset = past.shape[2] if past is not None else dim(0)
-    where = (b, h, apply("sub", t, Int(offset)), d)
-    fresh = bind(new.body, dict(zip(new.axes, where, strict=True)))
-    if past is None:
-        return Formula(axes, fresh)
-    return Formula(axes, select(apply("lt", t, Int(offset)), Read(past, (b, h, t, d)), fresh))
-
-
-define("append", "kernel", _infer_append, _append_formula)
+    fresh = bind(new.body, dict(zip(new.axes, (b, h, apply("sub", t, Int(offset)), d), strict=True)))
+    return fresh if past is None else select(apply("lt", t, Int(offset)), Read(past, at), fresh)

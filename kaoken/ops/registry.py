@@ -89,17 +89,24 @@ def operation(name: str, kind: str, shape: Callable[..., Any]) -> Callable[[Elem
 
 
 def by_name(rule: Callable[..., Any], first: int = 0) -> Callable[..., Any]:
-    """A rule that is called with all operands and attributes, of which it takes those that it names behind its first own ones."""
+    """A rule that is called with all operands and attributes, of which it takes those that it names behind its first own ones.
+
+    Operands with a default, or annotated so, may be None. Raises ShapeError where another operand or an attribute is missing.
+    """
     parameters = list(signature(rule).parameters.values())[first:]
     places = [p for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
-    named = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
-    needed = sum(p.default is p.empty for p in places)
-    kinds = {p.kind for p in parameters}
-    takes_all, names_all = Parameter.VAR_POSITIONAL in kinds, Parameter.VAR_KEYWORD in kinds
+    rest = [p for p in parameters if p.kind is Parameter.VAR_POSITIONAL]
+    named = {p.name: p.default is p.empty for p in parameters if p.kind is Parameter.KEYWORD_ONLY}
+    needed = [p.default is p.empty and "None" not in str(p.annotation) for p in (*places, *rest)]
+    names_all = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
 
     def call(inputs: Inputs, attrs: Attrs, *own: Any) -> Any:
-        operands: Inputs = [operand(inputs, n) for n in range(max(needed, len(inputs) if takes_all else 0))]
-        operands += [inputs[n] if n < len(inputs) else None for n in range(needed, len(places))]
+        operands = []
+        for n in range(max(len(places), len(inputs) if rest else 0)):
+            given = inputs[n] if n < len(inputs) else None
+            operands.append(operand(inputs, n) if given is None and needed[min(n, len(places))] else given)
+        if missing := [name for name, is_needed in named.items() if is_needed and name not in attrs]:
+            raise ShapeError(f"attribute {missing[0]} is missing")
         return rule(*own, *operands, **(attrs if names_all else {name: attrs[name] for name in named if name in attrs}))
 
     return call
