@@ -159,7 +159,7 @@ _FIRST = {"Add": (0, 3), "Mul": (0, 3), "Where": (1, 4)}
         for op in "Add Mul Sigmoid LeakyRelu Softmax AveragePool GlobalAveragePool ReduceMean Concat Where".split()
     )
 )
-def qlinear(node: OnnxNode, *inputs: Tensor, opset: int = OPSET) -> Tensor:
+def qlinear(node: OnnxNode, *inputs: Any, opset: int = OPSET) -> Tensor:
     """The float operator between taking real numbers and rounding again; Concat has the result's scale and zero point first."""
     op = node.op.removeprefix("QLinear")
     places = range(2, len(inputs), 3) if op == "Concat" else _FIRST.get(op, (0,))

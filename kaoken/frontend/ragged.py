@@ -152,7 +152,10 @@ def split(node: OnnxNode, x: Value, axis: int, size: Dim, keep: bool) -> Ragged:
     extent, name = x.shape[axis], node.names[0] or x.name
     given = tensor(node, size)
     pieces = ((tensor(node, extent) + given - 1) // given).reshape(1)
-    (count,) = node.found_sizes(pieces.value, f"{name}_length", (), [extent])
+    if size.constant is None:
+        count = node.found_size(pieces.value, 0, f"{name}_length", extent)
+    else:
+        (count,) = node.found_sizes(pieces.value, f"{name}_length")
     widths = (tensor(node, extent) - iota(node, count) * size).min(given)
     outer, inner = product(x.shape[:axis]), product(x.shape[axis + 1 :])
     place = iota(node, product(x.shape))

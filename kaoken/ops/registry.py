@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import Parameter, signature
@@ -91,13 +92,13 @@ def operation(name: str, kind: str, shape: Callable[..., Any]) -> Callable[[Elem
 def by_name(rule: Callable[..., Any], first: int = 0) -> Callable[..., Any]:
     """A rule that is called with all operands and attributes, of which it takes those that it names behind its first own ones.
 
-    Operands with a default, or annotated so, may be None. Raises ShapeError where another operand or an attribute is missing.
+    Operands with a default, or annotated so (or as Any), may be None. Raises ShapeError where another operand or an attribute is missing.
     """
     parameters = list(signature(rule).parameters.values())[first:]
     places = [p for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
     rest = [p for p in parameters if p.kind is Parameter.VAR_POSITIONAL]
     named = {p.name: p.default is p.empty for p in parameters if p.kind is Parameter.KEYWORD_ONLY}
-    needed = [p.default is p.empty and "None" not in str(p.annotation) for p in (*places, *rest)]
+    needed = [p.default is p.empty and not re.search("None|Any", str(p.annotation)) for p in (*places, *rest)]
     names_all = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
 
     def call(inputs: Inputs, attrs: Attrs, *own: Any) -> Any:
