@@ -92,7 +92,8 @@ def operation(name: str, kind: str, shape: Callable[..., Any]) -> Callable[[Elem
 def by_name(rule: Callable[..., Any], first: int = 0) -> Callable[..., Any]:
     """A rule that is called with all operands and attributes, of which it takes those that it names behind its first own ones.
 
-    Operands with a default, or annotated so (or as Any), may be None. Raises ShapeError where another operand or an attribute is missing.
+    Operands with a default, or annotated so (or as Any), may be None. Raises ShapeError where another operand is missing, or an
+    attribute.
     """
     parameters = list(signature(rule).parameters.values())[first:]
     places = [p for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD]
