@@ -1,7 +1,8 @@
-/* Sorting. */
+/* Sorting, by one int64 or several; float32: kk_sort_floats.h. */
 #ifndef KK_SORT_H
 #define KK_SORT_H
 
+#include "kk_sort_floats.h"
 #include "kk_threads.h"
 
 #include <stdint.h>

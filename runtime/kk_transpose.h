@@ -3,6 +3,8 @@
    kk_transpose_BITS(y, y_stride, x, x_stride, rows, columns, far): y[c * y_stride + r] = x[r * x_stride + c] for r < rows and
    c < columns; strides in elements. x and y do not overlap. `far`: as kk_far.h says, and kk_far_end is the caller's.
 
+   kk_repeat_BITS(y, x, count, times): y[c * times + r] = x[c] for c < count and r < times; the same without a step between rows.
+
    Registers of 16 bytes hold rows of small squares; interleaving register i with register i + half of them, as often as the side is a
    power of two, exchanges rows and columns. Squares that lie beside each other in x are taken together, so that whole lines of the cache
    are read, and the lines that will be written next are fetched before: the processor sees no pattern in them. */
@@ -227,5 +229,37 @@ KK_TRANSPOSE(8, 16, 1024)
 KK_TRANSPOSE(16, 8, 4096)
 KK_TRANSPOSE(32, 4, INT64_MAX) /* whole lines as it is */
 KK_TRANSPOSE(64, 2, 4096)
+
+/* Two of each by interleaving with itself; more, from the front on, by registers that hold one element, of which the next covers what is
+   too much. */
+#define KK_REPEAT(bits)                                                                                                             \
+    KK_INLINE void kk_repeat_##bits(void *to, const void *from, int64_t count, int64_t times)                                       \
+    {                                                                                                                               \
+        const int64_t size = bits / 8, bytes = times * size, together = 16 / size;                                                  \
+        unsigned char *const y = to;                                                                                                \
+        const unsigned char *const x = from;                                                                                        \
+        int64_t c = 0;                                                                                                              \
+        for (; times == 2 && c + together <= count; c += together) {                                                                \
+            const kk_bytes a = kk_bytes_load(x + c * size);                                                                         \
+            kk_bytes_store(y + c * bytes, kk_zip_low_##bits(a, a));                                                                 \
+            kk_bytes_store(y + c * bytes + 16, kk_zip_high_##bits(a, a));                                                           \
+        }                                                                                                                           \
+        for (; c < count; c++) {                                                                                                    \
+            unsigned char element[16];                                                                                              \
+            for (int64_t i = 0; i < 16; i += size)                                                                                  \
+                memcpy(element + i, x + c * size, (size_t)size);                                                                    \
+            const kk_bytes a = kk_bytes_load(element);                                                                              \
+            if ((count - c) * bytes >= (bytes + 15) / 16 * 16)                                                                      \
+                for (int64_t i = 0; i < bytes; i += 16)                                                                             \
+                    kk_bytes_store(y + c * bytes + i, a);                                                                           \
+            else                                                                                                                    \
+                for (int64_t i = 0; i < bytes; i += size)                                                                           \
+                    memcpy(y + c * bytes + i, element, (size_t)size);                                                               \
+        }                                                                                                                           \
+    }
+KK_REPEAT(8)
+KK_REPEAT(16)
+KK_REPEAT(32)
+KK_REPEAT(64)
 
 #endif

@@ -1,6 +1,8 @@
-/* Random keys, many of them equal and some extreme, sorted by kk_argsort and by qsort: prints how many places differ. */
+/* Random keys, many of them equal and some extreme, sorted by kk_argsort and by qsort, floats likewise by kk_argsort_f32: prints how many
+   places differ. */
 #include "kk_sort.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,6 +18,40 @@ static int compare(const void *left, const void *right)
         if (a->keys[n] != b->keys[n])
             return a->keys[n] < b->keys[n] ? -1 : 1;
     return a->index < b->index ? -1 : a->index > b->index;
+}
+
+/* What orders floats as kk_argsort_f32 does. */
+static int64_t rank_of(float x) { return isnan(x) ? 1000 : isinf(x) ? (x > 0 ? 999 : -999) : (int64_t)x; }
+
+static long wrong_floats(void)
+{
+    static const float special[] = {NAN, -NAN, INFINITY, -INFINITY, -0.0f};
+    long wrong = 0;
+    for (int run = 0; run < 3000; run++) {
+        const int64_t count = 1 + rand() % 900, first = run % 4 == 0 ? count : rand() % (count + 1), descending = run / 4 % 2;
+        const int range = run % 3 == 0 ? 3 : 900;
+        float *const x = malloc((size_t)count * sizeof *x);
+        int64_t *const keys = malloc((size_t)count * sizeof *keys), *const room = malloc((size_t)(first + 1) * sizeof *room);
+        int64_t *const order = malloc((size_t)(first + 1) * sizeof *order), *const expected = malloc((size_t)(first + 1) * sizeof *order);
+        kk_thread t = {0};
+        if (!x || !keys || !room || !order || !expected)
+            return 1;
+        for (int64_t i = 0; i < count; i++) {
+            x[i] = rand() % 20 == 0 ? special[rand() % 5] : (float)(rand() % range - range / 2);
+            keys[i] = descending ? -rank_of(x[i]) : rank_of(x[i]);
+        }
+        t.count = 1;
+        kk_argsort_f32(&t, x, order, room, 1, count, descending, first);
+        kk_argsort(&t, keys, expected, room, 1, count, 1, first);
+        for (int64_t i = 0; i < first; i++)
+            wrong += order[i] != expected[i];
+        free(x);
+        free(keys);
+        free(room);
+        free(order);
+        free(expected);
+    }
+    return wrong;
 }
 
 int main(void)
@@ -52,6 +88,7 @@ int main(void)
         free(room);
         free(expected);
     }
+    wrong += wrong_floats();
     printf("%ld\n", wrong);
     return 0;
 }

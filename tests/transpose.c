@@ -1,4 +1,4 @@
-/* kk_transpose.h against one element at a time, for every shape up to 20 x 20 and some larger, dense and with gaps between the rows; prints the
+/* kk_transpose.h, repetitions too, against one element at a time, for every shape up to 20 x 20 and some larger, dense and with gaps between the rows; prints the
    number of wrong elements by element size, as results that are far and as others. What lies between the rows and behind the last stays as it was. */
 #include "kk_simd.h"
 
@@ -34,6 +34,28 @@
         free(memory);                                                                                                    \
         return wrong;                                                                                                    \
     }
+#define CHECK_REPEAT(bits)                                                                                               \
+    static long check_repeat_##bits(int64_t count, int64_t times)                                                        \
+    {                                                                                                                    \
+        typedef uint##bits##_t element;                                                                                  \
+        element *x = malloc((size_t)count * sizeof *x), *y = malloc((size_t)(count * times) * sizeof *y);                \
+        long wrong = 0;                                                                                                  \
+        if (!x || !y)                                                                                                    \
+            return 1;                                                                                                    \
+        for (int64_t i = 0; i < count; i++)                                                                              \
+            x[i] = (element)((uint64_t)i * 2654435761u >> 3);                                                            \
+        kk_repeat_##bits(y, x, count, times);                                                                            \
+        for (int64_t i = 0; i < count * times; i++)                                                                      \
+            wrong += y[i] != x[i / times];                                                                               \
+        free(x);                                                                                                         \
+        free(y);                                                                                                         \
+        return wrong;                                                                                                    \
+    }
+CHECK_REPEAT(8)
+CHECK_REPEAT(16)
+CHECK_REPEAT(32)
+CHECK_REPEAT(64)
+
 CHECK(8)
 CHECK(16)
 CHECK(32)
@@ -52,6 +74,9 @@ static const int64_t larger[][2] = {{32, 64}, {33, 47}, {100, 3}, {3, 100}, {130
             for (size_t n = 0; n < sizeof larger / sizeof *larger; n++)                            \
                 wrong += check_##bits(larger[n][0], larger[n][1], gaps & 1 ? 5 : 0, gaps & 2 ? 3 : 0, gaps / 4); \
         }                                                                                          \
+        for (int64_t count = 1; count < 70; count++)                                               \
+            for (int64_t times = 2; times < 20; times++)                                           \
+                wrong += check_repeat_##bits(count, times);                                        \
         printf(#bits " %ld\n", wrong);                                                             \
     }
 

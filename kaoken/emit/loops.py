@@ -128,10 +128,13 @@ class _Emitter(ColumnWriter):
         if bands != 1 and length % found.together == 0:
             columns = dim(found.together)
         target, source = plus(matrix.offset), plus(offset_of(matrix.body))
-        shape = ", ".join(to_c(d) for d in (extent_of(found.rows), columns))
-        text = f"kk_transpose_{found.width}(y{target}, {to_c(found.to)}, {self.names[found.read.value]}{source}, "
+        rows, x = to_c(extent_of(found.rows)), f"{self.names[found.read.value]}{source}"
+        text = f"kk_transpose_{found.width}(y{target}, {to_c(found.to)}, {x}, {to_c(found.step)}, {rows}, {to_c(columns)}, "
+        text += f"{'far' if self.may_be_far else '0'});"
+        if found.step == 0:
+            text = f"kk_repeat_{found.width}(y{target}, {x}, {to_c(columns)}, {rows});"
         with self._rows(outer, matrix.axes_of_dim(columns)) if outer else self._first_thread():
-            self.block.line(f"{text}{to_c(found.step)}, {shape}, {'far' if self.may_be_far else '0'});")
+            self.block.line(text)
 
     def _columns(self, found: Columns) -> None:
         """Reductions of columns, by bands of these that the threads share."""

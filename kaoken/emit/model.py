@@ -29,7 +29,7 @@ HEADERS = {
     "kk_matmul.h": r"\bkk_matmul\(|\btiles\[",
     "kk_norm.h": r"\bkk_norm\(",
     "kk_narrow.h": r"\bkk_(from|to|low|load|store)_(b?float|u?int)\d",
-    "kk_transpose.h": r"\bkk_transpose_\d",
+    "kk_transpose.h": r"\bkk_(transpose|repeat)_\d",
     "kk_far.h": r"\bkk_far_end\(",
 }
 """Headers of the runtime by what the kernels call that need them."""

@@ -14,13 +14,17 @@ TOGETHER, MANY = 64, 4096
 FEWEST = 32
 """Matrices with fewer elements are moved one by one."""
 
+MOST_REPEATS = 16
+"""An element that is repeated more often is written on lanes."""
+
 MOST_STREAMS = 64
 """Rows far from each other that are written in turn: for so many pages an address is found at once."""
 
 
 @dataclass(frozen=True)
 class Transposition:
-    """y[at + c * to + r] = x[from + r * step + c], of which r runs over `rows` and c over `columns`."""
+    """y[at + c * to + r] = x[from + r * step + c], of which r runs over `rows` and c over `columns`. Where the step is 0, each
+    element is there several times."""
 
     read: Read
     rows: Symbol
@@ -48,7 +52,9 @@ def transposition(nest: Nest, dtype: DType) -> Transposition | None:
     if rows is None or columns is None or rows == columns:
         return None
     step, to = _step(source, rows), _step(nest.offset, columns)
-    if step is None or to is None or step == 0 or to == 0:
+    if step is None or to is None or to == 0:
+        return None
+    if step == 0 and (to != extent_of(rows) or (to.constant or MOST_REPEATS + 1) > MOST_REPEATS):
         return None
     elements = (extent_of(rows) * extent_of(columns)).constant
     if elements is not None and elements < FEWEST:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from kaoken.frontend.registry import OnnxNode, Unsupported
 from kaoken.frontend.spelled import Tensor, iota, join, onnx_formula, tensor
-from kaoken.ir.dims import Dim, dim, minimum, product
+from kaoken.ir.dims import Dim, dim, is_nonnegative, minimum, product
 from kaoken.ir.dtypes import is_float
 from kaoken.ops.registry import normalize_axis
+from kaoken.ops.routine import LONGEST_FLOATS
 
 
 def positions(mask: Tensor, upper: Dim | None = None) -> Tensor:
@@ -42,9 +45,9 @@ def sort_keys(x: Tensor, descending: bool = False) -> Tensor:
     return key.bit_not() if descending else key
 
 
-def argsort(keys: Tensor, first: Dim | None = None) -> Tensor:
+def argsort(keys: Tensor, first: Dim | None = None, **attrs: Any) -> Tensor:
     """[rows, count, width] keys: [rows, first or count], the order of each row by its first keys, then by the next."""
-    made = keys.node.builder.add_node("argsort", [keys.value], first=keys.shape[1] if first is None else first)
+    made = keys.node.builder.add_node("argsort", [keys.value], first=keys.shape[1] if first is None else first, **attrs)
     return tensor(keys.node, made.outputs[0])
 
 
@@ -87,7 +90,11 @@ def top_k(
     count = minimum(count, extent)
     order = [n for n in range(x.rank) if n != axis] + [axis]
     rows = x.transpose(*order)
-    ranked = argsort(sort_keys(rows, bool(largest)).reshape(product(rows.shape[:-1]), extent, 1), count)
+    shape = (product(rows.shape[:-1]), extent, dim(1))
+    if x.dtype == "float32" and is_nonnegative(LONGEST_FLOATS - extent):
+        ranked = argsort(rows.reshape(*shape), count, descending=bool(largest))
+    else:
+        ranked = argsort(sort_keys(rows, bool(largest)).reshape(*shape), count)
     index = ranked.reshape(*rows.shape[:-1], count).transpose(*(order.index(n) for n in range(x.rank)))
     return [x.gather_elements(index, axis=axis), index]
 

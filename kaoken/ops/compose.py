@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from kaoken.ir.dims import Symbol, dim, substitute
 from kaoken.ir.dtypes import is_float
 from kaoken.ir.expr import (
@@ -24,6 +26,9 @@ from kaoken.ir.expr import (
 from kaoken.ir.graph import Node, Value
 from kaoken.ops.registry import OPS, row_major
 
+LONGEST_TABLE, MOST_REPEATS = 1 << 16, 16
+"""Constants of up to so many integers are looked at for a closed form, in which elements are repeated so often at most."""
+
 CHOICES = 8
 """A constant of up to this many integers is read at a computed index by comparisons, a larger one from memory."""
 
@@ -43,7 +48,34 @@ def read(value: Value, indices: Sequence[Expr]) -> Expr:
     producer = value.producer
     if producer is not None and OPS[producer.op].kind == "movement":
         return expand(value, at)
-    return Read(value, at)
+    return _by_form(value, at) or Read(value, at)
+
+
+def _by_form(value: Value, at: tuple[Expr, ...]) -> Expr | None:
+    """An element of a constant by its closed form."""
+    index = row_major(value.shape, at)
+    if value.data is None or value.dtype != "int64" or not isinstance(index, Int) or not 2 <= value.data.size <= LONGEST_TABLE:
+        return None
+    found = closed_form(value.data.reshape(-1))
+    if found is None:
+        return None
+    step, first, repeats = found
+    return apply("floordiv", apply("add", apply("mul", integer(step), index), integer(first)), integer(repeats))
+
+
+def closed_form(elements: np.ndarray) -> tuple[int, int, int] | None:
+    """(a, b, k) such that element n is floor((a * n + b) / k), for elements int64 of which there are several."""
+    jumps = np.diff(elements)
+    if jumps.max() - jumps.min() > 1 or max(elements.max(), -1 - elements.min()) > 1 << 40:
+        return None
+    places = np.arange(elements.size)
+    for repeats in range(1, MOST_REPEATS + 1):
+        slope = round(repeats * int(elements[-1] - elements[0]) / (elements.size - 1))
+        for step in (slope, slope - 1, slope + 1):
+            low = repeats * elements - step * places  # the least b for each element
+            if low.max() <= low.min() + repeats - 1:
+                return step, int(low.max()), repeats
+    return None
 
 
 def _read_known(value: Value, at: tuple[Expr, ...]) -> Expr:
@@ -62,6 +94,9 @@ def _read_known(value: Value, at: tuple[Expr, ...]) -> Expr:
         first, step = flat[0].value, flat[1].value - flat[0].value
         if all(item.value == first + step * n for n, item in enumerate(flat)):
             return apply("add", Int(first), apply("mul", Int(step), index))
+    formed = _by_form(value, at)
+    if formed is not None:
+        return formed
     if value.producer is not None:
         return expand(value, at) if OPS[value.producer.op].kind == "movement" else Read(value, at)
     chosen = value.data is None or (len(flat) <= CHOICES and not is_float(value.dtype))

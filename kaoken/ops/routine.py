@@ -89,17 +89,33 @@ def _positions(mask: np.ndarray) -> list[np.ndarray]:
 
 
 # argsort: keys int64 [rows, count, width]; attrs first: the order that sorts each row, equal elements in their order, by the
-# first key and then by the next, of so many elements (`run` gives all); and room to work in -----------------------------
+# first key and then by the next, of so many elements (`run` gives all); and room to work in. Or keys float32 [rows, count, 1] of
+# at most LONGEST_FLOATS; attrs descending: NaN is above all numbers -----------------------------------------------------------
+
+LONGEST_FLOATS = 1 << 31
 
 
-def _argsort_shapes(keys: Value, *, first: Dim) -> list[tuple[Shape, str]]:
-    if keys.dtype != "int64" or keys.rank != 3:
+def _argsort_shapes(keys: Value, *, first: Dim, descending: bool = False) -> list[tuple[Shape, str]]:
+    if keys.rank != 3 or (keys.dtype != "int64" and (keys.dtype != "float32" or keys.shape[2] != 1)):
         raise ShapeError(f"argsort of {keys}")
     return [((keys.shape[0], dim(first)), "int64")] * 2
 
 
-@routine("argsort", "kk_sort.h", _argsort_shapes, lambda keys, *, first: [*keys.shape, first])
-def _argsort(keys: np.ndarray) -> list[np.ndarray]:
+def _argsort_sizes(keys: Value, *, first: Dim, descending: bool = False) -> list[Dim]:
+    return [*keys.shape[:2], dim(int(descending)) if keys.dtype == "float32" else keys.shape[2], first]
+
+
+def _argsort_function(node: Node) -> str:
+    keys = node.inputs[0]
+    return "kk_argsort_f32" if keys is not None and keys.dtype == "float32" else "kk_argsort"
+
+
+@routine("argsort", "kk_sort.h", _argsort_shapes, _argsort_sizes, _argsort_function)
+def _argsort(keys: np.ndarray, *, descending: bool = False) -> list[np.ndarray]:
+    if keys.dtype == np.float32:
+        bits = (keys + np.float32(0)).view(np.int32)
+        keys = np.where(np.isnan(keys), np.iinfo(np.int32).max, bits ^ (bits >> 31 & np.iinfo(np.int32).max))
+        keys = ~keys if descending else keys
     rows = [np.lexsort(row.T[::-1]) if row.shape[1] else np.arange(row.shape[0]) for row in keys]
     return [np.array(rows, np.int64).reshape(keys.shape[:2])] * 2
 
