@@ -322,17 +322,22 @@ class Writer(LaneRules):
                 self.step_reduction(node, name, tap)
             return Code(name)
         factors = short_factors(node)
-        if factors is None:
-            self.begin_reduction(node, name)
-        else:
+        wide = node.kind == "sum" and node.dtype == "float32"  # one accumulator of many rounds too often for a float
+        if factors is not None:
             self.block.line(f"uint32_t {name} = 0;")
+        elif wide:
+            self.block.line(f"double {name} = 0.0;")
+        else:
+            self.begin_reduction(node, name)
         with self._nested(list(node.axes)):
             self.share(node.body)
-            if factors is None:
-                self.step_reduction(node, name, node.body)
-            else:
+            if factors is not None:
                 self.block.line(f"{name} += (uint32_t)({' * '.join(self.scalar(f).text for f in factors)});")
-        name = name if factors is None else f"(int32_t){name}"
+            elif wide:
+                self.block.line(f"{name} += {self.scalar(node.body).text};")
+            else:
+                self.step_reduction(node, name, node.body)
+        name = f"(int32_t){name}" if factors is not None else f"(float){name}" if wide else name
         self.block.known[node] = name
         return Code(name)
 
