@@ -11,7 +11,8 @@ import onnx
 import pytest
 from control_case import merged
 from op_batches import build, compile_proto, sanitized_runs
-from run_time_sizes import CASES, Sized
+from run_time_sizes import CASES
+from sized_case import Sized
 from test_sequences import model_of
 
 from kaoken.errors import UnboundedDimensionsError
