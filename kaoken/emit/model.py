@@ -18,7 +18,7 @@ from kaoken.emit.program import Program
 from kaoken.emit.runtime_sources import model_source, runtime_folder
 from kaoken.emit.step_table import StepTable
 from kaoken.emit.templating import templates
-from kaoken.ir.dims import Dim, product, to_c
+from kaoken.ir.dims import Dim, is_nonnegative, product, to_c
 from kaoken.ir.dtypes import item_size
 from kaoken.ir.graph import Value
 from kaoken.passes.last_position import LOGIT_ROWS
@@ -231,7 +231,8 @@ class ModelFiles:
 
     def _largest(self, sizes: list[Dim]) -> str:
         """The largest of some sizes at creation, as C."""
-        texts = list(dict.fromkeys(self.created(s) for s in sizes))
+        largest = [s for s in sizes if not any(o != s and is_nonnegative(o - s) for o in sizes)]
+        texts = list(dict.fromkeys(map(self.created, largest)))
         result = texts[0]
         for other in texts[1:]:
             result = f"kk_max_i64({result}, {other})"

@@ -138,7 +138,7 @@ static size_t lay_out(tiny_bert *m, unsigned char *memory, size_t *arena)
     kk_layout l = {memory, 0};
     size_t slot[5];
 
-    slot[0] = kk_cover(&l, 0, kk_max_i64(sizes->batch_size*sizes->sequence_length*256, sizes->batch_size*sizes->sequence_length*512)); /* /encoder/layer.0/attention/self/query/Add_output_0, /encoder/layer.0/intermediate/intermediate_act_fn/Mul_1_output_0, /encoder/layer.1/attention/self/query/Add_output_0, ... */
+    slot[0] = kk_cover(&l, 0, sizes->batch_size*sizes->sequence_length*512); /* /encoder/layer.0/attention/self/query/Add_output_0, /encoder/layer.0/intermediate/intermediate_act_fn/Mul_1_output_0, /encoder/layer.1/attention/self/query/Add_output_0, ... */
     slot[1] = kk_cover(&l, kk_behind(slot[0], sizes->batch_size*sizes->sequence_length*256), sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096); /* /encoder/layer.0/attention/self/MatMul_1_output_0.Add_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0.Add_output_0 */
     slot[2] = kk_cover(&l, kk_farther(kk_behind(slot[0], sizes->batch_size*sizes->sequence_length*512), kk_behind(slot[1], sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096)), sizes->batch_size*sizes->sequence_length*256); /* /embeddings/Add_1_output_0, /embeddings/LayerNorm/LayerNormalization_output_0, /encoder/layer.0/attention/output/Add_output_0, ... */
     slot[3] = kk_cover(&l, kk_behind(slot[2], sizes->batch_size*sizes->sequence_length*256), sizes->batch_size*((sizes->sequence_length + 15) / 16)*4096); /* /encoder/layer.0/attention/self/MatMul_1_output_0.Add_output_0, /encoder/layer.1/attention/self/MatMul_1_output_0.Add_output_0 */

@@ -164,7 +164,7 @@ static size_t lay_out(tiny_gpt2 *m, unsigned char *memory, size_t *arena)
 
     slot[0] = kk_cover(&l, 0, sizes->batch*sizes->sequence*256); /* /transformer/Add_1_output_0, /transformer/h.0/Add_output_0, /transformer/h.0/Add_1_output_0, ... */
     slot[1] = kk_cover(&l, kk_behind(slot[0], sizes->batch*sizes->sequence*256), sizes->batch*sizes->sequence*256); /* /transformer/h.0/ln_1/LayerNormalization_output_0, /transformer/h.0/attn/MatMul_1_output_0, /transformer/h.0/ln_2/LayerNormalization_output_0, ... */
-    slot[2] = kk_cover(&l, kk_behind(slot[1], sizes->batch*sizes->sequence*256), kk_max_i64(sizes->batch*sizes->sequence*256, sizes->batch*sizes->sequence*1024)); /* /transformer/h.0/attn/MatMul_1_output_0.Gemm_output_0, /transformer/h.0/mlp/act/Mul_3_output_0, /transformer/h.1/attn/MatMul_1_output_0.Gemm_output_0, ... */
+    slot[2] = kk_cover(&l, kk_behind(slot[1], sizes->batch*sizes->sequence*256), sizes->batch*sizes->sequence*1024); /* /transformer/h.0/attn/MatMul_1_output_0.Gemm_output_0, /transformer/h.0/mlp/act/Mul_3_output_0, /transformer/h.1/attn/MatMul_1_output_0.Gemm_output_0, ... */
     for (int i = 0; memory && i < 3; i++)
         m->slot[i] = memory + slot[i];
     *arena = l.end;
