@@ -134,4 +134,28 @@ KK_INLINE float kk_fold_prod(kk_f32 lanes)
     return a[0];
 }
 
+/* The largest and the smallest of a row, NaN where there is one: in four chains, of which none waits for another. */
+#define KK_ROW_EXTREME(name, step, fold, neutral) \
+    KK_INLINE float name(const float *x, int64_t count) \
+    { \
+        kk_f32 a = kk_set1(neutral), b = a, c = a, d = a; \
+        int64_t i = 0; \
+        for (; i + 64 <= count; i += 64) { \
+            a = step(kk_load(x + i), a); \
+            b = step(kk_load(x + i + 16), b); \
+            c = step(kk_load(x + i + 32), c); \
+            d = step(kk_load(x + i + 48), d); \
+        } \
+        for (; i + 16 <= count; i += 16) \
+            a = step(kk_load(x + i), a); \
+        if (i < count) { \
+            const int rest = (int)(count - i); \
+            b = step(kk_select(kk_mask_first(rest), kk_load_part(x + i, rest), b), b); \
+        } \
+        return fold(step(step(a, b), step(c, d))); \
+    }
+
+KK_ROW_EXTREME(kk_row_max, kk_max_nan, kk_fold_max, -INFINITY)
+KK_ROW_EXTREME(kk_row_min, kk_min_nan, kk_fold_min, INFINITY)
+
 #endif

@@ -61,6 +61,9 @@
 #define kk_prefetch(address) ((void)(address))
 #endif
 
+/* What lies `count` elements behind an address; there may be nothing. */
+#define kk_prefetch_next(address, count) kk_prefetch((const void *)((uintptr_t)(address) + sizeof *(address) * (size_t)(count)))
+
 #if defined(KK_LEVEL_AVX512)
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), apply_to = function)

@@ -35,10 +35,11 @@ from kaoken.emit.vector_code import (
     step_code,
     step_function,
 )
-from kaoken.ir.dims import Dim, Symbol, factor, is_nonnegative, to_c
+from kaoken.ir.dims import Dim, Symbol, dim, factor, is_nonnegative, substitute, to_c
 from kaoken.ir.dtypes import C_TYPES
 from kaoken.ir.expr import Apply, Cast, Const, Expr, Int, Read, Reduce, Select, bind, children, extent_of, integer, reads, size
 from kaoken.ir.graph import Value
+from kaoken.passes.recomputation import applies_costly
 
 LANES = 16
 MANY_READS = 3
@@ -366,6 +367,11 @@ class Writer(LaneRules):
         self.block.known[node] = name
 
     def _row_reduction(self, node: Reduce, name: str) -> Code:
+        row = self._row(node) if node.kind in ("max", "min") else None
+        if row is not None:
+            self.block.line(f"const float {name} = kk_row_{node.kind}({row}, {to_c(extent_of(node.axes[0]))});")
+            self.block.known[node] = name
+            return Code(name)
         partial = self._fresh("lanes")
         neutral = neutral_code(node.kind, "float32").text
         self.block.line(f"kk_f32 {partial} = {'kk_zero()' if node.kind == 'sum' else f'kk_set1({neutral})'};")
@@ -379,10 +385,29 @@ class Writer(LaneRules):
                 if run.part and not (node.kind == "sum" and loads):  # what is loaded is 0 behind the last
                     element = f"kk_select(kk_mask_first({run.part}), {element}, kk_set1({neutral}))"
                 element = self.term(node, element, run)
+                if not run.part and applies_costly(node.body):
+                    self._fetch_next(node)
                 self.block.line(f"{partial} = {step_code(node.kind, partial, element)};")
         self.block.line(f"const float {name} = {fold_code(node.kind, partial)};")
         self.block.known[node] = name
         return Code(name)
+
+    def _row(self, node: Reduce) -> str | None:
+        """Where a row of float32 begins that is reduced as it lies in memory."""
+        if len(node.axes) != 1 or not isinstance(node.body, Read) or node.body.dtype != "float32":
+            return None
+        at = offset_of(node.body)
+        if not self.steps_by_one(at, node.axes[0]) or self.nest.needed_indices(at):
+            return None
+        return f"{self.names[node.body.value]}{plus(substitute(at, {node.axes[0]: dim(0)}))}"
+
+    def _fetch_next(self, node: Reduce) -> None:
+        """While costly functions of a row are computed, the row behind it may come from memory."""
+        last = node.axes[-1]
+        for read in dict.fromkeys(reads(node.body)):
+            at = offset_of(read)
+            if self.steps_by_one(at, last) and not self.nest.needed_indices(at) and read.value.dtype == "float32":
+                self.block.line(f"kk_prefetch_next({self.names[read.value]}{plus(at)}, {to_c(extent_of(last))});")
 
     def term(self, node: Reduce, element: str, run: Run) -> str:
         """Sixteen terms of a reduction along a row, which a subclass may store as well."""
