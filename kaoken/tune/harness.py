@@ -130,7 +130,7 @@ def render(specs: Sequence[Spec], level: str) -> str:
     schedules = [spec.schedule for spec in specs if not isinstance(spec, NormSpec)]
     lines = [f"#define KK_LEVEL_{level.upper()} 1"] if level in ("avx512", "avx2") else []
     lines += ["#define _POSIX_C_SOURCE 200809L", "#include <math.h>", '#include "kk_simd.h"']
-    lines += ['#include "kk_activation.h"', '#include "kk_matmul.h"', _DECLARATIONS]
+    lines += ['#include "kk_activation.h"', '#include "kk_matmul.h"', '#include "kk_norm.h"', _DECLARATIONS]
     lines += [render_tiles(schedules)] if schedules else []
     for spec in specs:
         lines.append(render_kernel(spec))

@@ -96,11 +96,11 @@ def _tidy(text: str) -> str:
 def _give_scratch(source: Path, needed: int) -> None:
     """See to it that a handle's threads have as much scratch as the kernels need."""
     text = source.read_text(encoding="utf-8")
-    found = re.findall(r"\(int\)sizes->threads, (\d+)[,)]", text)
-    if not found:
+    found = re.search(r"\benum \{ thread_scratch = (\d+) \};", text)
+    if found is None:
         raise NotRenderedHereError
-    most = max(needed, *map(int, found))
-    source.write_text(re.sub(r"(\(int\)sizes->threads, )\d+([,)])", rf"\g<1>{most}\2", text), encoding="utf-8")
+    most = max(needed, int(found[1]))
+    source.write_text(text[: found.start(1)] + str(most) + text[found.end(1) :], encoding="utf-8")
 
 
 def compare(
