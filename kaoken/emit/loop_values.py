@@ -26,8 +26,8 @@ from kaoken.emit.scalar_code import (
     short_factors,
 )
 from kaoken.emit.vector_code import (
+    applied_lanes,
     fold_code,
-    lanes_code,
     load_code,
     loaded,
     round_code,
@@ -443,7 +443,7 @@ class Writer(LaneRules):
         if kept is not None:
             return round_code(node, self.lanes(kept, run))
         if isinstance(node, Apply):
-            return lanes_code(node.function, [self.lanes(a, run) for a in node.arguments], node.arguments[0].dtype)
+            return applied_lanes(node, [self.lanes(a, run) for a in node.arguments])
         if isinstance(node, Select):
             then, otherwise = self.lanes(node.then, run), self.lanes(node.otherwise, run)
             if run.axis.name not in self.nest.axes_of(node.condition):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kaoken.ir.dtypes import NARROW_FLOATS, DType
-from kaoken.ir.expr import Cast, Expr, Read
+from kaoken.ir.expr import Apply, Cast, Expr, Read, literal
 
 _FLOATS = {
     "add": "kk_add",
@@ -42,6 +42,15 @@ def lanes_code(function: str, arguments: list[str], dtype: DType) -> str:
         return f"kk_eq(kk_abs({arguments[0]}), kk_set1(INFINITY))"
     table = _MASKS if dtype == "bool" else _COMPARISONS if function in _COMPARISONS else _FLOATS
     return f"{table[function]}({', '.join(arguments)})"
+
+
+def applied_lanes(node: Apply, arguments: list[str]) -> str:
+    """A function of sixteen operands each. With a number as first operand, the plain extremes keep what is NaN; with a zero they
+    would give another zero."""
+    numbers = [n for n, a in enumerate(node.arguments) if (known := literal(a)) is not None and known == known and known != 0]
+    if node.function in ("max", "min") and node.dtype == "float32" and numbers:
+        return f"kk_{node.function}({arguments[numbers[0]]}, {arguments[1 - numbers[0]]})"
+    return lanes_code(node.function, arguments, node.arguments[0].dtype)
 
 
 def step_code(kind: str, sofar: str, element: str) -> str:
